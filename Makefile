@@ -1,0 +1,25 @@
+# The two commands that matter: `make devnet` and `make test`. Both build with the one profile, so that RocksDB and
+# the other dependencies are compiled once.
+
+CARGO_FLAGS := --release --workspace --locked
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: devnet test build lint fmt setup
+
+devnet: build
+	$(TARGET)/release/heddle devnet $(ARGS)
+
+test: build
+	cargo test $(CARGO_FLAGS)
+
+build: setup
+	cargo build $(CARGO_FLAGS)
+
+lint: setup
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+fmt:
+	cargo fmt --all
+
+setup:
+	@.ci/setup

@@ -1,0 +1,40 @@
+//! What is hashed, signed or sent: genesis, validators, votes, certificates, blocks and wire messages.
+//!
+//! Rules of this crate:
+//! - every type here has one RLP encoding, and decoding rejects every other one (no trailing bytes);
+//! - nothing here reads a clock, a socket or a disk;
+//! - a check that others rely on is a type: a [`CertifiedBlock`] cannot be built from an unverified certificate.
+
+mod account;
+mod block;
+mod certificate;
+mod certified;
+mod genesis;
+mod number;
+mod signing;
+mod validator;
+mod vote;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, AccountChange, StateChanges};
+pub use block::{
+    Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction, recover_transactions,
+};
+pub use certificate::{
+    CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, RoundCertificate, RoundCertificateKind,
+    RoundSignature,
+};
+pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
+pub use genesis::{Genesis, GenesisError, HeddleConfig};
+pub use number::{Height, Round};
+pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
+pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
+pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
+pub use wire::{
+    BlocksRequest, ConsensusMessage, MAX_BLOCK_BYTES, MAX_BLOCKS_PER_RESPONSE, MAX_CONSENSUS_MESSAGE_BYTES,
+    MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS_PER_BATCH,
+    ProposalMessage, Request, Response, Status, TransactionBatch, decode_exact,
+};

@@ -1,0 +1,274 @@
+//! What peers send each other, with the bounds that decoding enforces.
+
+use crate::{
+    CommitCertificate, FinalizedBlock, Height, PolkaCertificate, ProposedBlock, RoundCertificate, SignedProposal,
+    SignedVote,
+};
+use alloy_primitives::{B256, Bytes};
+use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
+
+/// Largest RLP of a block (EIP-7934: 10 MiB less a margin of 2 MiB for what travels beside it).
+pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
+/// Largest consensus gossip message: a full block, its parent's certificate and a signature.
+pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = MAX_BLOCK_BYTES + 64 * 1024;
+/// Largest encoded transaction that the mempool accepts, in bytes (geth's `txMaxSize`).
+pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+/// Most transactions in one gossip batch.
+pub const MAX_TRANSACTIONS_PER_BATCH: usize = 256;
+/// Largest gossip batch of transactions, in bytes.
+pub const MAX_TRANSACTION_BATCH_BYTES: usize = 256 * 1024;
+/// Most blocks in one response.
+pub const MAX_BLOCKS_PER_RESPONSE: u64 = 64;
+/// Largest response, in bytes: one maximal block always fits.
+pub const MAX_RESPONSE_BYTES: usize = MAX_BLOCK_BYTES + 1024 * 1024;
+
+/// Decodes a whole buffer: trailing bytes are an error, and more than `bytes_max` is refused before parsing.
+///
+/// # Errors
+/// The RLP rule that the bytes break.
+pub fn decode_exact<T: Decodable>(bytes: &[u8], bytes_max: usize) -> alloy_rlp::Result<T> {
+    if bytes.len() > bytes_max {
+        return Err(alloy_rlp::Error::Custom("message is larger than its limit"));
+    }
+    alloy_rlp::decode_exact(bytes)
+}
+
+/// A proposal with the block it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposalMessage {
+    /// The signed proposal.
+    pub proposal: SignedProposal,
+    /// The block that hashes to the proposal's `block_hash`.
+    pub body: ProposedBlock,
+}
+
+impl Encodable for ProposalMessage {
+    fn encode(&self, out: &mut dyn BufMut) {
+        let payload_length = self.proposal.length() + self.body.length();
+        alloy_rlp::Header { list: true, payload_length }.encode(out);
+        self.proposal.encode(out);
+        self.body.encode(out);
+    }
+
+    fn length(&self) -> usize {
+        let payload = self.proposal.length() + self.body.length();
+        payload + alloy_rlp::length_of_length(payload)
+    }
+}
+
+impl Decodable for ProposalMessage {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+        let message = Self { proposal: Decodable::decode(payload)?, body: Decodable::decode(payload)? };
+        if payload.is_empty() { Ok(message) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+    }
+}
+
+/// A message of the consensus topic: a list of a tag and the message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsensusMessage {
+    /// A prevote or precommit.
+    Vote(SignedVote),
+    /// A proposal with its block.
+    Proposal(Box<ProposalMessage>),
+    /// Two thirds prevoted: lets a late node lock.
+    PolkaCertificate(PolkaCertificate),
+    /// Lets a late node enter a round.
+    RoundCertificate(RoundCertificate),
+    /// Two thirds precommitted: lets a node that holds the block commit it, and another ask for it.
+    CommitCertificate(CommitCertificate),
+}
+
+/// Encodes a list of a tag and a body: how every enum of this file travels.
+fn encode_tagged(tag: u8, body: &dyn Encodable, out: &mut dyn BufMut) {
+    alloy_rlp::Header { list: true, payload_length: tag.length() + body.length() }.encode(out);
+    tag.encode(out);
+    body.encode(out);
+}
+
+fn tagged_length(tag: u8, body: &dyn Encodable) -> usize {
+    let payload = tag.length() + body.length();
+    payload + alloy_rlp::length_of_length(payload)
+}
+
+/// Opens a tagged list, gives its tag and body to `decode`, and refuses what is left over.
+fn decode_tagged<T>(
+    buf: &mut &[u8],
+    decode: impl FnOnce(u8, &mut &[u8]) -> alloy_rlp::Result<T>,
+) -> alloy_rlp::Result<T> {
+    let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+    let tag = u8::decode(payload)?;
+    let value = decode(tag, payload)?;
+    if payload.is_empty() { Ok(value) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+}
+
+impl ConsensusMessage {
+    fn tagged(&self) -> (u8, &dyn Encodable) {
+        match self {
+            Self::Vote(m) => (1, m),
+            Self::Proposal(m) => (2, &**m),
+            Self::PolkaCertificate(m) => (3, m),
+            Self::RoundCertificate(m) => (4, m),
+            Self::CommitCertificate(m) => (5, m),
+        }
+    }
+
+    /// The height that the message is about.
+    pub fn height(&self) -> Height {
+        match self {
+            Self::Vote(m) => m.vote.height,
+            Self::Proposal(m) => m.proposal.proposal.height,
+            Self::PolkaCertificate(m) => m.height,
+            Self::RoundCertificate(m) => m.height,
+            Self::CommitCertificate(m) => m.height,
+        }
+    }
+}
+
+impl Encodable for ConsensusMessage {
+    fn encode(&self, out: &mut dyn BufMut) {
+        let (tag, body) = self.tagged();
+        encode_tagged(tag, body, out);
+    }
+
+    fn length(&self) -> usize {
+        let (tag, body) = self.tagged();
+        tagged_length(tag, body)
+    }
+}
+
+impl Decodable for ConsensusMessage {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        decode_tagged(buf, |tag, body| match tag {
+            1 => Ok(Self::Vote(Decodable::decode(body)?)),
+            2 => Ok(Self::Proposal(Box::new(Decodable::decode(body)?))),
+            3 => Ok(Self::PolkaCertificate(Decodable::decode(body)?)),
+            4 => Ok(Self::RoundCertificate(Decodable::decode(body)?)),
+            5 => Ok(Self::CommitCertificate(Decodable::decode(body)?)),
+            _ => Err(alloy_rlp::Error::Custom("unknown kind of consensus message")),
+        })
+    }
+}
+
+/// A message of the transactions topic: EIP-2718 encodings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionBatch(pub Vec<Bytes>);
+
+impl Encodable for TransactionBatch {
+    fn encode(&self, out: &mut dyn BufMut) {
+        self.0.encode(out);
+    }
+
+    fn length(&self) -> usize {
+        self.0.length()
+    }
+}
+
+impl Decodable for TransactionBatch {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let transactions = Vec::<Bytes>::decode(buf)?;
+        if transactions.len() > MAX_TRANSACTIONS_PER_BATCH {
+            return Err(alloy_rlp::Error::Custom("too many transactions in one batch"));
+        }
+        Ok(Self(transactions))
+    }
+}
+
+/// Asks for finalized blocks `from..from + count`.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct BlocksRequest {
+    /// First height wanted.
+    pub from: Height,
+    /// How many, 1 to [`MAX_BLOCKS_PER_RESPONSE`]; the answer may hold fewer.
+    pub count: u64,
+}
+
+/// What a peer may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Where are you?
+    Status,
+    /// Send me blocks.
+    Blocks(BlocksRequest),
+}
+
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct Status {
+    /// Height of its last committed block.
+    pub height: Height,
+    /// That block's hash.
+    pub hash: B256,
+    /// The oldest height whose block it still serves.
+    pub earliest: Height,
+}
+
+/// What a peer answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::Blocks`]: consecutive from the height asked for; empty when it has none.
+    Blocks(Vec<FinalizedBlock>),
+}
+
+impl Encodable for Request {
+    fn encode(&self, out: &mut dyn BufMut) {
+        match self {
+            Self::Status => encode_tagged(1, &Vec::<u8>::new(), out),
+            Self::Blocks(m) => encode_tagged(2, m, out),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Status => tagged_length(1, &Vec::<u8>::new()),
+            Self::Blocks(m) => tagged_length(2, m),
+        }
+    }
+}
+
+impl Decodable for Request {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        decode_tagged(buf, |tag, body| match tag {
+            1 => {
+                let rest = Vec::<u8>::decode(body)?;
+                if rest.is_empty() { Ok(Self::Status) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+            }
+            2 => Ok(Self::Blocks(Decodable::decode(body)?)),
+            _ => Err(alloy_rlp::Error::Custom("unknown kind of request")),
+        })
+    }
+}
+
+impl Encodable for Response {
+    fn encode(&self, out: &mut dyn BufMut) {
+        match self {
+            Self::Status(m) => encode_tagged(1, m, out),
+            Self::Blocks(m) => encode_tagged(2, m, out),
+        }
+    }
+
+    fn length(&self) -> usize {
+        match self {
+            Self::Status(m) => tagged_length(1, m),
+            Self::Blocks(m) => tagged_length(2, m),
+        }
+    }
+}
+
+impl Decodable for Response {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        decode_tagged(buf, |tag, body| match tag {
+            1 => Ok(Self::Status(Decodable::decode(body)?)),
+            2 => {
+                let blocks = Vec::<FinalizedBlock>::decode(body)?;
+                if blocks.len() as u64 > MAX_BLOCKS_PER_RESPONSE {
+                    return Err(alloy_rlp::Error::Custom("too many blocks in one response"));
+                }
+                Ok(Self::Blocks(blocks))
+            }
+            _ => Err(alloy_rlp::Error::Custom("unknown kind of response")),
+        })
+    }
+}
