@@ -1,0 +1,101 @@
+use super::*;
+use crate::Rows;
+
+fn open(directory: &Path) -> Result<Database, StorageError> {
+    let config = DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20, open_files_max: 64 };
+    Database::open(directory, &config)
+}
+
+#[test]
+fn a_batch_is_applied_in_order_and_survives_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    let mut batch = Batch::new();
+    batch.put(Table::Headers, b"1", b"old");
+    batch.put(Table::Headers, b"2", b"gone");
+    batch.delete_range(Table::Headers, b"1", b"3");
+    batch.put(Table::Headers, b"1", b"new");
+    batch.put(Table::Headers, b"3", b"gone too");
+    batch.delete(Table::Headers, b"3");
+    batch.put(Table::Bodies, b"1", b"body");
+    database.commit(batch).unwrap();
+    drop(database);
+    let database = open(directory.path()).unwrap();
+    let headers = database.multi_get(Table::Headers, [b"3", b"2", b"1"]).unwrap();
+    assert_eq!(headers, [None, None, Some(b"new".to_vec())]);
+    assert_eq!(database.get(Table::Bodies, b"1").unwrap().as_deref(), Some(&b"body"[..]));
+    assert_eq!(database.get(Table::Receipts, b"1").unwrap(), None);
+}
+
+#[test]
+fn a_snapshot_sees_the_moment_it_was_taken_and_outlives_the_handle() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    let put = |key: &[u8], value: &[u8]| {
+        let mut batch = Batch::new();
+        batch.put(Table::Accounts, key, value);
+        database.commit(batch).unwrap();
+    };
+    put(b"a1", b"1");
+    put(b"a2", b"2");
+    put(b"b1", b"3");
+    let snapshot = database.snapshot();
+    put(b"a1", b"changed");
+    put(b"a3", b"later");
+    assert_eq!(database.get(Table::Accounts, b"a1").unwrap().as_deref(), Some(&b"changed"[..]));
+    drop(database);
+
+    let keys = |rows: Rows<'_>| rows.map(|row| String::from_utf8(row.unwrap().0).unwrap()).collect::<Vec<_>>();
+    assert_eq!(snapshot.get(Table::Accounts, b"a1").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(keys(snapshot.prefix(Table::Accounts, b"a").unwrap()), ["a1", "a2"]);
+    assert_eq!(keys(snapshot.range(Table::Accounts, b"a2", None).unwrap()), ["a2", "b1"]);
+    assert_eq!(keys(snapshot.range(Table::Accounts, b"a", Some(b"a2")).unwrap()), ["a1"]);
+    assert_eq!(snapshot.seek(Table::Accounts, b"a3").unwrap().map(|(key, _)| key), Some(b"b1".to_vec()));
+    assert_eq!(snapshot.seek(Table::Accounts, b"c").unwrap(), None);
+    let values = snapshot.multi_get(Table::Accounts, ["b1", "a3"]).unwrap();
+    assert_eq!(values, [Some(b"3".to_vec()), None]);
+}
+
+#[test]
+fn a_second_opener_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    assert!(matches!(open(directory.path()), Err(StorageError::Locked { pid: Some(_), .. })));
+    drop(database);
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn other_formats_are_refused_with_both_numbers() {
+    for (row, expected) in [(&[0, 0, 0, 9][..], "format 9"), (b"?", "format of an unknown kind")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut batch = Batch::new();
+        batch.put(Table::Meta, FORMAT_KEY, row);
+        open(directory.path()).unwrap().commit(batch).unwrap();
+        let error = open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("reads format 1"), "{error}");
+    }
+}
+
+#[test]
+fn a_database_with_rows_but_no_format_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut batch = Batch::new();
+    batch.delete(Table::Meta, FORMAT_KEY);
+    batch.put(Table::Code, b"hash", b"code");
+    open(directory.path()).unwrap().commit(batch).unwrap();
+    assert!(matches!(open(directory.path()), Err(StorageError::Format { .. })));
+}
+
+#[test]
+fn an_unknown_table_means_another_format() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        DB::open_cf(&options, directory.path(), ["meta", "verkle"]).unwrap();
+    }
+    let error = open(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("unknown table `verkle`"), "{error}");
+}

@@ -1,0 +1,34 @@
+//! Bytes that survive a crash: RocksDB tables with atomic synced batches, the consensus log, the sign state.
+//!
+//! Rules of this crate:
+//! - bytes only: what a key or a value means is its writer's business, stated at [`Table`];
+//! - a call that promises durability returns after the disk has confirmed it, and an error means "not durable";
+//! - damage is never read as absence: a record that does not check is an error that names the file;
+//! - one process owns a directory, held by a lock that the system releases when the process ends.
+//!
+//! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `table` (the
+//! tables), `log` (the consensus log), `sign_state` (the last signed step), `lock` (one process a directory),
+//! `durable` (crash-safe file replacement), `config`, `error`.
+//!
+//! Everything here blocks; asynchronous callers go through a blocking thread.
+
+mod batch;
+mod config;
+mod database;
+mod durable;
+mod error;
+mod lock;
+mod log;
+mod sign_state;
+mod snapshot;
+mod table;
+
+pub use batch::Batch;
+pub use config::DatabaseConfig;
+pub use database::Database;
+pub use error::StorageError;
+pub use lock::DirectoryLock;
+pub use log::ConsensusLog;
+pub use sign_state::SignStateFile;
+pub use snapshot::{Row, Rows, Snapshot};
+pub use table::Table;

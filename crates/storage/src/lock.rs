@@ -1,0 +1,69 @@
+//! One process a directory.
+
+use crate::StorageError;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Ownership of a directory. The system releases it when the value is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    /// Holds the advisory lock; the file itself stays, because removing it would let two processes lock two files.
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Name of the lock file in the directory.
+    const FILE_NAME: &'static str = "heddle.lock";
+    /// The most bytes of a lock file that are read for a pid.
+    const PID_BYTES_MAX: u64 = 16;
+
+    /// Creates the directory if needed and takes ownership of it.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] names the process that owns it.
+    pub fn acquire(directory: &Path) -> Result<Self, StorageError> {
+        std::fs::create_dir_all(directory).map_err(StorageError::io("create directory", directory))?;
+        let path = directory.join(Self::FILE_NAME);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(StorageError::io("open lock file", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StorageError::Locked { directory: directory.to_owned(), pid: Self::read_pid(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(StorageError::io("lock", &path)(source)),
+        }
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(StorageError::io("write lock file", &path))?;
+        Ok(Self { _file: file })
+    }
+
+    fn read_pid(file: &mut File) -> Option<u32> {
+        let mut text = String::new();
+        file.take(Self::PID_BYTES_MAX).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_owner_is_refused_with_directory_and_pid_until_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DirectoryLock::acquire(directory.path()).unwrap();
+        let error = DirectoryLock::acquire(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(&directory.path().display().to_string()), "{error}");
+        assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+        drop(first);
+        DirectoryLock::acquire(directory.path()).unwrap();
+    }
+}

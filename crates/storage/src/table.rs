@@ -1,0 +1,87 @@
+//! The tables and what their keys and values are.
+
+/// A table: a RocksDB column family. Numbers in keys are 8 bytes big-endian, so that rows sort by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Single rows by name; a name starts with its owner (`storage.`, `state.`, `chain.`).
+    Meta,
+    /// Block number -> header RLP.
+    Headers,
+    /// Block hash -> block number.
+    HeaderNumbers,
+    /// Block number -> body.
+    Bodies,
+    /// Block number -> receipts.
+    Receipts,
+    /// Block number -> commit certificate RLP.
+    Certificates,
+    /// Transaction hash -> block number, index in the block.
+    TransactionLookup,
+    /// Address -> account RLP, at the last committed block.
+    Accounts,
+    /// Address, slot -> value, at the last committed block; zero is no row.
+    Storage,
+    /// Code hash -> code.
+    Code,
+    /// Address, block number -> the account before that block; empty when there was none.
+    AccountHistory,
+    /// Address, slot, block number -> the value before that block; empty when it was zero.
+    StorageHistory,
+    /// Block number -> the keys with a history row of that block, so that they can be pruned.
+    ChangeSets,
+    /// Trie, path -> node RLP, at the last committed block.
+    TrieNodes,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 14] = [
+        Self::Meta,
+        Self::Headers,
+        Self::HeaderNumbers,
+        Self::Bodies,
+        Self::Receipts,
+        Self::Certificates,
+        Self::TransactionLookup,
+        Self::Accounts,
+        Self::Storage,
+        Self::Code,
+        Self::AccountHistory,
+        Self::StorageHistory,
+        Self::ChangeSets,
+        Self::TrieNodes,
+    ];
+
+    /// The column family's name on disk: part of the format.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Headers => "headers",
+            Self::HeaderNumbers => "header_numbers",
+            Self::Bodies => "bodies",
+            Self::Receipts => "receipts",
+            Self::Certificates => "certificates",
+            Self::TransactionLookup => "transaction_lookup",
+            Self::Accounts => "accounts",
+            Self::Storage => "storage",
+            Self::Code => "code",
+            Self::AccountHistory => "account_history",
+            Self::StorageHistory => "storage_history",
+            Self::ChangeSets => "change_sets",
+            Self::TrieNodes => "trie_nodes",
+        }
+    }
+
+    /// Whether reads often ask for keys that have no row, so that a bloom filter saves disk reads.
+    pub(crate) const fn is_probed(self) -> bool {
+        matches!(
+            self,
+            Self::HeaderNumbers
+                | Self::TransactionLookup
+                | Self::Accounts
+                | Self::Storage
+                | Self::Code
+                | Self::TrieNodes
+        )
+    }
+}
