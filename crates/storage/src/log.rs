@@ -55,7 +55,9 @@ impl ConsensusLog {
         let (records, length) = read_frames(path, &bytes)?;
         let mut file = OpenOptions::new().write(true).open(path).map_err(StorageError::io("open", path))?;
         if length < bytes.len() as u64 {
-            file.set_len(length).and_then(|()| file.sync_all()).map_err(StorageError::io("cut the torn end off", path))?;
+            file.set_len(length)
+                .and_then(|()| file.sync_all())
+                .map_err(StorageError::io("cut the torn end off", path))?;
         }
         file.seek(SeekFrom::Start(length)).map_err(StorageError::io("seek in", path))?;
         Ok((Self::at_end(path, file, length), records))

@@ -1,0 +1,30 @@
+//! Accounts, storage and code over the database: the Merkle-Patricia trie, roots, history and consistent views.
+//!
+//! Rules of this crate:
+//! - nothing is written here: a [`StateUpdate`] adds its rows to the caller's batch, so that a block and its state are
+//!   committed together or not at all;
+//! - a [`StateView`] is one committed state for as long as it lives, whatever is committed meanwhile;
+//! - the tables hold the last committed state flat (one read an account or slot), the trie of exactly that state (no
+//!   node too many), and the values that each block replaced, from which earlier states are read;
+//! - a row that cannot be read as what it must be is an error, never an empty account.
+//!
+//! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
+//! (earlier states), `rows` (keys and values of the tables), `genesis`, `error`.
+
+mod error;
+mod genesis;
+mod history;
+mod rows;
+mod store;
+mod trie;
+mod update;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::StateError;
+pub use genesis::genesis_changes;
+pub use store::StateStore;
+pub use update::StateUpdate;
+pub use view::StateView;

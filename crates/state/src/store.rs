@@ -1,0 +1,78 @@
+//! The door to the state.
+
+use crate::rows::{HEAD_KEY, TrieId, read_number};
+use crate::{StateError, StateUpdate, StateView, history};
+use alloy_primitives::{B256, keccak256};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use heddle_primitives::StateChanges;
+use heddle_storage::{Batch, Database, Snapshot, Table};
+
+/// The committed states of a chain; clones share the database.
+#[derive(Clone, Debug)]
+pub struct StateStore {
+    database: Database,
+}
+
+impl StateStore {
+    /// The states in a database, which may be empty.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// The last committed state; the empty state when there is none.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn view(&self) -> Result<StateView, StateError> {
+        StateView::last(self.database.snapshot())
+    }
+
+    /// The state after a committed block.
+    ///
+    /// # Errors
+    /// [`StateError::HistoryPruned`], [`StateError::FutureBlock`], [`StateError::NoState`].
+    pub fn view_at(&self, number: u64) -> Result<StateView, StateError> {
+        let snapshot = self.database.snapshot();
+        let head = head_number(&snapshot)?;
+        let oldest = history::oldest(&snapshot, head)?;
+        if number > head {
+            return Err(StateError::FutureBlock { number, head });
+        }
+        if number < oldest {
+            return Err(StateError::HistoryPruned { number, oldest });
+        }
+        if number == head { StateView::last(snapshot) } else { Ok(StateView::past(snapshot, number)) }
+    }
+
+    /// Root hash of the last committed state.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn state_root(&self) -> Result<B256, StateError> {
+        let root = self.database.get(Table::TrieNodes, TrieId::Accounts.node_key(&Nibbles::new()))?;
+        Ok(root.map_or(EMPTY_ROOT_HASH, keccak256))
+    }
+
+    /// Computes what `changes` make of the last committed state. Nothing is written, so a proposal that is never
+    /// committed leaves no trace.
+    ///
+    /// # Errors
+    /// [`StateError::NotHead`] when `parent` is a past state.
+    pub fn compute(&self, parent: &StateView, changes: &StateChanges) -> Result<StateUpdate, StateError> {
+        StateUpdate::compute(parent, changes)
+    }
+
+    /// Adds to a batch the deletion of what only states before block `oldest` need, for a bounded number of blocks a call.
+    /// Returns the oldest block whose state can be read once the batch is committed.
+    ///
+    /// # Errors
+    /// [`StateError::NoState`], or the disk's.
+    pub fn prune_history(&self, oldest: u64, batch: &mut Batch) -> Result<u64, StateError> {
+        let snapshot = self.database.snapshot();
+        history::prune(&snapshot, head_number(&snapshot)?, oldest, batch)
+    }
+}
+
+fn head_number(snapshot: &Snapshot) -> Result<u64, StateError> {
+    read_number(snapshot, HEAD_KEY)?.ok_or(StateError::NoState)
+}

@@ -1,0 +1,90 @@
+//! Reads of one state.
+
+use crate::rows::{self, HEAD_KEY};
+use crate::{StateError, history};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use alloy_trie::TrieAccount;
+use heddle_primitives::Account;
+use heddle_storage::{Snapshot, Table};
+
+/// The state after one block, unchanged for as long as the view lives; clones share it.
+#[derive(Clone, Debug)]
+pub struct StateView {
+    pub(crate) snapshot: Snapshot,
+    number: Option<u64>,
+    /// Whether later blocks are committed, so that history decides before the flat tables do.
+    is_past: bool,
+}
+
+impl StateView {
+    /// The last committed state.
+    pub(crate) fn last(snapshot: Snapshot) -> Result<Self, StateError> {
+        let number = rows::read_number(&snapshot, HEAD_KEY)?;
+        Ok(Self { snapshot, number, is_past: false })
+    }
+
+    /// The state after an earlier block.
+    pub(crate) fn past(snapshot: Snapshot, number: u64) -> Self {
+        Self { snapshot, number: Some(number), is_past: true }
+    }
+
+    /// The block after which the state is this; `None` for the empty state before the genesis block.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Reads an account.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn account(&self, address: Address) -> Result<Option<Account>, StateError> {
+        let account = self.trie_account(address)?;
+        Ok(account.map(|a| Account { nonce: a.nonce, balance: a.balance, code_hash: a.code_hash }))
+    }
+
+    /// Reads a storage slot; zero when the slot or the account does not exist.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
+        let key = rows::storage_key(address, slot);
+        match self.row(Table::Storage, Table::StorageHistory, &key)? {
+            Some(row) => rows::decode_value(Table::Storage, &key, &row),
+            None => Ok(U256::ZERO),
+        }
+    }
+
+    /// Reads code by its hash; empty for [`KECCAK256_EMPTY`].
+    ///
+    /// # Errors
+    /// [`StateError::MissingCode`] for a hash that no account has had.
+    pub fn code(&self, hash: B256) -> Result<Bytes, StateError> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytes::new());
+        }
+        self.snapshot.get(Table::Code, hash)?.map(Bytes::from).ok_or(StateError::MissingCode(hash))
+    }
+
+    /// The view itself, if updates may build on it.
+    pub(crate) fn as_head(&self) -> Result<&Snapshot, StateError> {
+        match self.number {
+            Some(number) if self.is_past => Err(StateError::NotHead { number }),
+            _ => Ok(&self.snapshot),
+        }
+    }
+
+    fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
+        let row = self.row(Table::Accounts, Table::AccountHistory, address.as_slice())?;
+        row.map(|row| rows::decode_account(Table::Accounts, address.as_slice(), &row)).transpose()
+    }
+
+    /// The row as it was after this view's block.
+    fn row(&self, flat: Table, history: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        if let Some(number) = self.number.filter(|_| self.is_past)
+            && let Some(replaced) = history::replaced_after(&self.snapshot, history, key, number)?
+        {
+            return Ok(Some(replaced).filter(|row| !row.is_empty()));
+        }
+        Ok(self.snapshot.get(flat, key)?)
+    }
+}
