@@ -5,10 +5,12 @@ use alloy_consensus::constants::EMPTY_WITHDRAWALS;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::ChainConfig;
 use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, EthereumHardforks, ForkCondition};
-use alloy_primitives::{Address, B64, B256, Sealable, U256, keccak256};
+use alloy_primitives::{Address, B64, B256, Bytes, Sealable, U256, keccak256};
+use alloy_rlp::Encodable;
 use alloy_trie::root::state_root_unhashed;
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::time::Duration;
 
@@ -121,6 +123,24 @@ impl HeddleConfig {
         })
     }
 
+    /// SHA-256 of the RLP of the chain id and this section: networks that differ in any of it have different genesis
+    /// hashes, so their nodes never mix and no signature of one means anything on the other.
+    fn digest(&self, chain_id: u64) -> B256 {
+        let mut fields: Vec<Bytes> = vec![
+            encode(chain_id),
+            encode(self.block_time.as_millis() as u64),
+            encode(self.empty_block_time.as_millis() as u64),
+            encode(self.epoch_length),
+            encode(Vec::from_iter(self.registry)),
+        ];
+        for validator in self.validators.validators() {
+            fields.push(validator.public_key.as_bytes().to_vec().into());
+            fields.push(encode(validator.power));
+            fields.push(encode(validator.fee_recipient));
+        }
+        B256::from_slice(&Sha256::digest(alloy_rlp::encode(&fields)))
+    }
+
     fn to_entry(&self) -> HeddleEntry {
         let entry = |v: &Validator| ValidatorEntry {
             public_key: B256::from(*v.public_key.as_bytes()),
@@ -200,7 +220,12 @@ impl Genesis {
                 expected: "at least 5000",
             });
         }
-        let header = genesis_header(&file, &forks).seal_slow();
+        let mut header = genesis_header(&file, &forks);
+        if let Some(heddle) = &heddle {
+            // Where later headers bind their parent's certificate, the first binds what all certificates rest on.
+            header.parent_beacon_block_root = Some(heddle.digest(file.config.chain_id));
+        }
+        let header = header.seal_slow();
         Ok(Self { file, forks, heddle, header })
     }
 
@@ -248,6 +273,10 @@ impl Genesis {
     pub fn signing_context(&self) -> SigningContext {
         SigningContext { genesis_hash: self.hash() }
     }
+}
+
+fn encode(field: impl Encodable) -> Bytes {
+    alloy_rlp::encode(field).into()
 }
 
 fn activate_all_forks(config: &mut ChainConfig) {

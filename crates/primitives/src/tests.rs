@@ -214,8 +214,20 @@ fn genesis_survives_its_own_json() {
     assert!(genesis.header().requests_hash.is_some() && genesis.header().base_fee_per_gas.is_some());
 }
 
-/// The genesis block of Ethereum's mainnet has a hash that everyone knows; without its 8,893 accounts the rest of the
-/// header must still agree with geth's on an empty allocation.
+#[test]
+fn networks_that_differ_in_anything_have_different_genesis_hashes() {
+    let hash = |edit: fn(&mut serde_json::Value)| Genesis::from_json(&heddle_json(edit)).unwrap().hash();
+    let hashes = [
+        hash(|_| {}),
+        hash(|j| j["config"]["chainId"] = 31338.into()),
+        hash(|j| j["config"]["heddle"]["blockTimeMs"] = 600.into()),
+        hash(|j| j["config"]["heddle"]["validators"][0]["power"] = 2.into()),
+        hash(|j| drop(j["config"]["heddle"]["validators"].as_array_mut().unwrap().pop())),
+        hash(|j| j["gasLimit"] = "0x1c9c381".into()),
+    ];
+    assert_eq!(std::collections::BTreeSet::from(hashes).len(), hashes.len());
+}
+
 #[test]
 fn frontier_genesis_has_no_later_fields() {
     let json = r#"{"config":{"chainId":1},"gasLimit":"0x1388","difficulty":"0x400000000","nonce":"0x42","alloc":{}}"#;
