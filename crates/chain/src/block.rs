@@ -1,0 +1,54 @@
+//! Blocks of this chain, as it hands them out.
+
+use alloy_primitives::{Address, B256};
+use alloy_rlp::{RlpDecodable, RlpEncodable};
+use heddle_primitives::{Block, CommitCertificate, Receipt, SealedHeader};
+use std::sync::Arc;
+
+/// A block that was just committed: what the one broadcast says.
+#[derive(Clone, Debug)]
+pub struct CommittedBlock {
+    /// The header with its hash.
+    pub header: SealedHeader,
+    /// The whole block.
+    pub block: Arc<Block>,
+    /// Senders of the block's transactions, in order.
+    pub senders: Vec<Address>,
+    /// Receipts of the block's transactions, in order.
+    pub receipts: Vec<Receipt>,
+    /// Why it is final.
+    pub certificate: CommitCertificate,
+    /// Every account whose balance, nonce, code or storage the block changed, sorted.
+    pub changed_accounts: Vec<Address>,
+}
+
+/// A committed block as read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// The header with its hash.
+    pub header: SealedHeader,
+    /// The whole block.
+    pub block: Block,
+    /// Senders of the block's transactions, in order.
+    pub senders: Vec<Address>,
+    /// Length of the block's RLP, in bytes.
+    pub size: usize,
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionLocation {
+    /// Number of its block.
+    pub number: u64,
+    /// Its position in the block.
+    pub index: u64,
+}
+
+/// The number and hash of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(crate) struct BlockId {
+    /// Its number.
+    pub(crate) number: u64,
+    /// Its hash.
+    pub(crate) hash: B256,
+}

@@ -1,0 +1,144 @@
+//! Committed blocks in their tables: the one place that knows how their rows are written.
+//!
+//! Numbers are keys in big-endian, so that a table is in the order of the chain; values are RLP.
+
+use crate::block::BlockId;
+use crate::{ChainError, StoredBlock, TransactionLocation};
+use alloy_consensus::BlockBody;
+use alloy_primitives::{Address, B256, Sealable, keccak256};
+use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader, Transaction};
+use heddle_storage::{Batch, Database, Table};
+
+/// Key in [`Table::Meta`] of the genesis hash.
+const META_GENESIS: &[u8] = b"chain.genesis";
+/// Key in [`Table::Meta`] of the head's number and hash.
+const META_HEAD: &[u8] = b"chain.head";
+
+/// The row of [`Table::Bodies`]: senders stand beside the transactions, because recovering them costs more than reading.
+#[derive(RlpEncodable, RlpDecodable)]
+struct BodyRow {
+    body: BlockBody<Transaction>,
+    senders: Vec<Address>,
+}
+
+/// [`BodyRow`] as it is written, without copying the transactions.
+#[derive(RlpEncodable)]
+struct BodyRowRef<'a> {
+    body: &'a BlockBody<Transaction>,
+    senders: Vec<Address>,
+}
+
+/// The row of [`Table::TransactionLookup`].
+#[derive(RlpEncodable, RlpDecodable)]
+struct LookupRow {
+    number: u64,
+    index: u64,
+}
+
+/// A block with all that is stored of it.
+pub(crate) struct BlockRows<'a> {
+    pub(crate) header: &'a SealedHeader,
+    pub(crate) body: &'a BlockBody<Transaction>,
+    pub(crate) senders: &'a [Address],
+    pub(crate) receipts: &'a [Receipt],
+}
+
+/// Reads and writes blocks; writes go into a batch that the caller commits.
+#[derive(Clone)]
+pub(crate) struct BlockStore {
+    database: Database,
+}
+
+impl BlockStore {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Genesis hash of the chain in this database; `None` when it is new.
+    pub(crate) fn genesis_hash(&self) -> Result<Option<B256>, ChainError> {
+        self.row(Table::Meta, META_GENESIS, "genesis hash")
+    }
+
+    /// The last committed block; `None` when the database is new.
+    pub(crate) fn head(&self) -> Result<Option<BlockId>, ChainError> {
+        self.row(Table::Meta, META_HEAD, "head")
+    }
+
+    pub(crate) fn header(&self, number: u64) -> Result<Option<SealedHeader>, ChainError> {
+        let header: Option<Header> = self.row(Table::Headers, &number.to_be_bytes(), "header")?;
+        Ok(header.map(Sealable::seal_slow))
+    }
+
+    /// The hash alone, without decoding the header.
+    pub(crate) fn hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        Ok(self.database.get(Table::Headers, number.to_be_bytes())?.map(keccak256))
+    }
+
+    pub(crate) fn number_of(&self, hash: B256) -> Result<Option<u64>, ChainError> {
+        self.row(Table::HeaderNumbers, hash.as_slice(), "block number")
+    }
+
+    pub(crate) fn block(&self, number: u64) -> Result<Option<StoredBlock>, ChainError> {
+        let Some(header) = self.header(number)? else { return Ok(None) };
+        let row: Option<BodyRow> = self.row(Table::Bodies, &number.to_be_bytes(), "body")?;
+        let BodyRow { body, senders } = row.ok_or_else(|| missing("body", number))?;
+        let block = Block { header: header.inner().clone(), body };
+        let size = block.length();
+        Ok(Some(StoredBlock { header, block, senders, size }))
+    }
+
+    pub(crate) fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, ChainError> {
+        self.row(Table::Receipts, &number.to_be_bytes(), "receipts")
+    }
+
+    pub(crate) fn certificate(&self, number: u64) -> Result<Option<CommitCertificate>, ChainError> {
+        self.row(Table::Certificates, &number.to_be_bytes(), "certificate")
+    }
+
+    pub(crate) fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
+        let row: Option<LookupRow> = self.row(Table::TransactionLookup, hash.as_slice(), "transaction lookup")?;
+        Ok(row.map(|LookupRow { number, index }| TransactionLocation { number, index }))
+    }
+
+    pub(crate) fn put_genesis_hash(batch: &mut Batch, hash: B256) {
+        batch.put(Table::Meta, META_GENESIS, alloy_rlp::encode(hash));
+    }
+
+    /// Writes a block with its indices, and makes it the head.
+    pub(crate) fn put_head(batch: &mut Batch, rows: &BlockRows<'_>) {
+        let BlockRows { header, body, senders, receipts } = rows;
+        let (number, hash) = (header.number, header.seal());
+        let key = number.to_be_bytes();
+        let body_row = BodyRowRef { body, senders: senders.to_vec() };
+        batch.put(Table::Headers, key, alloy_rlp::encode(header.inner()));
+        batch.put(Table::HeaderNumbers, hash.as_slice(), alloy_rlp::encode(number));
+        batch.put(Table::Bodies, key, alloy_rlp::encode(body_row));
+        let mut receipts_rlp = Vec::new();
+        alloy_rlp::encode_list(receipts, &mut receipts_rlp);
+        batch.put(Table::Receipts, key, receipts_rlp);
+        for (transaction, index) in body.transactions.iter().zip(0..) {
+            let row = alloy_rlp::encode(LookupRow { number, index });
+            batch.put(Table::TransactionLookup, transaction.tx_hash().as_slice(), row);
+        }
+        batch.put(Table::Meta, META_HEAD, alloy_rlp::encode(BlockId { number, hash }));
+    }
+
+    pub(crate) fn put_certificate(batch: &mut Batch, certificate: &CommitCertificate) {
+        let key = certificate.height.as_u64().to_be_bytes();
+        batch.put(Table::Certificates, key, alloy_rlp::encode(certificate));
+    }
+
+    /// Reads and decodes one row; one that does not decode means a damaged database.
+    fn row<T: Decodable>(&self, table: Table, key: &[u8], what: &str) -> Result<Option<T>, ChainError> {
+        let Some(bytes) = self.database.get(table, key)? else { return Ok(None) };
+        alloy_rlp::decode_exact(&bytes)
+            .map(Some)
+            .map_err(|error| ChainError::Corrupt(format!("{what} row {}: {error}", alloy_primitives::hex::encode(key))))
+    }
+}
+
+/// A row that must exist beside others does not.
+pub(crate) fn missing(what: &str, number: u64) -> ChainError {
+    ChainError::Corrupt(format!("block {number} has no {what}"))
+}

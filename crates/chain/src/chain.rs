@@ -1,0 +1,122 @@
+//! The chain's handle: opening it, and what it holds in memory.
+
+use crate::block_store::{BlockRows, BlockStore};
+use crate::execution::ExecutionCache;
+use crate::state_reader::ChainStateReader;
+use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head};
+use alloy_consensus::BlockBody;
+use arc_swap::ArcSwap;
+use heddle_primitives::{Genesis, Height, SigningContext, ValidatorSet};
+use heddle_state::{StateStore, StateView, genesis_changes};
+use heddle_storage::{Batch, Database};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// One chain in one database. Clones share it.
+#[derive(Clone)]
+pub struct Chain {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) genesis: Genesis,
+    pub(crate) rules: ChainRules,
+    pub(crate) config: ChainConfig,
+    pub(crate) database: Database,
+    pub(crate) blocks: BlockStore,
+    pub(crate) states: StateStore,
+    pub(crate) head: ArcSwap<Head>,
+    pub(crate) executions: ExecutionCache,
+    /// Held by the one commit at a time.
+    pub(crate) commit_door: Mutex<()>,
+    pub(crate) events: broadcast::Sender<Arc<CommittedBlock>>,
+}
+
+impl Chain {
+    /// Opens the chain of `genesis` in `database`; an empty database gets the genesis block first.
+    ///
+    /// # Errors
+    /// [`ChainError::GenesisMismatch`] for a database of another chain, [`ChainError::Corrupt`] when the head's rows
+    /// contradict each other, or the database's own.
+    pub fn open(genesis: Genesis, database: Database, config: ChainConfig) -> Result<Self, ChainError> {
+        let rules = ChainRules::new(&genesis);
+        let blocks = BlockStore::new(database.clone());
+        let states = StateStore::new(database.clone());
+        match blocks.genesis_hash()? {
+            None => write_genesis(&genesis, &database, &states)?,
+            Some(found) if found == genesis.hash() => {}
+            Some(found) => return Err(ChainError::GenesisMismatch { database: found, genesis: genesis.hash() }),
+        }
+        let head = Head::load(&genesis, &rules, &blocks, &states)?;
+        let inner = Inner {
+            executions: ExecutionCache::new(config.executions_cached),
+            events: broadcast::Sender::new(config.events_buffered.max(1)),
+            head: ArcSwap::from_pointee(head),
+            commit_door: Mutex::new(()),
+            genesis,
+            rules,
+            config,
+            database,
+            blocks,
+            states,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The chain's genesis.
+    pub fn genesis(&self) -> &Genesis {
+        &self.inner.genesis
+    }
+
+    /// The chain's execution rules.
+    pub fn rules(&self) -> &ChainRules {
+        &self.inner.rules
+    }
+
+    /// The last committed block, from memory.
+    pub fn head(&self) -> Arc<Head> {
+        self.inner.head.load_full()
+    }
+
+    /// The validators that decide `height`; the same for every height until a registry contract changes them.
+    ///
+    /// # Errors
+    /// [`ChainError::ReadOnly`] for a plain Ethereum chain.
+    pub fn validators(&self, _height: Height) -> Result<&ValidatorSet, ChainError> {
+        self.inner.genesis.heddle().map(|heddle| &heddle.validators).ok_or(ChainError::ReadOnly)
+    }
+
+    /// What consensus signatures of this chain are bound to.
+    pub fn signing_context(&self) -> SigningContext {
+        self.inner.genesis.signing_context()
+    }
+
+    /// Every block committed from now on, in order. A receiver that falls too far behind is told so, and reads
+    /// [`Self::head`].
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<CommittedBlock>> {
+        self.inner.events.subscribe()
+    }
+
+    /// What the executor reads of `state`.
+    pub(crate) fn reader(&self, state: StateView) -> ChainStateReader<'_> {
+        ChainStateReader { state, blocks: &self.inner.blocks }
+    }
+}
+
+fn write_genesis(genesis: &Genesis, database: &Database, states: &StateStore) -> Result<(), ChainError> {
+    let header = genesis.header();
+    let update = states.compute(&states.view()?, &genesis_changes(genesis))?;
+    if update.state_root != header.state_root {
+        return Err(ChainError::Corrupt(format!(
+            "the genesis state has root {}, its header {}",
+            update.state_root, header.state_root
+        )));
+    }
+    let body = BlockBody { withdrawals: header.withdrawals_root.map(|_| Default::default()), ..Default::default() };
+    let mut batch = Batch::new();
+    update.write_into(header.number, &mut batch)?;
+    BlockStore::put_genesis_hash(&mut batch, genesis.hash());
+    BlockStore::put_head(&mut batch, &BlockRows { header, body: &body, senders: &[], receipts: &[] });
+    Ok(database.commit(batch)?)
+}

@@ -1,0 +1,23 @@
+//! What an operator may choose about the chain; none of it changes which blocks are valid, except the clock drift.
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of [`Chain`](crate::Chain).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainConfig {
+    /// Gas limit that this node's blocks move towards, by at most 1/1024 a block; the genesis gas limit when absent.
+    pub gas_limit_target: Option<u64>,
+    /// How far a proposal's timestamp may lie ahead of local time, in seconds.
+    pub clock_drift_secs: u64,
+    /// How many executed proposals of the next height are kept for their commit; at least 1 is kept.
+    pub executions_cached: usize,
+    /// Committed blocks that a subscriber may fall behind before it misses some; at least 1.
+    pub events_buffered: usize,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        Self { gas_limit_target: None, clock_drift_secs: 15, executions_cached: 8, events_buffered: 256 }
+    }
+}

@@ -1,0 +1,208 @@
+//! What can go wrong, and whose fault it is.
+
+use alloy_primitives::{Address, B256};
+use heddle_evm::{CallError, ExecutionError, RuleError};
+use heddle_primitives::CertificateError;
+use heddle_state::StateError;
+use heddle_storage::StorageError;
+
+/// Who has to act on an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Whoever made or sent the block: vote against it, report the peer.
+    Peer,
+    /// Whoever called: tell them, nothing is wrong with the node.
+    Caller,
+    /// This node, its disk or its network as a whole: stop.
+    Ours,
+}
+
+/// The rule that a proposed block breaks. Always the fault of its author or of whoever sent it.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// A rule of the header, the body or the execution's result.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// Dated later than clocks may differ.
+    #[error("timestamp {timestamp} is more than {drift} s ahead of local time {now}")]
+    FutureTimestamp {
+        /// The header's, in seconds.
+        timestamp: u64,
+        /// Local time, in seconds.
+        now: u64,
+        /// What is tolerated, in seconds.
+        drift: u64,
+    },
+    /// The fees would go to somebody else than the proposer.
+    #[error("beneficiary is {found}, the proposer's fee recipient is {expected}")]
+    Beneficiary {
+        /// The header's.
+        found: Address,
+        /// The fee recipient of the round's proposer.
+        expected: Address,
+    },
+    /// The fees would go to nobody who may propose.
+    #[error("beneficiary {0} is no validator's fee recipient")]
+    UnknownBeneficiary(Address),
+    /// The certificate of the parent is missing, or stands where there is none to give (after genesis).
+    #[error("the parent certificate is {found}, after block {parent} it must be {expected}")]
+    ParentCertificatePresence {
+        /// Number of the parent.
+        parent: u64,
+        /// "present" or "absent".
+        found: &'static str,
+        /// "present" or "absent".
+        expected: &'static str,
+    },
+    /// The header binds another certificate than the one that came along.
+    #[error("parentBeaconBlockRoot is {found}, the digest of the parent certificate is {expected}")]
+    ParentCertificateDigest {
+        /// The header's.
+        found: B256,
+        /// SHA-256 of the certificate, or zero after genesis.
+        expected: B256,
+    },
+    /// The certificate is for another block than the parent.
+    #[error("the parent certificate is for block {found} at height {found_height}, the parent is {parent} at {height}")]
+    ParentCertificateBlock {
+        /// Hash in the certificate.
+        found: B256,
+        /// Height in the certificate.
+        found_height: u64,
+        /// Hash of the parent.
+        parent: B256,
+        /// Number of the parent.
+        height: u64,
+    },
+    /// The certificate of the parent proves nothing.
+    #[error("parent certificate: {0}")]
+    ParentCertificate(#[from] CertificateError),
+    /// Nobody signed this transaction.
+    #[error("transaction {index} has no valid signature")]
+    Signature {
+        /// Its position in the block.
+        index: usize,
+    },
+    /// Cannot be executed.
+    #[error("{0}")]
+    Execution(ExecutionError),
+    /// The state after execution is another.
+    #[error("state root is {found}, execution gives {expected}")]
+    StateRoot {
+        /// The header's.
+        found: B256,
+        /// After executing the block.
+        expected: B256,
+    },
+}
+
+/// Why the chain did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The block breaks a rule: the peer's fault.
+    #[error("invalid block: {0}")]
+    InvalidBlock(#[from] BlockError),
+    /// Not the block after the head, for instance because another door committed it first: nobody's fault.
+    #[error("block {number} does not follow the head, which is at {head}")]
+    NotNext {
+        /// Number of the block.
+        number: u64,
+        /// Number of the head.
+        head: u64,
+    },
+    /// No such block: the caller's fault.
+    #[error("block {number} is not known, the head is at {head}")]
+    UnknownBlock {
+        /// The number asked for.
+        number: u64,
+        /// Number of the head.
+        head: u64,
+    },
+    /// A search over too many blocks, or backwards: the caller's fault.
+    #[error("block range {from} to {to} is invalid or longer than {blocks_max} blocks")]
+    LogRange {
+        /// First block asked for.
+        from: u64,
+        /// Last block asked for.
+        to: u64,
+        /// The bound.
+        blocks_max: u64,
+    },
+    /// More logs than one answer may hold: the caller's fault.
+    #[error("query returned more than {logs_max} logs by block {number}")]
+    TooManyLogs {
+        /// The bound.
+        logs_max: usize,
+        /// The block at which the bound was passed.
+        number: u64,
+    },
+    /// A call or gas estimate that has no result; [`CallError`] says whether that is the caller's fault.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The genesis has no `heddle` section, so nobody may propose or commit: the caller's fault.
+    #[error("the genesis has no heddle section: this chain is read-only")]
+    ReadOnly,
+    /// Two certified blocks at one height: more than a third of the voting power is faulty. The node must stop.
+    #[error("safety violation at height {height}: {committed} is committed, {certified} is certified too")]
+    SafetyViolation {
+        /// The height.
+        height: u64,
+        /// The block that this node committed.
+        committed: B256,
+        /// The other one.
+        certified: B256,
+    },
+    /// Two thirds certified what this node finds invalid: one of them is wrong about the rules. The node must stop.
+    #[error("block {number} ({hash}) is certified but invalid: {error}")]
+    InvalidCertified {
+        /// Number of the block.
+        number: u64,
+        /// Hash of the block.
+        hash: B256,
+        /// The rule it breaks.
+        error: Box<BlockError>,
+    },
+    /// The database belongs to another chain.
+    #[error("the database is of the chain with genesis {database}, the genesis file is of {genesis}")]
+    GenesisMismatch {
+        /// In the database.
+        database: B256,
+        /// Of the file.
+        genesis: B256,
+    },
+    /// Rows contradict each other.
+    #[error("the database is corrupt: {0}")]
+    Corrupt(String),
+    /// The database failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The state failed; or, the caller's fault, history no longer reaches that far back.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The executor failed for a reason that is not in the block.
+    #[error("execution failed: {0}")]
+    Execution(ExecutionError),
+}
+
+impl ChainError {
+    /// Who has to act.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::InvalidBlock(_) => Fault::Peer,
+            Self::NotNext { .. }
+            | Self::UnknownBlock { .. }
+            | Self::LogRange { .. }
+            | Self::TooManyLogs { .. }
+            | Self::ReadOnly => Fault::Caller,
+            Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
+            Self::Call(_) | Self::State(StateError::HistoryPruned { .. }) => Fault::Caller,
+            Self::SafetyViolation { .. }
+            | Self::InvalidCertified { .. }
+            | Self::GenesisMismatch { .. }
+            | Self::Corrupt(_)
+            | Self::Storage(_)
+            | Self::State(_)
+            | Self::Execution(_) => Fault::Ours,
+        }
+    }
+}

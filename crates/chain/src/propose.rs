@@ -1,0 +1,78 @@
+//! Building a block on the head.
+
+use crate::execution::Execution;
+use crate::{Chain, ChainError, Head};
+use alloy_consensus::BlockBody;
+use alloy_primitives::{Address, B256, Sealable, TxHash};
+use heddle_evm::{BuildLimits, NextBlock, complete_header, next_header};
+use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
+use std::sync::Arc;
+
+/// Bytes of transactions in a block. A block adds a header of less than 1 KiB and, for each transaction of a hundred
+/// bytes or more, at most four bytes of length: a sixteenth covers both.
+const TRANSACTION_BYTES_MAX: usize = MAX_BLOCK_BYTES - MAX_BLOCK_BYTES / 16;
+
+/// What a proposer wants in its block.
+pub struct BuildRequest<'a> {
+    /// Local time, in seconds since 1970; the block is dated no earlier than its parent.
+    pub timestamp: u64,
+    /// Who earns the fees: the proposer's fee recipient.
+    pub fee_recipient: Address,
+    /// Transactions in order of preference, those of one sender in order of nonce.
+    pub candidates: Box<dyn Iterator<Item = RecoveredTransaction> + Send + 'a>,
+    /// Asked before each candidate; `true` ends the building with what is chosen so far.
+    pub deadline: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// A block ready to be proposed.
+pub struct BuiltBlock {
+    /// The block with the certificate of its parent.
+    pub proposed: ProposedBlock,
+    /// The block's hash.
+    pub hash: B256,
+    /// Candidates that cannot be valid any more, and why: for the mempool to drop.
+    pub invalid: Vec<(TxHash, String)>,
+}
+
+impl Chain {
+    /// Builds a block on the head from the candidates that fit, and remembers its execution for the commit.
+    ///
+    /// # Errors
+    /// [`ChainError::ReadOnly`], or a failure of ours; a candidate never causes one.
+    pub fn build(&self, request: BuildRequest<'_>) -> Result<BuiltBlock, ChainError> {
+        let head = self.head();
+        self.validators(head.height().next())?;
+        let inner = &self.inner;
+        let next = NextBlock {
+            timestamp: request.timestamp.max(head.header.timestamp),
+            fee_recipient: request.fee_recipient,
+            parent_beacon_block_root: Head::beacon_root(head.certificate.as_ref()),
+            gas_limit_target: inner.config.gas_limit_target.unwrap_or(inner.genesis.header().gas_limit),
+        };
+        let header = next_header(&inner.rules, &head.header, &next);
+        let limits = BuildLimits { transaction_bytes_max: TRANSACTION_BYTES_MAX, deadline: request.deadline };
+        let mut candidates = request.candidates;
+        let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &header, &mut candidates, &limits)
+            .map_err(ChainError::Execution)?;
+        let update = inner.states.compute(&head.state(), &built.outcome.changes)?;
+
+        let (transactions, senders): (Vec<_>, Vec<_>) =
+            built.transactions.into_iter().map(RecoveredTransaction::into_parts).unzip();
+        let header = complete_header(&inner.rules, header, &transactions, &built.outcome, update.state_root);
+        let withdrawals = header.withdrawals_root.map(|_| Default::default());
+        let header = header.seal_slow();
+        let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
+        let block = Arc::new(Block { header: header.inner().clone(), body });
+        let proposed = ProposedBlock { block, parent_certificate: head.certificate.clone() };
+        let hash = header.seal();
+        inner.executions.insert(Execution {
+            header,
+            proposed: proposed.clone(),
+            senders,
+            receipts: built.outcome.receipts,
+            changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
+            update,
+        });
+        Ok(BuiltBlock { proposed, hash, invalid: built.invalid })
+    }
+}

@@ -1,0 +1,150 @@
+//! Reading what was committed, and asking what-if on it.
+
+use crate::block_store::missing;
+use crate::{
+    CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, StateView, StoredBlock,
+    TransactionLocation,
+};
+use alloy_primitives::B256;
+use heddle_primitives::{CommitCertificate, FinalizedBlock, ProposedBlock, Receipt, SealedHeader};
+use std::sync::Arc;
+
+/// Each of these fails only when the database does, unless it says otherwise; what was never committed is `None`.
+impl Chain {
+    /// A header by number.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn header(&self, number: u64) -> Result<Option<SealedHeader>, ChainError> {
+        let head = self.head();
+        if number == head.header.number {
+            return Ok(Some(head.header.clone()));
+        }
+        self.inner.blocks.header(number)
+    }
+
+    /// The number of the block with this hash.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn number_of(&self, hash: B256) -> Result<Option<u64>, ChainError> {
+        self.inner.blocks.number_of(hash)
+    }
+
+    /// A block by number, with its senders.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn block(&self, number: u64) -> Result<Option<StoredBlock>, ChainError> {
+        self.inner.blocks.block(number)
+    }
+
+    /// A block's receipts, one a transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, ChainError> {
+        self.inner.blocks.receipts(number)
+    }
+
+    /// Why a block is final: the certificate that its child binds, or for the head this node's own. Genesis has none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn certificate(&self, number: u64) -> Result<Option<CommitCertificate>, ChainError> {
+        self.inner.blocks.certificate(number)
+    }
+
+    /// Where a transaction stands.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
+        self.inner.blocks.transaction(hash)
+    }
+
+    /// A block with all that a late node needs to commit it. Genesis is not served: every node has it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn finalized_block(&self, number: u64) -> Result<Option<FinalizedBlock>, ChainError> {
+        let Some(certificate) = self.certificate(number)? else { return Ok(None) };
+        let stored = self.block(number)?.ok_or_else(|| missing("header", number))?;
+        let parent_certificate = match number.checked_sub(1) {
+            Some(parent) => self.certificate(parent)?,
+            None => None,
+        };
+        let proposed = ProposedBlock { block: Arc::new(stored.block), parent_certificate };
+        Ok(Some(FinalizedBlock { proposed, certificate }))
+    }
+
+    /// The logs that `filter` wants, in order. Blocks beyond the head hold none.
+    ///
+    /// # Errors
+    /// [`ChainError::LogRange`] and [`ChainError::TooManyLogs`] when `limits` are passed, or the database's.
+    pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
+        let (from, to) = (filter.from, filter.to);
+        if to.checked_sub(from).is_none_or(|distance| distance >= limits.blocks_max) {
+            return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
+        }
+        let mut logs = Vec::new();
+        for number in from..=to.min(self.head().header.number) {
+            let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
+            if !filter.may_match(&header.logs_bloom) {
+                continue;
+            }
+            let block = self.block(number)?.ok_or_else(|| missing("header", number))?;
+            let receipts = self.receipts(number)?.ok_or_else(|| missing("receipts", number))?;
+            logs.extend(block.logs(filter, &receipts));
+            if logs.len() > limits.logs_max {
+                return Err(ChainError::TooManyLogs { logs_max: limits.logs_max, number });
+            }
+        }
+        Ok(logs)
+    }
+
+    /// The state after the head, from memory: a snapshot that later blocks do not change.
+    pub fn state(&self) -> StateView {
+        self.head().state()
+    }
+
+    /// The state after block `number`.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] beyond the head, [`ChainError::State`] when history no longer reaches that far.
+    pub fn state_at(&self, number: u64) -> Result<StateView, ChainError> {
+        let head = self.head();
+        if number > head.header.number {
+            return Err(ChainError::UnknownBlock { number, head: head.header.number });
+        }
+        if number == head.header.number {
+            return Ok(head.state());
+        }
+        Ok(self.inner.states.view_at(number)?)
+    }
+
+    /// Runs a call in the environment of block `number`, on the state after it, as `eth_call` does.
+    ///
+    /// # Errors
+    /// As [`Self::state_at`], and [`ChainError::Call`]; a revert is an outcome, not an error.
+    pub fn call(&self, number: u64, request: &CallRequest, gas_cap: u64) -> Result<CallOutcome, ChainError> {
+        let (header, state) = self.after(number)?;
+        Ok(heddle_evm::call(&self.inner.rules, &self.reader(state), &header, request, gas_cap)?)
+    }
+
+    /// The least gas limit with which a transaction succeeds in the environment of block `number`, as
+    /// `eth_estimateGas` finds it.
+    ///
+    /// # Errors
+    /// As [`Self::call`]; here a revert is an error, with its data.
+    pub fn estimate_gas(&self, number: u64, request: &CallRequest, gas_cap: u64) -> Result<u64, ChainError> {
+        let (header, state) = self.after(number)?;
+        Ok(heddle_evm::estimate_gas(&self.inner.rules, &self.reader(state), &header, request, gas_cap)?)
+    }
+
+    fn after(&self, number: u64) -> Result<(SealedHeader, StateView), ChainError> {
+        let state = self.state_at(number)?;
+        let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
+        Ok((header, state))
+    }
+}

@@ -1,0 +1,31 @@
+//! The executor's view of a block: its state, and the hashes of its ancestors.
+
+use crate::block_store::BlockStore;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use heddle_evm::{StateError, StateReader};
+use heddle_primitives::Account;
+use heddle_state::StateView;
+
+/// A state with the chain below it. Ancestors need no snapshot: a committed block never changes.
+pub(crate) struct ChainStateReader<'a> {
+    pub(crate) state: StateView,
+    pub(crate) blocks: &'a BlockStore,
+}
+
+impl StateReader for ChainStateReader<'_> {
+    fn account(&self, address: Address) -> Result<Option<Account>, StateError> {
+        self.state.account(address).map_err(StateError::new)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
+        self.state.storage(address, slot).map_err(StateError::new)
+    }
+
+    fn code(&self, hash: B256) -> Result<Bytes, StateError> {
+        self.state.code(hash).map_err(StateError::new)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<B256, StateError> {
+        Ok(self.blocks.hash(number).map_err(StateError::new)?.unwrap_or_default())
+    }
+}

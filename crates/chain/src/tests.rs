@@ -1,0 +1,6 @@
+//! Whole chains in temporary directories, with real keys, signatures and databases.
+
+mod fixture;
+mod lifecycle;
+mod reads;
+mod rules;

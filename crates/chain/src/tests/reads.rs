@@ -1,0 +1,158 @@
+//! Reading blocks, logs and old states; calls.
+
+use super::fixture::{GAS_CAP, HASHER, LOGGER, Node, REVERTER, transaction, user};
+use crate::{CallError, CallRequest, CallStatus, ChainError, Fault, LogFilter, LogLimits, TransactionLocation};
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+const RECIPIENT: Address = Address::repeat_byte(0x99);
+
+fn topic(n: u8) -> B256 {
+    B256::with_last_byte(n)
+}
+
+/// Three blocks; block n logs the topics 2n-1 and 2n and sends n wei.
+fn node_with_history() -> Node {
+    let node = Node::start();
+    for n in 1..=3u8 {
+        let nonce = u64::from(n - 1) * 3;
+        node.extend(vec![
+            transaction(nonce, LOGGER, 0, topic(2 * n - 1).0),
+            transaction(nonce + 1, RECIPIENT, u64::from(n), []),
+            transaction(nonce + 2, LOGGER, 0, topic(2 * n).0),
+        ]);
+    }
+    node
+}
+
+fn call(to: Address, data: impl Into<Bytes>) -> CallRequest {
+    CallRequest { from: user().address(), to: Some(to), data: data.into(), ..Default::default() }
+}
+
+#[test]
+fn blocks_are_read_by_number_hash_and_transaction() {
+    let mut node = node_with_history();
+    node.reopen();
+    for number in 1..=3 {
+        let stored = node.block(number).unwrap().unwrap();
+        let hash = stored.header.seal();
+        assert_eq!(node.header(number).unwrap().unwrap(), stored.header);
+        assert_eq!(node.number_of(hash).unwrap(), Some(number));
+        assert_eq!(stored.senders, vec![user().address(); 3]);
+        assert_eq!(stored.size, alloy_rlp::encode(&stored.block).len());
+        assert_eq!(node.receipts(number).unwrap().unwrap().len(), 3);
+        assert_eq!(node.certificate(number).unwrap().unwrap().block_hash, hash);
+        for (tx, index) in stored.block.body.transactions.iter().zip(0..) {
+            assert_eq!(node.transaction(*tx.tx_hash()).unwrap(), Some(TransactionLocation { number, index }));
+        }
+    }
+    let genesis = node.block(0).unwrap().unwrap();
+    assert_eq!(
+        alloy_rlp::decode_exact::<heddle_primitives::Block>(alloy_rlp::encode(&genesis.block)),
+        Ok(genesis.block)
+    );
+    assert_eq!(node.receipts(0).unwrap(), Some(Vec::new()));
+    assert!(node.certificate(0).unwrap().is_none());
+}
+
+#[test]
+fn what_was_never_committed_is_none() {
+    let node = node_with_history();
+    assert!(node.header(4).unwrap().is_none());
+    assert!(node.block(4).unwrap().is_none());
+    assert!(node.receipts(4).unwrap().is_none());
+    assert!(node.number_of(B256::ZERO).unwrap().is_none());
+    assert!(node.transaction(B256::ZERO).unwrap().is_none());
+}
+
+#[test]
+fn logs_are_found_by_range_address_and_topic() {
+    let node = node_with_history();
+    let found = |filter: LogFilter| -> Vec<(u64, u64, u64)> {
+        let logs = node.logs(&filter, LogLimits::default()).unwrap();
+        logs.iter().map(|entry| (entry.block_number, entry.transaction_index, entry.log_index)).collect()
+    };
+    let all = LogFilter { to: 10, ..Default::default() };
+    assert_eq!(found(all.clone()), [(1, 0, 0), (1, 2, 1), (2, 0, 0), (2, 2, 1), (3, 0, 0), (3, 2, 1)]);
+    assert_eq!(found(LogFilter { from: 2, to: 2, ..all.clone() }), [(2, 0, 0), (2, 2, 1)]);
+    assert_eq!(found(LogFilter { topics: vec![vec![topic(2), topic(5)]], ..all.clone() }), [(1, 2, 1), (3, 0, 0)]);
+    assert_eq!(found(LogFilter { topics: vec![vec![]], ..all.clone() }).len(), 6);
+    assert!(found(LogFilter { topics: vec![vec![], vec![]], ..all.clone() }).is_empty(), "a topic that must exist");
+    assert_eq!(found(LogFilter { addresses: vec![LOGGER, RECIPIENT], ..all.clone() }).len(), 6);
+    assert!(found(LogFilter { addresses: vec![RECIPIENT], ..all.clone() }).is_empty());
+    assert!(found(LogFilter { from: 4, to: 10, ..all }).is_empty());
+}
+
+#[test]
+fn a_log_says_where_it_stands() {
+    let node = node_with_history();
+    let filter = LogFilter { to: 3, topics: vec![vec![topic(4)]], ..Default::default() };
+    let [entry] = &node.logs(&filter, LogLimits::default()).unwrap()[..] else { panic!("one log") };
+    let block = node.block(2).unwrap().unwrap();
+    assert_eq!((entry.log.address, entry.log.topics()), (LOGGER, &[topic(4)][..]));
+    assert_eq!((entry.block_hash, entry.block_timestamp), (block.header.seal(), block.header.timestamp));
+    assert_eq!(entry.transaction_hash, *block.block.body.transactions[2].tx_hash());
+}
+
+#[test]
+fn log_searches_are_bounded() {
+    let node = node_with_history();
+    let range = |from, to| LogFilter { from, to, ..Default::default() };
+    let limits = LogLimits { blocks_max: 3, logs_max: 4 };
+    assert_eq!(node.logs(&range(1, 2), limits).unwrap().len(), 4);
+    let error = node.logs(&range(1, 3), limits).unwrap_err();
+    assert!(matches!(error, ChainError::TooManyLogs { logs_max: 4, number: 3 }), "{error}");
+    for filter in [range(0, 3), range(2, 1), range(0, u64::MAX)] {
+        let error = node.logs(&filter, limits).unwrap_err();
+        assert!(matches!(error, ChainError::LogRange { blocks_max: 3, .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Caller);
+    }
+}
+
+#[test]
+fn the_state_after_every_block_stays_readable() {
+    let node = node_with_history();
+    for (number, balance) in [(0, 0), (1, 1), (2, 3), (3, 6)] {
+        let state = node.state_at(number).unwrap();
+        let account = state.account(RECIPIENT).unwrap().unwrap_or_default();
+        assert_eq!(account.balance, U256::from(balance), "after block {number}");
+        assert_eq!(state.storage(LOGGER, U256::ZERO).unwrap(), U256::from(2 * number));
+        assert_eq!(state.account(user().address()).unwrap().unwrap().nonce, 3 * number);
+    }
+    assert!(matches!(node.state_at(4), Err(ChainError::UnknownBlock { number: 4, head: 3 })));
+}
+
+#[test]
+fn a_view_is_not_moved_by_later_blocks() {
+    let node = Node::start();
+    let before = node.state();
+    node.extend(vec![transaction(0, RECIPIENT, 5, [])]);
+    assert!(before.account(RECIPIENT).unwrap().is_none());
+    assert!(node.state().account(RECIPIENT).unwrap().is_some());
+}
+
+#[test]
+fn calls_run_on_the_state_after_a_block() {
+    let node = node_with_history();
+    let outcome = node.call(3, &call(LOGGER, topic(9).0), GAS_CAP).unwrap();
+    assert_eq!((outcome.status, outcome.logs.len()), (CallStatus::Success, 1));
+    assert_eq!(node.state().storage(LOGGER, U256::ZERO).unwrap(), U256::from(6), "a call leaves no trace");
+
+    let outcome = node.call(1, &call(REVERTER, []), GAS_CAP).unwrap();
+    assert_eq!((outcome.status, outcome.output), (CallStatus::Revert, U256::from(42).to_be_bytes::<32>().into()));
+
+    let hash_of =
+        |number: u64| node.call(3, &call(HASHER, U256::from(number).to_be_bytes::<32>()), GAS_CAP).unwrap().output;
+    assert_eq!(hash_of(2), Bytes::from(node.header(2).unwrap().unwrap().seal().0));
+    assert_eq!(hash_of(9), Bytes::from([0; 32]));
+    assert!(matches!(node.call(4, &call(LOGGER, []), GAS_CAP), Err(ChainError::UnknownBlock { .. })));
+}
+
+#[test]
+fn estimates_are_enough_and_revert_with_data() {
+    let node = node_with_history();
+    assert_eq!(node.estimate_gas(3, &call(RECIPIENT, []), GAS_CAP).unwrap(), 21_000);
+    let error = node.estimate_gas(3, &call(REVERTER, []), GAS_CAP).unwrap_err();
+    assert_eq!(error.fault(), Fault::Caller);
+    let ChainError::Call(CallError::Reverted(data)) = error else { panic!("{error}") };
+    assert_eq!(data, Bytes::from(U256::from(42).to_be_bytes::<32>()));
+}

@@ -1,0 +1,140 @@
+//! Checking a block that somebody else built on the head.
+
+use crate::execution::Execution;
+use crate::{BlockError, Chain, ChainError, Head};
+use alloy_consensus::transaction::{Recovered, SignerRecoverable};
+use alloy_primitives::{B256, Sealed};
+use heddle_evm::{BlockContext, ExecutionError, Mode, execute, validate_body, validate_header, validate_outcome};
+use heddle_primitives::{Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
+use rayon::prelude::*;
+
+impl Chain {
+    /// Whether this node may vote for a proposal: checks every field of the header, the parent's certificate, the body,
+    /// and by execution everything that follows from it; remembers the execution for the commit.
+    ///
+    /// `proposer` is the proposer of the round, `now` is local time in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`ChainError::InvalidBlock`] names the rule that the block breaks, [`ChainError::NotNext`] says that the head
+    /// has moved; others are ours, and say nothing about the block.
+    pub fn validate(&self, proposed: &ProposedBlock, proposer: &Validator, now: u64) -> Result<(), ChainError> {
+        let head = self.head();
+        let header = &proposed.block.header;
+        require_next(&head, header.number)?;
+        check_clock(header.timestamp, now, self.inner.config.clock_drift_secs)?;
+        if header.beneficiary != proposer.fee_recipient {
+            let (found, expected) = (header.beneficiary, proposer.fee_recipient);
+            return Err(BlockError::Beneficiary { found, expected }.into());
+        }
+        self.check_contents(&head, proposed)?;
+        let hash = proposed.hash();
+        if !self.inner.executions.contains(hash) {
+            let execution = self.verify(&head, proposed, hash)?;
+            self.inner.executions.insert(execution);
+        }
+        Ok(())
+    }
+
+    /// Whether what came with the header is what the header binds: the body, and the parent's certificate. A sender
+    /// can get these wrong for any header, even a certified one.
+    pub(crate) fn check_contents(&self, head: &Head, proposed: &ProposedBlock) -> Result<(), BlockError> {
+        let certificate = proposed.parent_certificate.as_ref();
+        if certificate.is_some() != head.certificate.is_some() {
+            let word = |present| if present { "present" } else { "absent" };
+            return Err(BlockError::ParentCertificatePresence {
+                parent: head.header.number,
+                found: word(certificate.is_some()),
+                expected: word(head.certificate.is_some()),
+            });
+        }
+        let found = proposed.block.header.parent_beacon_block_root.unwrap_or_default();
+        let expected = Head::beacon_root(certificate);
+        if found != expected {
+            return Err(BlockError::ParentCertificateDigest { found, expected });
+        }
+        Ok(validate_body(&self.inner.rules, &proposed.block)?)
+    }
+
+    /// All rules that depend on nothing but the head: whatever two thirds certify obeys them.
+    pub(crate) fn verify(&self, head: &Head, proposed: &ProposedBlock, hash: B256) -> Result<Execution, ChainError> {
+        let inner = &self.inner;
+        let block = &proposed.block;
+        validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
+        self.check_beneficiary(&block.header)?;
+        self.check_parent_certificate(head, proposed)?;
+        let transactions = recover(&block.body.transactions)?;
+        let context = BlockContext::of(block);
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, Mode::Sequential)
+            .map_err(blame)?;
+        validate_outcome(&inner.rules, &block.header, &outcome).map_err(BlockError::from)?;
+        let update = inner.states.compute(&head.state(), &outcome.changes)?;
+        let (found, expected) = (block.header.state_root, update.state_root);
+        if found != expected {
+            return Err(BlockError::StateRoot { found, expected }.into());
+        }
+        Ok(Execution {
+            header: Sealed::new_unchecked(block.header.clone(), hash),
+            proposed: proposed.clone(),
+            senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
+            receipts: outcome.receipts,
+            changed_accounts: outcome.changes.accounts.into_keys().collect(),
+            update,
+        })
+    }
+
+    /// The round's proposer is not in the header, so that a committed block may pay any validator; only a voter knows
+    /// which one it must be.
+    fn check_beneficiary(&self, header: &Header) -> Result<(), ChainError> {
+        let validators = self.validators(heddle_primitives::Height::new(header.number))?;
+        if validators.validators().iter().any(|validator| validator.fee_recipient == header.beneficiary) {
+            return Ok(());
+        }
+        Err(BlockError::UnknownBeneficiary(header.beneficiary).into())
+    }
+
+    fn check_parent_certificate(&self, head: &Head, proposed: &ProposedBlock) -> Result<(), ChainError> {
+        let Some(certificate) = &proposed.parent_certificate else { return Ok(()) };
+        if head.certificate.as_ref() == Some(certificate) {
+            return Ok(());
+        }
+        if certificate.block_hash != head.hash() || certificate.height != head.height() {
+            return Err(ChainError::InvalidBlock(BlockError::ParentCertificateBlock {
+                found: certificate.block_hash,
+                found_height: certificate.height.as_u64(),
+                parent: head.hash(),
+                height: head.header.number,
+            }));
+        }
+        let validators = self.validators(certificate.height)?;
+        Ok(certificate.verify(validators, &self.signing_context()).map_err(BlockError::from)?)
+    }
+}
+
+/// Only the block after the head can be judged.
+pub(crate) fn require_next(head: &Head, number: u64) -> Result<(), ChainError> {
+    if number == head.height().next().as_u64() {
+        return Ok(());
+    }
+    Err(ChainError::NotNext { number, head: head.header.number })
+}
+
+fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
+    if timestamp > now.saturating_add(drift) {
+        return Err(BlockError::FutureTimestamp { timestamp, now, drift });
+    }
+    Ok(())
+}
+
+/// Recovers senders on all cores: this costs more than executing a transfer.
+fn recover(transactions: &[Transaction]) -> Result<Vec<RecoveredTransaction>, BlockError> {
+    let recover_one = |(index, transaction): (usize, &Transaction)| match transaction.recover_signer() {
+        Ok(signer) => Ok(Recovered::new_unchecked(transaction.clone(), signer)),
+        Err(_) => Err(BlockError::Signature { index }),
+    };
+    transactions.par_iter().enumerate().map(recover_one).collect()
+}
+
+/// Executing somebody else's block failed: because of the block, or because of us.
+fn blame(error: ExecutionError) -> ChainError {
+    if error.is_invalid_block() { BlockError::Execution(error).into() } else { ChainError::Execution(error) }
+}
