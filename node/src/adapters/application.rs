@@ -1,0 +1,108 @@
+//! Consensus asks the chain and the mempool.
+
+use async_trait::async_trait;
+use heddle_chain::{BuildRequest, Chain, ChainError, Fault};
+use heddle_consensus::{Application, ApplicationError, BlockVerdict};
+use heddle_mempool::Mempool;
+use heddle_primitives::{CertifiedBlock, Height, ProposedBlock, Round, Validator, ValidatorSet};
+use heddle_sync::SyncHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast::error::RecvError;
+
+/// A proposer that has not finished by then proposes what it has; well below the first propose timeout.
+const BUILD_TIME: Duration = Duration::from_millis(800);
+
+/// The application that consensus decides for.
+pub struct ChainApplication {
+    /// Builds, validates and commits.
+    pub chain: Chain,
+    /// Offers transactions.
+    pub mempool: Mempool,
+    /// Woken when peers are ahead.
+    pub sync: SyncHandle,
+    /// The validators of every height.
+    pub validators: ValidatorSet,
+    /// This validator, if it is one.
+    pub own: Option<Validator>,
+}
+
+/// Seconds since the Unix epoch; a clock before it counts as the epoch.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Runs a blocking call of the chain; a panic in it is our fault, and ends the node.
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, ChainError> + Send + 'static,
+) -> Result<Result<T, ChainError>, ApplicationError> {
+    tokio::task::spawn_blocking(call).await.map_err(|error| ApplicationError(error.to_string()))
+}
+
+fn ours(error: ChainError) -> ApplicationError {
+    ApplicationError(error.to_string())
+}
+
+#[async_trait]
+impl Application for ChainApplication {
+    fn validators(&self, _height: Height) -> ValidatorSet {
+        self.validators.clone()
+    }
+
+    fn has_transactions(&self) -> bool {
+        self.mempool.has_ready()
+    }
+
+    async fn wait_for_transactions(&self) {
+        // Subscribed before the check: a transaction that comes between them is not missed.
+        let mut arrivals = self.mempool.subscribe();
+        while !self.mempool.has_ready() {
+            if let Err(RecvError::Closed) = arrivals.recv().await {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn build(&self, height: Height, _round: Round) -> Result<Option<ProposedBlock>, ApplicationError> {
+        let Some(own) = &self.own else { return Ok(None) };
+        let (chain, mempool, fee_recipient) = (self.chain.clone(), self.mempool.clone(), own.fee_recipient);
+        let built = blocking(move || {
+            let started = Instant::now();
+            let built = chain.build(BuildRequest {
+                timestamp: unix_seconds(),
+                fee_recipient,
+                candidates: Box::new(mempool.best()),
+                deadline: &move || started.elapsed() >= BUILD_TIME,
+            })?;
+            mempool.remove_invalid(&Vec::from_iter(built.invalid.iter().map(|(hash, _)| *hash)));
+            Ok(built)
+        })
+        .await?;
+        let built = built.map_err(ours)?;
+        Ok((built.proposed.block.header.number == height.as_u64()).then_some(built.proposed))
+    }
+
+    async fn validate(&self, block: ProposedBlock, proposer: Validator) -> Result<BlockVerdict, ApplicationError> {
+        let chain = self.chain.clone();
+        match blocking(move || chain.validate(&block, &proposer, unix_seconds())).await? {
+            Ok(()) => Ok(BlockVerdict::Valid),
+            Err(ChainError::NotNext { .. }) => Ok(BlockVerdict::Stale),
+            Err(error) if error.fault() == Fault::Peer => Ok(BlockVerdict::Invalid(error.to_string())),
+            Err(error) => Err(ours(error)),
+        }
+    }
+
+    async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError> {
+        let chain = self.chain.clone();
+        let height = block.proposed().block.header.number;
+        match blocking(move || chain.commit(&block)).await? {
+            Ok(_) => Ok(()),
+            // Sync was faster: the chain has checked that it committed the same block.
+            Err(ChainError::NotNext { head, .. }) if head >= height => Ok(()),
+            Err(error) => Err(ours(error)),
+        }
+    }
+
+    fn behind(&self, _heard: Height) {
+        self.sync.wake();
+    }
+}

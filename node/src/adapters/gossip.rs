@@ -1,0 +1,100 @@
+//! Gossip: bytes of the network become messages of the mempool and of consensus, and back.
+
+use alloy_primitives::Bytes;
+use async_trait::async_trait;
+use heddle_consensus::{ConsensusHandle, Outbound};
+use heddle_mempool::{Gossip, Mempool};
+use heddle_network::{GossipValidator, NetworkHandle, PeerId, Topic, Verdict};
+use heddle_primitives::{
+    ConsensusMessage, MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES, TransactionBatch, decode_exact,
+};
+use std::sync::OnceLock;
+use tracing::debug;
+
+/// Judges what peers gossip, before it is forwarded.
+pub struct Inbound {
+    mempool: Mempool,
+    /// Set once consensus exists; gossip that comes before is not judged.
+    consensus: OnceLock<ConsensusHandle>,
+}
+
+impl Inbound {
+    /// Judges transactions at once, consensus messages from [`Self::connect`] on.
+    pub fn new(mempool: Mempool) -> Self {
+        Self { mempool, consensus: OnceLock::new() }
+    }
+
+    /// Lets consensus messages in.
+    pub fn connect(&self, consensus: ConsensusHandle) {
+        // A second call would change nothing; there is one consensus a node.
+        let _ = self.consensus.set(consensus);
+    }
+
+    async fn transactions(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
+        // RLP of the batch's list adds a few bytes to each transaction.
+        let bytes_max = MAX_TRANSACTION_BATCH_BYTES + 8 * 1024;
+        let batch = match decode_exact::<TransactionBatch>(bytes, bytes_max) {
+            Ok(batch) => batch,
+            Err(error) => {
+                debug!(%peer, %error, "undecodable transaction batch");
+                return Verdict::Reject;
+            }
+        };
+        let mempool = self.mempool.clone();
+        match tokio::task::spawn_blocking(move || mempool.receive(&batch)).await {
+            Ok(heddle_mempool::Verdict::Accept) => Verdict::Accept,
+            Ok(heddle_mempool::Verdict::Reject) => Verdict::Reject,
+            Ok(heddle_mempool::Verdict::Ignore) | Err(_) => Verdict::Ignore,
+        }
+    }
+
+    async fn consensus(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
+        let Some(consensus) = self.consensus.get() else { return Verdict::Ignore };
+        match decode_exact::<ConsensusMessage>(bytes, MAX_CONSENSUS_MESSAGE_BYTES) {
+            Ok(message) => match consensus.deliver(message).await {
+                heddle_consensus::Verdict::Accept => Verdict::Accept,
+                heddle_consensus::Verdict::Ignore => Verdict::Ignore,
+                heddle_consensus::Verdict::Reject => Verdict::Reject,
+            },
+            Err(error) => {
+                debug!(%peer, %error, "undecodable consensus message");
+                Verdict::Reject
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl GossipValidator for Inbound {
+    async fn validate(&self, peer: PeerId, topic: Topic, message: Bytes) -> Verdict {
+        match topic {
+            Topic::Transactions => self.transactions(peer, &message).await,
+            Topic::Consensus => self.consensus(peer, &message).await,
+        }
+    }
+}
+
+/// Sends consensus messages to peers.
+pub struct NetworkOutbound(pub NetworkHandle);
+
+#[async_trait]
+impl Outbound for NetworkOutbound {
+    async fn publish(&self, message: ConsensusMessage) {
+        let bytes = alloy_rlp::encode(&message).into();
+        if let Err(error) = self.0.publish_consensus(bytes).await {
+            // Consensus repeats itself until it is heard; a stopped network ends the node by its own task.
+            debug!(%error, "consensus message not published");
+        }
+    }
+}
+
+/// Sends transaction batches to peers.
+pub struct MempoolGossip(pub NetworkHandle);
+
+impl Gossip for MempoolGossip {
+    fn publish(&self, batch: TransactionBatch) {
+        if let Err(error) = self.0.publish_transactions(alloy_rlp::encode(&batch).into()) {
+            debug!(%error, "transaction batch not published");
+        }
+    }
+}

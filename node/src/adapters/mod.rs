@@ -1,0 +1,15 @@
+//! Where one crate's port meets another crate's handle. Each adapter translates and decides nothing.
+
+mod application;
+mod chain_reader;
+mod gossip;
+mod log;
+mod status;
+mod sync;
+
+pub use application::ChainApplication;
+pub use chain_reader::{MempoolBlocks, MempoolChain};
+pub use gossip::{Inbound, MempoolGossip, NetworkOutbound};
+pub use log::ConsensusFiles;
+pub use status::NodeStatusView;
+pub use sync::{NetworkPeers, PeerServer, SyncChain};

@@ -1,0 +1,96 @@
+//! Sync commits through the chain and asks through the network; peers are answered from the chain.
+
+use async_trait::async_trait;
+use heddle_chain::{Chain, ChainError, Fault};
+use heddle_network::{Misbehaviour, NetworkHandle, RequestServer};
+use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, Status, ValidatorSet};
+use heddle_sync::{BlockSource, CommitError, PeerFault, PeerId, Peers, RequestError, SyncServer};
+use tracing::{debug, warn};
+
+/// The chain as sync sees it, and as it is served to others.
+pub struct SyncChain {
+    /// The chain.
+    pub chain: Chain,
+    /// The validators of every height.
+    pub validators: ValidatorSet,
+}
+
+#[async_trait]
+impl heddle_sync::Chain for SyncChain {
+    fn head(&self) -> Height {
+        self.chain.head().height()
+    }
+
+    fn validators(&self, _height: Height) -> ValidatorSet {
+        self.validators.clone()
+    }
+
+    async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError> {
+        let chain = self.chain.clone();
+        let result = tokio::task::spawn_blocking(move || chain.commit(&block)).await;
+        match result.map_err(|error| CommitError::Internal(error.to_string()))? {
+            Ok(_) => Ok(()),
+            Err(ChainError::NotNext { .. }) => Err(CommitError::Stale),
+            Err(error) if error.fault() == Fault::Peer => Err(CommitError::Invalid(error.to_string())),
+            Err(error) => Err(CommitError::Internal(error.to_string())),
+        }
+    }
+}
+
+impl BlockSource for SyncChain {
+    fn status(&self) -> Status {
+        let head = self.chain.head();
+        Status { height: head.height(), hash: head.hash(), earliest: Height::GENESIS.next() }
+    }
+
+    fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String> {
+        self.chain.finalized_block(height.as_u64()).map_err(|error| error.to_string())
+    }
+}
+
+/// The network as sync sees it.
+pub struct NetworkPeers(pub NetworkHandle);
+
+fn network_peer(peer: &PeerId) -> Option<heddle_network::PeerId> {
+    heddle_network::PeerId::from_bytes(peer.as_bytes()).ok()
+}
+
+#[async_trait]
+impl Peers for NetworkPeers {
+    fn list(&self) -> Vec<PeerId> {
+        self.0.peers().iter().map(|peer| PeerId::new(peer.peer_id.to_bytes())).collect()
+    }
+
+    async fn request(&self, peer: &PeerId, request: Request) -> Result<Response, RequestError> {
+        let peer = network_peer(peer).ok_or_else(|| RequestError("not a peer id of this network".to_owned()))?;
+        self.0.request(peer, request).await.map_err(|error| RequestError(error.to_string()))
+    }
+
+    fn report(&self, peer: &PeerId, fault: PeerFault) {
+        debug!(%peer, %fault, "peer reported by sync");
+        let misbehaviour = match fault {
+            PeerFault::WrongAnswer => Misbehaviour::InvalidResponse,
+            PeerFault::BrokenPromise => Misbehaviour::Unresponsive,
+            PeerFault::InvalidBlock(_) => Misbehaviour::InvalidBlock,
+        };
+        if let Some(peer) = network_peer(peer) {
+            self.0.report(peer, misbehaviour);
+        }
+    }
+}
+
+/// Answers the requests of peers.
+pub struct PeerServer(pub SyncServer);
+
+#[async_trait]
+impl RequestServer for PeerServer {
+    async fn serve(&self, peer: heddle_network::PeerId, request: Request) -> Option<Response> {
+        match self.0.answer(request).await {
+            Ok(response) => Some(response),
+            Err(error) => {
+                warn!(%peer, %error, "request not answered");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! `heddle devnet`: a local chain in one process, with funded accounts, for development.
+
+use super::{accounts, genesis};
+use crate::shutdown;
+use crate::telemetry::{self, LogFormat};
+use crate::wiring::{Node, NodeConfig};
+use alloy_primitives::{U256, utils::format_ether};
+use alloy_signer_local::PrivateKeySigner;
+use clap::{Args, ValueHint};
+use heddle_chain::CommittedBlock;
+use heddle_primitives::{ConsensusKey, Genesis};
+use serde_json::{Value, json};
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Chain id of Anvil and Hardhat, which their users' configurations expect.
+const CHAIN_ID: u64 = 31337;
+
+/// Options of `heddle devnet`.
+#[derive(Args)]
+pub struct DevnetArgs {
+    /// How many validators to run [1 to 16].
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    validators: u16,
+    /// Least time between blocks, for example 500ms or 2s.
+    #[arg(long, default_value = "500ms", value_parser = accounts::parse_block_time)]
+    block_time: Duration,
+    /// Port for JSON-RPC over HTTP and WebSocket; 0 lets the system choose.
+    #[arg(long, default_value_t = 8545)]
+    http_port: u16,
+    /// Keep the chain in this directory [default: a temporary one, removed at exit].
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+    /// How many accounts of the test mnemonic to fund [0 to 1000].
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=i64::from(accounts::ACCOUNTS_MAX)))]
+    accounts: u32,
+    /// Balance of each account, in ether.
+    #[arg(long, default_value = "10000", value_parser = accounts::parse_balance)]
+    balance: U256,
+    /// What to log beside the one line a block.
+    #[arg(long = "log.level", env = "HEDDLE_LOG_LEVEL", default_value = "warn", value_parser = telemetry::parse_filter)]
+    log_level: String,
+}
+
+/// Runs `heddle devnet`.
+pub fn run(args: DevnetArgs) -> Result<Value, Box<dyn Error>> {
+    telemetry::init_logging(&args.log_level, LogFormat::Text)?;
+    // Held to the end: dropping it removes the directory.
+    let temporary = args.data_dir.is_none().then(tempfile::tempdir).transpose()?;
+    let data_dir = match (&args.data_dir, &temporary) {
+        (Some(named), _) => named.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
+        (None, None) => return Err("no data directory".into()),
+    };
+    let signers = accounts::test_accounts(args.accounts)?;
+    let keys = Vec::from_iter((0..args.validators).map(validator_key));
+    let genesis = open_genesis(&args, &data_dir, &keys, &signers)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run_validators(&args, &data_dir, &genesis, &keys, signers));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
+}
+
+/// The same keys at every start, so that a named data directory continues. They protect nothing: this chain is local.
+fn validator_key(index: u16) -> ConsensusKey {
+    let mut secret = *b"heddle devnet validator key 0000";
+    if let Some(tail) = secret.last_chunk_mut::<2>() {
+        *tail = index.to_be_bytes();
+    }
+    ConsensusKey::from_bytes(&secret)
+}
+
+/// The genesis of the data directory, made at its first start.
+fn open_genesis(
+    args: &DevnetArgs,
+    data_dir: &Path,
+    keys: &[ConsensusKey],
+    signers: &[PrivateKeySigner],
+) -> Result<Genesis, Box<dyn Error>> {
+    let file = data_dir.join("genesis.json");
+    if file.exists() {
+        let genesis = Genesis::read(&file)?;
+        let kept = genesis.heddle().map_or(0, |h| h.validators.validators().len());
+        if kept != keys.len() {
+            return Err(format!(
+                "{} holds a chain of {kept} validators: start it with --validators {kept}, or choose another --data-dir",
+                data_dir.display()
+            )
+            .into());
+        }
+        return Ok(genesis);
+    }
+    std::fs::create_dir_all(data_dir).map_err(|error| format!("cannot create {}: {error}", data_dir.display()))?;
+    let genesis = genesis::new_chain(&genesis::NewChain {
+        chain_id: CHAIN_ID,
+        gas_limit: genesis::GAS_LIMIT,
+        block_time: args.block_time,
+        empty_block_time: args.block_time,
+        keys,
+        alloc: accounts::funded(signers.iter().map(|signer| signer.address()), args.balance),
+    })?;
+    std::fs::write(&file, genesis.to_json()? + "\n")?;
+    Ok(genesis)
+}
+
+async fn run_validators(
+    args: &DevnetArgs,
+    data_dir: &Path,
+    genesis: &Genesis,
+    keys: &[ConsensusKey],
+    signers: Vec<PrivateKeySigner>,
+) -> Result<Value, Box<dyn Error>> {
+    let stop = shutdown::requested();
+    tokio::pin!(stop);
+    let mut nodes: Vec<Node> = Vec::with_capacity(keys.len());
+    for (index, key) in keys.iter().enumerate() {
+        let bootnodes = nodes.iter().flat_map(Node::peer_addresses).collect();
+        let first = index == 0;
+        let config = NodeConfig {
+            genesis: genesis.clone(),
+            datadir: data_dir.join(format!("node{index}")),
+            node_key_file: data_dir.join(format!("node{index}")).join("node.key"),
+            validator_key: Some(key.clone()),
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            bootnodes,
+            peers_max: 50,
+            // Loopback addresses are known here: multicast could only find other devnets, which are other chains.
+            mdns: true,
+            http: first.then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.http_port)),
+            http_api: vec!["eth".into(), "net".into(), "web3".into()],
+            http_cors: vec!["*".into()],
+            dev_accounts: if first { signers.clone() } else { Vec::new() },
+            metrics: None,
+        };
+        let node = Node::start(config).await.map_err(|error| busy_port_names_the_flag(error, args.http_port))?;
+        nodes.push(node);
+    }
+    let first = nodes.first().ok_or("a devnet has at least one validator")?;
+    print_banner(args, data_dir, genesis, &signers, first);
+    let blocks = first.chain().subscribe();
+    let failures = futures::future::select_all(nodes.iter_mut().map(|node| Box::pin(node.failed())));
+    tokio::select! {
+        signal = &mut stop => eprintln!("\n{}: stopping", signal?),
+        (failure, ..) = failures => return Err(failure),
+        () = print_blocks(blocks) => {}
+    }
+    let mut number = 0;
+    for node in nodes {
+        number = number.max(node.stop().await.header.number);
+    }
+    Ok(json!({ "number": number }))
+}
+
+/// A busy port is the likeliest mistake of a developer: the error names the flag that avoids it.
+fn busy_port_names_the_flag(error: Box<dyn Error>, port: u16) -> Box<dyn Error> {
+    let text = error.to_string();
+    if text.contains(&format!(":{port}")) {
+        return format!("{text}: choose another port with --http-port").into();
+    }
+    error
+}
+
+fn print_banner(args: &DevnetArgs, data_dir: &Path, genesis: &Genesis, signers: &[PrivateKeySigner], first: &Node) {
+    eprintln!("\n  heddle {}: {} validators\n", env!("CARGO_PKG_VERSION"), args.validators);
+    eprintln!(
+        "Available accounts ({} ETH each)\n",
+        format_ether(args.balance).trim_end_matches('0').trim_end_matches('.')
+    );
+    for (index, signer) in signers.iter().enumerate() {
+        eprintln!("({index}) {}", signer.address());
+    }
+    eprintln!("\nPrivate keys (public knowledge: never use them elsewhere)\n");
+    for (index, signer) in signers.iter().enumerate() {
+        eprintln!("({index}) {}", signer.to_bytes());
+    }
+    eprintln!("\nMnemonic        {}", accounts::TEST_MNEMONIC);
+    eprintln!("Chain id        {}", genesis.chain_id());
+    eprintln!("Genesis hash    {}", genesis.hash());
+    let kept = if args.data_dir.is_some() { "kept" } else { "removed at exit" };
+    eprintln!("Data directory  {} ({kept})", data_dir.display());
+    if let Some(address) = first.http_address() {
+        eprintln!("RPC             http://{address}  ws://{address}\n");
+    }
+}
+
+/// One line a block until the chain stops.
+async fn print_blocks(mut blocks: broadcast::Receiver<std::sync::Arc<CommittedBlock>>) {
+    loop {
+        match blocks.recv().await {
+            Ok(committed) => print_block(&committed),
+            Err(RecvError::Lagged(missed)) => eprintln!("({missed} blocks not shown)"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn print_block(committed: &CommittedBlock) {
+    let header = &committed.header;
+    eprintln!(
+        "block {:>6}  {}  {:>4} txs  {:>9} gas  round {}",
+        header.number,
+        header.seal(),
+        committed.block.body.transactions.len(),
+        header.gas_used,
+        committed.certificate.round,
+    );
+}

@@ -1,0 +1,153 @@
+//! `heddle node`: a node until a signal, or until something it cannot live without fails.
+
+use crate::telemetry::{self, LogFormat};
+use crate::wiring::{Node, NodeConfig};
+use crate::{keys, shutdown};
+use clap::{Args, ValueHint};
+use heddle_network::Multiaddr;
+use heddle_primitives::Genesis;
+use serde_json::{Value, json};
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Options of `heddle node`. The identifier of each is its key in the configuration file.
+#[derive(Args)]
+pub struct NodeArgs {
+    /// TOML file with any of these options as keys.
+    #[arg(id = "config", long = "config", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    _config: Option<PathBuf>,
+    /// The genesis file.
+    #[arg(id = "chain", long = "chain", env = "HEDDLE_CHAIN", value_name = "GENESIS", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    chain: PathBuf,
+    /// Directory of the database, the consensus log and the sign state.
+    #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Chain")]
+    datadir: PathBuf,
+    /// Key to validate with, mode 0600; without it the node follows the chain.
+    #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    validator_key: Option<PathBuf>,
+
+    /// Address to listen on for peers.
+    #[arg(id = "addr", long = "addr", env = "HEDDLE_ADDR", default_value = "0.0.0.0", help_heading = "Network")]
+    addr: IpAddr,
+    /// Port for peers, TCP and UDP (QUIC); 0 lets the system choose.
+    #[arg(id = "port", long = "port", env = "HEDDLE_PORT", default_value_t = 30303, help_heading = "Network")]
+    port: u16,
+    /// Peers to connect to first, as multiaddrs ending in /p2p/<peer id>, separated by commas.
+    #[arg(
+        id = "bootnodes",
+        long = "bootnodes",
+        env = "HEDDLE_BOOTNODES",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        help_heading = "Network"
+    )]
+    bootnodes: Vec<Multiaddr>,
+    /// Network key file [default: node.key in the data directory, made at first start].
+    #[arg(id = "node-key", long = "node-key", env = "HEDDLE_NODE_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Network")]
+    node_key: Option<PathBuf>,
+    /// Most peers at a time [1 to 1000].
+    #[arg(id = "maxpeers", long = "maxpeers", env = "HEDDLE_MAXPEERS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Network")]
+    maxpeers: u32,
+    /// Find peers on the local network by multicast DNS.
+    #[arg(id = "mdns", long = "mdns", env = "HEDDLE_MDNS", help_heading = "Network")]
+    mdns: bool,
+
+    /// Serve JSON-RPC over HTTP and WebSocket.
+    #[arg(id = "http.enabled", long = "http", env = "HEDDLE_HTTP", help_heading = "JSON-RPC")]
+    http: bool,
+    /// Address to serve on.
+    #[arg(
+        id = "http.addr",
+        long = "http.addr",
+        env = "HEDDLE_HTTP_ADDR",
+        default_value = "127.0.0.1",
+        help_heading = "JSON-RPC"
+    )]
+    http_addr: IpAddr,
+    /// Port to serve on; 0 lets the system choose.
+    #[arg(
+        id = "http.port",
+        long = "http.port",
+        env = "HEDDLE_HTTP_PORT",
+        default_value_t = 8545,
+        help_heading = "JSON-RPC"
+    )]
+    http_port: u16,
+    /// Namespaces to serve, separated by commas.
+    #[arg(id = "http.api", long = "http.api", env = "HEDDLE_HTTP_API", default_value = "eth,net,web3", value_delimiter = ',', value_parser = ["eth", "net", "web3"], help_heading = "JSON-RPC")]
+    http_api: Vec<String>,
+    /// Origins that browsers may call from, separated by commas; `*` is all.
+    #[arg(
+        id = "http.corsdomain",
+        long = "http.corsdomain",
+        env = "HEDDLE_HTTP_CORSDOMAIN",
+        value_delimiter = ',',
+        value_name = "ORIGIN",
+        help_heading = "JSON-RPC"
+    )]
+    http_cors: Vec<String>,
+
+    /// Serve /metrics, /health and /ready on this address and port.
+    #[arg(
+        id = "metrics",
+        long = "metrics",
+        env = "HEDDLE_METRICS",
+        value_name = "ADDR:PORT",
+        help_heading = "Telemetry"
+    )]
+    metrics: Option<SocketAddr>,
+    /// What to log: error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
+    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Telemetry")]
+    log_level: String,
+    /// Form of the log on stderr.
+    #[arg(
+        id = "log.format",
+        long = "log.format",
+        env = "HEDDLE_LOG_FORMAT",
+        default_value = "text",
+        help_heading = "Telemetry"
+    )]
+    log_format: LogFormat,
+}
+
+impl NodeArgs {
+    fn into_config(self) -> Result<NodeConfig, Box<dyn Error>> {
+        let validator_key = self.validator_key.as_deref().map(keys::read_consensus_key).transpose()?;
+        Ok(NodeConfig {
+            genesis: Genesis::read(&self.chain)?,
+            node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
+            datadir: self.datadir,
+            validator_key,
+            listen: SocketAddr::new(self.addr, self.port),
+            bootnodes: self.bootnodes,
+            peers_max: self.maxpeers,
+            mdns: self.mdns,
+            http: self.http.then(|| SocketAddr::new(self.http_addr, self.http_port)),
+            http_api: self.http_api,
+            http_cors: self.http_cors,
+            dev_accounts: Vec::new(),
+            metrics: self.metrics,
+        })
+    }
+}
+
+/// Runs `heddle node`.
+pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
+    telemetry::init_logging(&args.log_level, args.log_format)?;
+    let config = args.into_config()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let stop = shutdown::requested();
+        let mut node = Node::start(config).await?;
+        tokio::select! {
+            signal = stop => tracing::info!(signal = signal?, "stopping"),
+            failure = node.failed() => return Err(failure),
+        }
+        let head = node.stop().await;
+        Ok(json!({ "number": head.header.number, "hash": head.header.seal() }))
+    });
+    // Blocking work that is still under way (a commit) finishes first; reads are not waited for longer than this.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(3));
+    result
+}

@@ -1,0 +1,40 @@
+//! The binary `heddle`: a sovereign, EVM-compatible blockchain in one process.
+//!
+//! This crate wires the others together and decides nothing itself. Every task, channel and capacity of a node
+//! stands in [`wiring`]; the two ports of any pair of crates meet in [`adapters`].
+
+mod adapters;
+mod command;
+mod config;
+mod keys;
+mod shutdown;
+mod telemetry;
+mod wiring;
+
+use clap::{CommandFactory, FromArgMatches};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match config::expand_arguments(std::env::args_os(), command::Cli::command()) {
+        Ok(arguments) => arguments,
+        Err(error) => return fail(&error),
+    };
+    let matches = config::command_with_overrides(command::Cli::command()).get_matches_from(arguments);
+    let cli = match command::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match cli.run() {
+        Ok(result) => {
+            println!("{result}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+/// Every failure ends in one sentence on stderr and a non-zero exit status.
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("heddle: {error}");
+    ExitCode::FAILURE
+}
