@@ -150,9 +150,9 @@ fn value_text(value: &toml::Value) -> String {
     }
 }
 
-/// Parses the option alone, so that the error can name the file's key instead of a flag nobody typed.
+/// Parses the option alone, without the environment, so that the error names the file's key and no other's value.
 fn check_value(command: &Command, option: &str) -> Result<(), String> {
-    let alone = command.clone().ignore_errors(false).no_binary_name(true);
+    let alone = command.clone().no_binary_name(true).mut_args(|argument| argument.env(None));
     match alone.try_get_matches_from([option]) {
         Err(error) if matches!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument) => Ok(()),
         Err(error) => {

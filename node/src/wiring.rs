@@ -220,9 +220,7 @@ impl Node {
         };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
         let context = RpcContext { chain: self.chain.clone(), mempool, node: Arc::new(status), dev_accounts };
-        let server = RpcServer::start(rpc_config, context)
-            .await
-            .map_err(|error| format!("JSON-RPC: {error} (flag --http.port)"))?;
+        let server = RpcServer::start(rpc_config, context).await?;
         tracing::info!(address = %server.local_addr(), "serving JSON-RPC");
         self.rpc = Some(server);
         Ok(())

@@ -135,7 +135,7 @@ async fn run_validators(
             dev_accounts: if first { signers.clone() } else { Vec::new() },
             metrics: None,
         };
-        let node = Node::start(config).await.map_err(|error| busy_port_names_the_flag(error, args.http_port))?;
+        let node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http-port"))?;
         nodes.push(node);
     }
     let first = nodes.first().ok_or("a devnet has at least one validator")?;
@@ -152,15 +152,6 @@ async fn run_validators(
         number = number.max(node.stop().await.header.number);
     }
     Ok(json!({ "number": number }))
-}
-
-/// A busy port is the likeliest mistake of a developer: the error names the flag that avoids it.
-fn busy_port_names_the_flag(error: Box<dyn Error>, port: u16) -> Box<dyn Error> {
-    let text = error.to_string();
-    if text.contains(&format!(":{port}")) {
-        return format!("{text}: choose another port with --http-port").into();
-    }
-    error
 }
 
 fn print_banner(args: &DevnetArgs, data_dir: &Path, genesis: &Genesis, signers: &[PrivateKeySigner], first: &Node) {

@@ -11,6 +11,8 @@ mod node;
 pub use node::NodeArgs;
 
 use clap::{Parser, Subcommand};
+use heddle_network::NetworkError;
+use heddle_rpc::RpcError;
 use std::error::Error;
 
 /// A sovereign, EVM-compatible blockchain node with instant finality.
@@ -51,4 +53,15 @@ impl Cli {
             Command::Key(command) => key::run(command),
         }
     }
+}
+
+/// A busy port is the likeliest mistake of all: the error names the flag that avoids it.
+fn name_port_flag(error: Box<dyn Error>, http_flag: &str) -> Box<dyn Error> {
+    if let Some(RpcError::Bind { .. }) = error.downcast_ref() {
+        return format!("{error}: choose another port with {http_flag}").into();
+    }
+    if let Some(NetworkError::Listen { .. }) = error.downcast_ref() {
+        return format!("{error}: choose another port with --port").into();
+    }
+    error
 }

@@ -28,10 +28,24 @@ pub struct NodeArgs {
     validator_key: Option<PathBuf>,
 
     /// Address to listen on for peers.
-    #[arg(id = "addr", long = "addr", env = "HEDDLE_ADDR", default_value = "0.0.0.0", help_heading = "Network")]
+    #[arg(
+        id = "addr",
+        long = "addr",
+        env = "HEDDLE_ADDR",
+        value_name = "IP",
+        default_value = "0.0.0.0",
+        help_heading = "Network"
+    )]
     addr: IpAddr,
     /// Port for peers, TCP and UDP (QUIC); 0 lets the system choose.
-    #[arg(id = "port", long = "port", env = "HEDDLE_PORT", default_value_t = 30303, help_heading = "Network")]
+    #[arg(
+        id = "port",
+        long = "port",
+        env = "HEDDLE_PORT",
+        value_name = "PORT",
+        default_value_t = 30303,
+        help_heading = "Network"
+    )]
     port: u16,
     /// Peers to connect to first, as multiaddrs ending in /p2p/<peer id>, separated by commas.
     #[arg(
@@ -47,7 +61,7 @@ pub struct NodeArgs {
     #[arg(id = "node-key", long = "node-key", env = "HEDDLE_NODE_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Network")]
     node_key: Option<PathBuf>,
     /// Most peers at a time [1 to 1000].
-    #[arg(id = "maxpeers", long = "maxpeers", env = "HEDDLE_MAXPEERS", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Network")]
+    #[arg(id = "maxpeers", long = "maxpeers", env = "HEDDLE_MAXPEERS", value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Network")]
     maxpeers: u32,
     /// Find peers on the local network by multicast DNS.
     #[arg(id = "mdns", long = "mdns", env = "HEDDLE_MDNS", help_heading = "Network")]
@@ -61,6 +75,7 @@ pub struct NodeArgs {
         id = "http.addr",
         long = "http.addr",
         env = "HEDDLE_HTTP_ADDR",
+        value_name = "IP",
         default_value = "127.0.0.1",
         help_heading = "JSON-RPC"
     )]
@@ -70,12 +85,13 @@ pub struct NodeArgs {
         id = "http.port",
         long = "http.port",
         env = "HEDDLE_HTTP_PORT",
+        value_name = "PORT",
         default_value_t = 8545,
         help_heading = "JSON-RPC"
     )]
     http_port: u16,
     /// Namespaces to serve, separated by commas.
-    #[arg(id = "http.api", long = "http.api", env = "HEDDLE_HTTP_API", default_value = "eth,net,web3", value_delimiter = ',', value_parser = ["eth", "net", "web3"], help_heading = "JSON-RPC")]
+    #[arg(id = "http.api", long = "http.api", env = "HEDDLE_HTTP_API", value_name = "NAMES", default_value = "eth,net,web3", value_delimiter = ',', value_parser = ["eth", "net", "web3"], help_heading = "JSON-RPC")]
     http_api: Vec<String>,
     /// Origins that browsers may call from, separated by commas; `*` is all.
     #[arg(
@@ -98,13 +114,14 @@ pub struct NodeArgs {
     )]
     metrics: Option<SocketAddr>,
     /// What to log: error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
-    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Telemetry")]
+    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Telemetry")]
     log_level: String,
     /// Form of the log on stderr.
     #[arg(
         id = "log.format",
         long = "log.format",
         env = "HEDDLE_LOG_FORMAT",
+        value_name = "FORMAT",
         default_value = "text",
         help_heading = "Telemetry"
     )]
@@ -139,7 +156,7 @@ pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         let stop = shutdown::requested();
-        let mut node = Node::start(config).await?;
+        let mut node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http.port"))?;
         tokio::select! {
             signal = stop => tracing::info!(signal = signal?, "stopping"),
             failure = node.failed() => return Err(failure),
