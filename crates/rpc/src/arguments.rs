@@ -1,0 +1,85 @@
+//! Positional arguments of a call, taken in order and named in errors.
+
+use crate::error::MethodError;
+use jsonrpsee::types::Params;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The arguments of one call. A trailing `null` counts as absent.
+pub(crate) struct Arguments {
+    names: &'static [&'static str],
+    values: std::vec::IntoIter<Value>,
+    position: usize,
+}
+
+impl Arguments {
+    /// Splits `params` into arguments, no more than there are `names`.
+    pub(crate) fn parse(params: &Params<'_>, names: &'static [&'static str]) -> Result<Self, MethodError> {
+        let mut values = match params.as_str() {
+            None | Some("null") => Vec::new(),
+            Some(text) => serde_json::from_str::<Vec<Value>>(text)
+                .map_err(|_| MethodError::InvalidParams("non-array args".to_owned()))?,
+        };
+        while values.last().is_some_and(Value::is_null) {
+            values.pop();
+        }
+        if values.len() > names.len() {
+            let message = format!("too many arguments, want at most {}", names.len());
+            return Err(MethodError::InvalidParams(message));
+        }
+        Ok(Self { names, values: values.into_iter(), position: 0 })
+    }
+
+    /// The next argument, which must be there.
+    pub(crate) fn required<T: DeserializeOwned>(&mut self) -> Result<T, MethodError> {
+        let place = self.place();
+        let value = self.optional()?;
+        value.ok_or_else(|| MethodError::InvalidParams(format!("missing value for required argument {place}")))
+    }
+
+    /// The next argument, if it is there and not `null`.
+    pub(crate) fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, MethodError> {
+        let place = self.place();
+        self.position += 1;
+        let Some(value) = self.values.next().filter(|value| !value.is_null()) else { return Ok(None) };
+        serde_json::from_value(value)
+            .map(Some)
+            .map_err(|error| MethodError::InvalidParams(format!("invalid argument {place}: {error}")))
+    }
+
+    fn place(&self) -> String {
+        format!("{} ({})", self.position, self.names.get(self.position).unwrap_or(&"unnamed"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Address;
+
+    const NAMES: &[&str] = &["address", "block"];
+
+    fn parse(text: &str) -> Result<(Address, Option<u64>), MethodError> {
+        let mut arguments = Arguments::parse(&Params::new(Some(text)), NAMES)?;
+        Ok((arguments.required()?, arguments.optional()?))
+    }
+
+    #[test]
+    fn errors_name_the_argument() {
+        let zero = Address::ZERO;
+        assert_eq!(parse(&format!(r#"["{zero}"]"#)).unwrap(), (zero, None));
+        assert_eq!(parse(&format!(r#"["{zero}",null,null]"#)).unwrap(), (zero, None));
+        assert_eq!(parse(&format!(r#"["{zero}", 7]"#)).unwrap(), (zero, Some(7)));
+        for (text, expected) in [
+            ("[]", "missing value for required argument 0 (address)"),
+            (r#"[null, 7]"#, "missing value for required argument 0 (address)"),
+            (r#"["0x12"]"#, "invalid argument 0 (address): "),
+            (r#"["0x0000000000000000000000000000000000000000", "x"]"#, "invalid argument 1 (block): "),
+            ("[1,2,3]", "too many arguments, want at most 2"),
+            (r#"{"address":1}"#, "non-array args"),
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What every method works on.
+
+use crate::error::MethodError;
+use crate::eth::TipSamples;
+use crate::recent::Recent;
+use crate::{DevAccounts, NodeStatus, RpcLimits};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use heddle_chain::{Chain, StateView, StoredBlock};
+use heddle_mempool::Mempool;
+use heddle_primitives::Receipt;
+use std::sync::Arc;
+
+/// The parts of the node that the methods read.
+pub struct RpcContext {
+    /// Blocks and state.
+    pub chain: Chain,
+    /// Transactions not yet in a block.
+    pub mempool: Mempool,
+    /// The node around the server.
+    pub node: Arc<dyn NodeStatus>,
+    /// Accounts whose keys the node holds, on development chains: `eth_accounts` lists them and
+    /// `eth_sendTransaction` signs with them.
+    pub dev_accounts: Option<DevAccounts>,
+}
+
+/// The context with what the methods keep between calls.
+pub(crate) struct Backend {
+    pub(crate) chain: Chain,
+    pub(crate) mempool: Mempool,
+    pub(crate) node: Arc<dyn NodeStatus>,
+    pub(crate) dev_accounts: Option<DevAccounts>,
+    pub(crate) limits: RpcLimits,
+    pub(crate) tip_samples: TipSamples,
+    blocks: Recent<StoredBlock>,
+    receipts: Recent<Vec<Receipt>>,
+}
+
+impl Backend {
+    pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
+        let RpcContext { chain, mempool, node, dev_accounts } = context;
+        Self {
+            chain,
+            mempool,
+            node,
+            dev_accounts,
+            limits: limits.clone(),
+            tip_samples: TipSamples::default(),
+            blocks: Recent::default(),
+            receipts: Recent::default(),
+        }
+    }
+
+    /// Number of the last committed block.
+    pub(crate) fn head_number(&self) -> u64 {
+        self.chain.head().header.number
+    }
+
+    /// The block that a number or tag names; `None` beyond the head.
+    pub(crate) fn number_of_tag(&self, tag: BlockNumberOrTag) -> Option<u64> {
+        let head = self.head_number();
+        match tag {
+            BlockNumberOrTag::Number(number) => (number <= head).then_some(number),
+            BlockNumberOrTag::Earliest => Some(0),
+            BlockNumberOrTag::Latest
+            | BlockNumberOrTag::Safe
+            | BlockNumberOrTag::Finalized
+            | BlockNumberOrTag::Pending => Some(head),
+        }
+    }
+
+    /// The block that an EIP-1898 identifier names; `None` when there is none.
+    pub(crate) fn number_of(&self, id: BlockId) -> Result<Option<u64>, MethodError> {
+        match id {
+            BlockId::Number(tag) => Ok(self.number_of_tag(tag)),
+            BlockId::Hash(hash) => Ok(self.chain.number_of(hash.block_hash)?),
+        }
+    }
+
+    /// As [`Self::number_of`] for methods that read state: the latest block by default, and an error for none.
+    pub(crate) fn state_number(&self, id: Option<BlockId>) -> Result<u64, MethodError> {
+        let id = id.unwrap_or_default();
+        self.number_of(id)?.ok_or_else(|| {
+            let message = if id.is_hash() { "header for hash not found" } else { "header not found" };
+            MethodError::Rejected(message.to_owned())
+        })
+    }
+
+    /// The state after a block.
+    pub(crate) fn state(&self, id: Option<BlockId>) -> Result<StateView, MethodError> {
+        Ok(self.chain.state_at(self.state_number(id)?)?)
+    }
+
+    /// The block with this identifier.
+    pub(crate) fn block(&self, id: BlockId) -> Result<Option<Arc<StoredBlock>>, MethodError> {
+        match self.number_of(id)? {
+            Some(number) => self.block_at(number),
+            None => Ok(None),
+        }
+    }
+
+    /// The block at a height.
+    pub(crate) fn block_at(&self, number: u64) -> Result<Option<Arc<StoredBlock>>, MethodError> {
+        self.blocks.get_or_load(number, |number| self.chain.block(number))
+    }
+
+    /// The receipts of the block at a height.
+    pub(crate) fn receipts_at(&self, number: u64) -> Result<Option<Arc<Vec<Receipt>>>, MethodError> {
+        self.receipts.get_or_load(number, |number| self.chain.receipts(number))
+    }
+}

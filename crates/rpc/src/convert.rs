@@ -1,0 +1,193 @@
+//! From the node's types to the RPC's, in the JSON shapes of go-ethereum.
+
+use crate::error::MethodError;
+use alloy_consensus::{Transaction as _, transaction::TransactionInfo};
+use alloy_eips::eip7840::BlobParams;
+use alloy_network_primitives::BlockTransactions;
+use alloy_primitives::{Address, TxKind, U256};
+use alloy_rpc_types_eth as rpc;
+use heddle_chain::{CallRequest, LogEntry, LogFilter, StoredBlock};
+use heddle_primitives::{Header, Receipt, RecoveredTransaction, SealedHeader, Transaction};
+
+/// A transaction with its place in the chain.
+pub(crate) type RpcTransaction = rpc::Transaction<Transaction>;
+/// A block with its transactions, or only their hashes.
+pub(crate) type RpcBlock = rpc::Block<RpcTransaction>;
+
+/// A header without a body, as `newHeads` sends it.
+pub(crate) fn header(header: &SealedHeader) -> rpc::Header {
+    rpc::Header::from_sealed(header.clone())
+}
+
+/// A block, with whole transactions or only their hashes.
+pub(crate) fn block(stored: &StoredBlock, full: bool) -> RpcBlock {
+    let body = &stored.block.body;
+    let transactions = if full {
+        let places = 0..body.transactions.len();
+        BlockTransactions::Full(places.filter_map(|index| mined_transaction(stored, index)).collect())
+    } else {
+        BlockTransactions::Hashes(body.transactions.iter().map(|tx| *tx.tx_hash()).collect())
+    };
+    rpc::Block {
+        header: rpc::Header { size: Some(U256::from(stored.size)), ..header(&stored.header) },
+        uncles: body.ommers.iter().map(Header::hash_slow).collect(),
+        transactions,
+        withdrawals: body.withdrawals.clone(),
+    }
+}
+
+/// The transaction at a place of a block; `None` beyond the last.
+pub(crate) fn mined_transaction(stored: &StoredBlock, index: usize) -> Option<RpcTransaction> {
+    let (transaction, sender) = transaction_at(stored, index)?;
+    let info = TransactionInfo {
+        hash: Some(*transaction.tx_hash()),
+        index: Some(index as u64),
+        block_hash: Some(stored.header.seal()),
+        block_number: Some(stored.header.number),
+        base_fee: stored.header.base_fee_per_gas,
+        block_timestamp: Some(stored.header.timestamp),
+    };
+    let recovered = RecoveredTransaction::new_unchecked(transaction.clone(), sender);
+    Some(RpcTransaction::from_transaction(recovered, info))
+}
+
+/// A transaction that waits in the mempool.
+pub(crate) fn pending_transaction(transaction: RecoveredTransaction) -> RpcTransaction {
+    RpcTransaction::from_transaction(transaction, TransactionInfo::default())
+}
+
+fn transaction_at(stored: &StoredBlock, index: usize) -> Option<(&Transaction, Address)> {
+    Some((stored.block.body.transactions.get(index)?, *stored.senders.get(index)?))
+}
+
+/// The receipts of a whole block.
+pub(crate) fn receipts(
+    stored: &StoredBlock,
+    receipts: &[Receipt],
+    blob_params: Option<BlobParams>,
+) -> Vec<rpc::TransactionReceipt> {
+    let mut before = Before::default();
+    let mut answers = Vec::with_capacity(receipts.len());
+    for (index, receipt) in receipts.iter().enumerate() {
+        answers.extend(receipt_at(stored, receipt, index, before, blob_params));
+        before.pass(receipt);
+    }
+    answers
+}
+
+/// The receipt at a place of a block; `None` beyond the last.
+pub(crate) fn receipt(
+    stored: &StoredBlock,
+    receipts: &[Receipt],
+    index: usize,
+    blob_params: Option<BlobParams>,
+) -> Option<rpc::TransactionReceipt> {
+    let mut before = Before::default();
+    for receipt in receipts.iter().take(index) {
+        before.pass(receipt);
+    }
+    receipt_at(stored, receipts.get(index)?, index, before, blob_params)
+}
+
+/// What the earlier transactions of the block add up to.
+#[derive(Clone, Copy, Default)]
+struct Before {
+    gas: u64,
+    logs: u64,
+}
+
+impl Before {
+    fn pass(&mut self, receipt: &Receipt) {
+        self.gas = receipt.cumulative_gas_used();
+        self.logs += receipt.logs().len() as u64;
+    }
+}
+
+fn receipt_at(
+    stored: &StoredBlock,
+    receipt: &Receipt,
+    index: usize,
+    before: Before,
+    blob_params: Option<BlobParams>,
+) -> Option<rpc::TransactionReceipt> {
+    let (transaction, sender) = transaction_at(stored, index)?;
+    let header = &stored.header;
+    let transaction_hash = *transaction.tx_hash();
+    let mut log_index = before.logs..;
+    let inner = receipt.clone().map_logs(|log| rpc::Log {
+        inner: log,
+        block_hash: Some(header.seal()),
+        block_number: Some(header.number),
+        block_timestamp: Some(header.timestamp),
+        transaction_hash: Some(transaction_hash),
+        transaction_index: Some(index as u64),
+        log_index: log_index.next(),
+        removed: false,
+    });
+    let blob_gas_used = transaction.blob_gas_used();
+    Some(rpc::TransactionReceipt {
+        inner,
+        transaction_hash,
+        transaction_index: Some(index as u64),
+        block_hash: Some(header.seal()),
+        block_number: Some(header.number),
+        gas_used: receipt.cumulative_gas_used().saturating_sub(before.gas),
+        effective_gas_price: transaction.effective_gas_price(header.base_fee_per_gas),
+        blob_gas_used,
+        blob_gas_price: blob_gas_used.and(blob_params).and_then(|params| header.blob_fee(params)),
+        from: sender,
+        to: transaction.to(),
+        contract_address: transaction.is_create().then(|| sender.create(transaction.nonce())),
+    })
+}
+
+/// A log with its place in the chain.
+pub(crate) fn log(entry: LogEntry) -> rpc::Log {
+    rpc::Log {
+        inner: entry.log,
+        block_hash: Some(entry.block_hash),
+        block_number: Some(entry.block_number),
+        block_timestamp: Some(entry.block_timestamp),
+        transaction_hash: Some(entry.transaction_hash),
+        transaction_index: Some(entry.transaction_index),
+        log_index: Some(entry.log_index),
+        removed: false,
+    }
+}
+
+/// What a filter looks for in the blocks `from..=to`.
+pub(crate) fn log_filter(filter: &rpc::Filter, from: u64, to: u64) -> Result<LogFilter, MethodError> {
+    /// go-ethereum's bound on alternatives at one position.
+    const ALTERNATIVES_MAX: usize = 1_000;
+    let topics_used = filter.topics.iter().rposition(|topic| !topic.is_empty()).map_or(0, |last| last + 1);
+    let topics = filter.topics.iter().take(topics_used).map(|topic| topic.iter().copied().collect::<Vec<_>>());
+    let wanted = LogFilter { from, to, addresses: filter.address.iter().copied().collect(), topics: topics.collect() };
+    if wanted.addresses.len() > ALTERNATIVES_MAX || wanted.topics.iter().any(|any| any.len() > ALTERNATIVES_MAX) {
+        let message = format!("exceed max addresses or topics per search position: {ALTERNATIVES_MAX}");
+        return Err(MethodError::InvalidParams(message));
+    }
+    Ok(wanted)
+}
+
+/// The call that a transaction object describes.
+pub(crate) fn call_request(request: rpc::TransactionRequest) -> Result<CallRequest, MethodError> {
+    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
+        return Err(MethodError::Rejected("blob transactions are not supported here".to_owned()));
+    }
+    let data = request.input.try_into_unique_input().map_err(|_| {
+        let rule = r#"both "data" and "input" are set and not equal"#;
+        MethodError::Rejected(format!(r#"{rule}. Please use "input" to pass transaction call data"#))
+    })?;
+    Ok(CallRequest {
+        from: request.from.unwrap_or_default(),
+        to: request.to.and_then(TxKind::into_to),
+        value: request.value.unwrap_or_default(),
+        data: data.unwrap_or_default(),
+        gas: request.gas,
+        gas_price: request.gas_price,
+        max_fee_per_gas: request.max_fee_per_gas,
+        max_priority_fee_per_gas: request.max_priority_fee_per_gas,
+        access_list: request.access_list.unwrap_or_default(),
+        authorization_list: request.authorization_list.unwrap_or_default(),
+    })
+}

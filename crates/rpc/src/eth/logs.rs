@@ -1,0 +1,47 @@
+//! Searching logs.
+
+use crate::arguments::Arguments;
+use crate::backend::Backend;
+use crate::convert;
+use crate::error::MethodError;
+use crate::registry::Registry;
+use alloy_eips::BlockNumberOrTag;
+use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use jsonrpsee::server::RegisterMethodError;
+
+pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
+    registry.read("eth_getLogs", &["filter"], logs)
+}
+
+fn logs(backend: &Backend, arguments: &mut Arguments) -> Result<Vec<Log>, MethodError> {
+    let filter: Filter = arguments.required()?;
+    let Some((from, to)) = range(backend, filter.block_option)? else { return Ok(Vec::new()) };
+    let wanted = convert::log_filter(&filter, from, to)?;
+    let entries = backend.chain.logs(&wanted, backend.limits.logs)?;
+    Ok(entries.into_iter().map(convert::log).collect())
+}
+
+/// First and last block to search; `None` when the range lies beyond the head. Both ends are `latest` by default.
+fn range(backend: &Backend, option: FilterBlockOption) -> Result<Option<(u64, u64)>, MethodError> {
+    let (from, to) = match option {
+        FilterBlockOption::AtBlockHash(hash) => {
+            let number = backend.chain.number_of(hash)?;
+            let number = number.ok_or_else(|| MethodError::Rejected("unknown block".to_owned()))?;
+            return Ok(Some((number, number)));
+        }
+        FilterBlockOption::Range { from_block, to_block } => (from_block, to_block),
+    };
+    let head = backend.head_number();
+    let number = |tag: Option<BlockNumberOrTag>| match tag {
+        Some(BlockNumberOrTag::Number(number)) => number,
+        Some(BlockNumberOrTag::Earliest) => 0,
+        _ => head,
+    };
+    let backwards =
+        matches!((from, to), (Some(BlockNumberOrTag::Number(from)), Some(BlockNumberOrTag::Number(to))) if from > to);
+    if backwards {
+        return Err(MethodError::InvalidParams("invalid block range params".to_owned()));
+    }
+    let (from, to) = (number(from), number(to).min(head));
+    Ok((from <= to).then_some((from, to)))
+}

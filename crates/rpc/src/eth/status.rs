@@ -1,0 +1,35 @@
+//! Where the chain and this node stand.
+
+use crate::arguments::Arguments;
+use crate::backend::Backend;
+use crate::error::MethodError;
+use crate::registry::Registry;
+use alloy_primitives::{U64, U256};
+use alloy_rpc_types_eth::{SyncInfo, SyncStatus};
+use jsonrpsee::server::RegisterMethodError;
+
+pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
+    registry.memory("eth_chainId", &[], chain_id)?;
+    registry.memory("eth_blockNumber", &[], block_number)?;
+    registry.memory("eth_syncing", &[], syncing)
+}
+
+fn chain_id(backend: &Backend, _: &mut Arguments) -> Result<U64, MethodError> {
+    Ok(U64::from(backend.chain.genesis().chain_id()))
+}
+
+fn block_number(backend: &Backend, _: &mut Arguments) -> Result<U64, MethodError> {
+    Ok(U64::from(backend.head_number()))
+}
+
+/// `false`, or where the node is between the block it began at and the highest that peers report.
+fn syncing(backend: &Backend, _: &mut Arguments) -> Result<SyncStatus, MethodError> {
+    Ok(backend.node.sync_progress().map_or(SyncStatus::None, |progress| {
+        SyncStatus::Info(Box::new(SyncInfo {
+            starting_block: U256::from(progress.starting),
+            current_block: U256::from(progress.current),
+            highest_block: U256::from(progress.highest),
+            ..SyncInfo::default()
+        }))
+    }))
+}

@@ -1,0 +1,115 @@
+//! Methods by name, and where each runs.
+
+use crate::arguments::Arguments;
+use crate::backend::Backend;
+use crate::error::MethodError;
+use crate::{RpcContext, RpcLimits};
+use jsonrpsee::RpcModule;
+use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
+use jsonrpsee::types::Params;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// A method: takes its arguments in order and returns its result.
+pub(crate) type Handler<R> = fn(&Backend, &mut Arguments) -> Result<R, MethodError>;
+
+/// The names of a method's arguments, in order.
+pub(crate) type Names = &'static [&'static str];
+
+/// Collects the methods of the namespaces that are served.
+pub(crate) struct Registry {
+    module: RpcModule<Backend>,
+    reads: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
+}
+
+impl Registry {
+    pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
+        Self {
+            module: RpcModule::new(Backend::new(context, limits)),
+            reads: Arc::new(Semaphore::new(limits.reads.max(1))),
+            calls: Arc::new(Semaphore::new(limits.calls.max(1))),
+        }
+    }
+
+    pub(crate) fn into_module(self) -> RpcModule<Backend> {
+        self.module
+    }
+
+    /// Adds a method that answers from memory, at once.
+    pub(crate) fn memory<R: Serialize + Clone + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.module.register_method(name, move |params, backend, _| {
+            handler(backend, &mut Arguments::parse(&params, names)?)
+        })?;
+        Ok(())
+    }
+
+    /// Adds a method that reads the database or recovers signatures.
+    pub(crate) fn read<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.blocking(name, names, handler, self.reads.clone())
+    }
+
+    /// Adds a method that runs the EVM.
+    pub(crate) fn execute<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.blocking(name, names, handler, self.calls.clone())
+    }
+
+    /// Runs the handler, and turns its result into JSON, on a blocking thread while it holds a permit.
+    fn blocking<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+        permits: Arc<Semaphore>,
+    ) -> Result<(), RegisterMethodError> {
+        let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
+        self.module.register_async_method(name, move |params, backend, _| {
+            let permits = permits.clone();
+            async move {
+                let mut arguments = Arguments::parse(&params, names)?;
+                let permit = permits.acquire_owned().await.map_err(|closed| internal(&closed))?;
+                let task = tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    let result = handler(&backend, &mut arguments)?;
+                    serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
+                });
+                let result: Result<Box<RawValue>, MethodError> = task.await.map_err(|panic| internal(&panic))?;
+                result
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Adds a subscription with go-ethereum's three method names of `eth`.
+    pub(crate) fn eth_subscription<F, Fut, R>(&mut self, serve: F) -> Result<(), RegisterMethodError>
+    where
+        F: Fn(Params<'static>, PendingSubscriptionSink, Arc<Backend>) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = R> + Send + 'static,
+        R: IntoSubscriptionCloseResponse + Send,
+    {
+        self.module.register_subscription(
+            "eth_subscribe",
+            "eth_subscription",
+            "eth_unsubscribe",
+            move |params, pending, backend, _| serve(params, pending, backend),
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The smallest HTTP client: it can send what a proper one refuses to.
+
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An HTTP answer.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// Sends bytes as they are and reads until the server closes.
+pub async fn exchange(address: SocketAddr, request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // The server may answer and close before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Sends bytes as they are and leaves.
+pub async fn abandon(address: SocketAddr, bytes: &[u8]) {
+    TcpStream::connect(address).await.unwrap().write_all(bytes).await.unwrap();
+}
+
+/// One HTTP request with extra headers.
+pub async fn request(address: SocketAddr, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut head = format!("{method} / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    let answer = exchange(address, &[head.as_bytes(), body].concat()).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+}
+
+/// Posts a body as JSON.
+pub async fn post(address: SocketAddr, body: impl AsRef<[u8]>) -> Answer {
+    request(address, "POST", &[("Content-Type", "application/json")], body.as_ref()).await
+}
+
+/// Calls a method: its result, or its error object.
+pub async fn call(address: SocketAddr, method: &str, params: Value) -> Result<Value, Value> {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let mut answer = post(address, body.to_string()).await.json();
+    assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)));
+    match answer.get("error") {
+        Some(error) => Err(error.clone()),
+        None => Ok(answer["result"].take()),
+    }
+}

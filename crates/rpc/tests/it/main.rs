@@ -1,0 +1,15 @@
+//! A real server on a loopback port, over a real chain of one validator in a temporary directory and a real mempool.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod accounts;
+mod blocks;
+mod calls;
+mod client;
+mod fees;
+mod logs;
+mod node;
+mod state;
+mod subscriptions;
+mod transactions;
+mod transport;
