@@ -1,0 +1,111 @@
+//! The protocols that one swarm speaks.
+
+use crate::{
+    NetworkConfig, NetworkError,
+    codec::RlpCodec,
+    gossip::{self, Gossip},
+    protocol::Protocols,
+};
+use libp2p::{
+    PeerId, allow_block_list,
+    connection_limits::{self, ConnectionLimits},
+    identify,
+    identity::Keypair,
+    kad, mdns, ping, request_response,
+    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+};
+use std::time::Duration;
+
+/// Connections that may be negotiating at once, each way.
+const PENDING_MAX: u32 = 32;
+/// Streams of the request protocol that one connection may have open.
+const REQUEST_STREAMS_MAX: usize = 16;
+/// A connection without an answer to a ping for this long is dead.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Limits come first: what they refuse, the others never see.
+#[derive(NetworkBehaviour)]
+pub(crate) struct Behaviour {
+    pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
+    one_a_peer: connection_limits::Behaviour,
+    total: connection_limits::Behaviour,
+    pub(crate) identify: identify::Behaviour,
+    pub(crate) ping: ping::Behaviour,
+    pub(crate) gossip: Gossip,
+    pub(crate) requests: request_response::Behaviour<RlpCodec>,
+    pub(crate) kademlia: kad::Behaviour<kad::store::MemoryStore>,
+    pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+}
+
+impl Behaviour {
+    pub(crate) fn new(
+        config: &NetworkConfig,
+        key: &Keypair,
+        protocols: &Protocols,
+        bootnodes: impl Iterator<Item = PeerId>,
+    ) -> Result<Self, NetworkError> {
+        let local = key.public().to_peer_id();
+        Ok(Self {
+            blocked: allow_block_list::Behaviour::default(),
+            one_a_peer: connection_limits::Behaviour::new(
+                ConnectionLimits::default().with_max_established_per_peer(Some(1)),
+            ),
+            total: total_limits(config, bootnodes),
+            identify: identify(key, protocols),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
+            gossip: gossip::behaviour(key, protocols)?,
+            requests: requests(config, protocols)?,
+            kademlia: kademlia(local, protocols)?,
+            mdns: multicast(config, local)?.into(),
+        })
+    }
+}
+
+/// Bootnodes are always let in: otherwise strangers could take every place and cut validators from each other.
+fn total_limits(config: &NetworkConfig, bootnodes: impl Iterator<Item = PeerId>) -> connection_limits::Behaviour {
+    let limits = ConnectionLimits::default()
+        .with_max_pending_incoming(Some(PENDING_MAX))
+        .with_max_pending_outgoing(Some(PENDING_MAX))
+        .with_max_established_incoming(Some(config.inbound_max()))
+        .with_max_established(Some(config.peers_max));
+    let mut behaviour = connection_limits::Behaviour::new(limits);
+    for peer in bootnodes {
+        behaviour.bypass_peer_id(&peer);
+    }
+    behaviour
+}
+
+fn identify(key: &Keypair, protocols: &Protocols) -> identify::Behaviour {
+    let config = identify::Config::new(protocols.identity(), key.public())
+        .with_agent_version(concat!("heddle/", env!("CARGO_PKG_VERSION")).into())
+        // The peer book remembers addresses.
+        .with_cache_size(0);
+    identify::Behaviour::new(config)
+}
+
+fn requests(
+    config: &NetworkConfig,
+    protocols: &Protocols,
+) -> Result<request_response::Behaviour<RlpCodec>, NetworkError> {
+    let protocol = protocols.request().map_err(|error| NetworkError::setup("request protocol", error))?;
+    let limits = request_response::Config::default()
+        .with_request_timeout(config.request_timeout())
+        .with_max_concurrent_streams(REQUEST_STREAMS_MAX);
+    Ok(request_response::Behaviour::new([(protocol, request_response::ProtocolSupport::Full)], limits))
+}
+
+/// Kademlia finds peers and stores nothing.
+fn kademlia(local: PeerId, protocols: &Protocols) -> Result<kad::Behaviour<kad::store::MemoryStore>, NetworkError> {
+    let protocol = protocols.kademlia().map_err(|error| NetworkError::setup("Kademlia", error))?;
+    let mut config = kad::Config::new(protocol);
+    config.set_query_timeout(Duration::from_secs(10)).set_record_filtering(kad::StoreInserts::FilterBoth);
+    let mut behaviour = kad::Behaviour::with_config(local, kad::store::MemoryStore::new(local), config);
+    behaviour.set_mode(Some(kad::Mode::Server));
+    Ok(behaviour)
+}
+
+fn multicast(config: &NetworkConfig, local: PeerId) -> Result<Option<mdns::tokio::Behaviour>, NetworkError> {
+    let start = || mdns::tokio::Behaviour::new(mdns::Config::default(), local);
+    config.mdns.then(start).transpose().map_err(|error| NetworkError::setup("mDNS", error))
+}

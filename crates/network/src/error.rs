@@ -1,0 +1,123 @@
+//! What can go wrong, and whose fault it is.
+
+use libp2p::{Multiaddr, PeerId};
+use std::{io, path::PathBuf};
+
+/// Why the network cannot start or cannot go on. Ours or the operator's fault, never a peer's.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// A setting is out of its range.
+    #[error("network setting {key} is {value}; accepted: {accepted}")]
+    Config {
+        /// The setting's key.
+        key: &'static str,
+        /// The value found.
+        value: String,
+        /// What would be accepted.
+        accepted: &'static str,
+    },
+    /// An address cannot be listened on: busy, or not this machine's.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The configured address.
+        address: Multiaddr,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// A transport or protocol cannot be set up.
+    #[error("cannot set up {part}: {reason}")]
+    Setup {
+        /// Which one.
+        part: &'static str,
+        /// Its own words.
+        reason: String,
+    },
+    /// A validator or request server panicked: a bug, after which answers cannot be trusted.
+    #[error("a handler of peers' messages panicked: {0}")]
+    HandlerPanicked(String),
+}
+
+impl NetworkError {
+    pub(crate) fn setup(part: &'static str, reason: impl ToString) -> Self {
+        Self::Setup { part, reason: reason.to_string() }
+    }
+}
+
+/// Why a message was not queued for gossip. The caller's fault, except [`PublishError::Stopped`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// No node would accept it.
+    #[error("message of {bytes} bytes is larger than its topic's {bytes_max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The topic's limit.
+        bytes_max: usize,
+    },
+    /// The queue is full: the message is dropped.
+    #[error("the queue of messages to publish is full")]
+    QueueFull,
+    /// The network's loop has ended.
+    #[error("the network has stopped")]
+    Stopped,
+}
+
+/// Why a request has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// We are not connected to the peer, or it is not ready yet.
+    #[error("not connected to {0}")]
+    NotConnected(PeerId),
+    /// No answer within the request timeout.
+    #[error("the request timed out")]
+    Timeout,
+    /// The peer does not speak the request protocol of this chain.
+    #[error("the peer does not support the request protocol")]
+    Unsupported,
+    /// The peer closed the stream without an answer.
+    #[error("the peer refused to answer")]
+    Refused,
+    /// The connection was lost.
+    #[error("the connection closed before the answer")]
+    ConnectionClosed,
+    /// The answer does not decode, is too large or is of another kind; the peer has already been penalised.
+    #[error("invalid response: {0}")]
+    InvalidResponse(String),
+    /// Too many requests of ours are waiting.
+    #[error("too many requests are waiting")]
+    Overloaded,
+    /// The network's loop has ended.
+    #[error("the network has stopped")]
+    Stopped,
+}
+
+impl RequestError {
+    /// Whether the peer broke a rule (rather than being slow, gone or busy).
+    pub const fn is_peer_fault(&self) -> bool {
+        matches!(self, Self::Unsupported | Self::InvalidResponse(_))
+    }
+}
+
+/// Why there is no node key.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeKeyError {
+    /// The text is not 32 bytes of hex.
+    #[error("a node key is 64 hexadecimal characters (32 bytes), found {0} characters")]
+    Malformed(usize),
+    /// The key file cannot be read or written.
+    #[error("node key file {path}: {source}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's words.
+        source: io::Error,
+    },
+    /// The key file's content is not a key.
+    #[error("node key file {path}: {source}", path = path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<NodeKeyError>,
+    },
+}

@@ -1,0 +1,156 @@
+//! What the rest of the node holds: bounded queues into the loop, and what the loop publishes.
+
+use crate::{Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, metrics::TopicLabel};
+use alloy_primitives::Bytes;
+use heddle_primitives::{Request, Response};
+use libp2p::{Multiaddr, PeerId};
+use std::sync::Arc;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
+
+/// Consensus messages that may wait; a publisher beyond waits itself.
+const CONSENSUS_QUEUE: usize = 64;
+/// Transaction batches that may wait; one beyond is dropped.
+const TRANSACTIONS_QUEUE: usize = 256;
+/// Requests and reports that may wait; a request beyond waits, a report is dropped.
+const CONTROL_QUEUE: usize = 256;
+
+/// A peer that is ready: identified as of our chain and subscribed to every topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerInfo {
+    /// Its identity.
+    pub peer_id: PeerId,
+    /// Its address on the connection.
+    pub address: Multiaddr,
+    /// Whether it dialled us.
+    pub inbound: bool,
+    /// What it says it runs; at most 64 printable characters.
+    pub agent: String,
+    /// Its gossip score: above zero is useful, far below is no longer listened to.
+    pub score: f64,
+}
+
+/// What the loop is asked to do besides publishing.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Request { peer: PeerId, request: Request, reply: oneshot::Sender<Result<Response, RequestError>> },
+    Report { peer: PeerId, misbehaviour: Misbehaviour },
+}
+
+/// The loop's ends of a handle's queues.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) consensus: mpsc::Receiver<Bytes>,
+    pub(crate) transactions: mpsc::Receiver<Bytes>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) peers: watch::Sender<Arc<[PeerInfo]>>,
+    pub(crate) listen_addresses: watch::Sender<Arc<[Multiaddr]>>,
+}
+
+/// Publishes, asks, reports and tells who is connected. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct NetworkHandle {
+    local: PeerId,
+    consensus: mpsc::Sender<Bytes>,
+    transactions: mpsc::Sender<Bytes>,
+    commands: mpsc::Sender<Command>,
+    peers: watch::Receiver<Arc<[PeerInfo]>>,
+    listen_addresses: watch::Receiver<Arc<[Multiaddr]>>,
+    metrics: NetworkMetrics,
+}
+
+impl NetworkHandle {
+    pub(crate) fn new(local: PeerId, listen_addresses: Vec<Multiaddr>, metrics: NetworkMetrics) -> (Self, Inbox) {
+        let (consensus, consensus_out) = mpsc::channel(CONSENSUS_QUEUE);
+        let (transactions, transactions_out) = mpsc::channel(TRANSACTIONS_QUEUE);
+        let (commands, commands_out) = mpsc::channel(CONTROL_QUEUE);
+        let (peers_in, peers) = watch::channel(Arc::from([]));
+        let (listen_in, listen_addresses) = watch::channel(Arc::from(listen_addresses));
+        let inbox = Inbox {
+            consensus: consensus_out,
+            transactions: transactions_out,
+            commands: commands_out,
+            peers: peers_in,
+            listen_addresses: listen_in,
+        };
+        (Self { local, consensus, transactions, commands, peers, listen_addresses, metrics }, inbox)
+    }
+
+    /// Our own identity.
+    pub fn local_peer_id(&self) -> PeerId {
+        self.local
+    }
+
+    /// The addresses listened on, with the real ports, each ending in `/p2p/<own id>`: fit to be another's bootnode.
+    pub fn listen_addresses(&self) -> Vec<Multiaddr> {
+        self.listen_addresses.borrow().to_vec()
+    }
+
+    /// Sends a consensus message to every peer; waits while the queue is full.
+    ///
+    /// Only peers that are ready get it: publish again what still matters when [`Self::watch_peers`] shows a new one.
+    /// A repeated message is sent again.
+    ///
+    /// # Errors
+    /// [`PublishError::TooLarge`] or [`PublishError::Stopped`].
+    pub async fn publish_consensus(&self, message: Bytes) -> Result<(), PublishError> {
+        check_size(Topic::Consensus, &message)?;
+        self.consensus.send(message).await.map_err(|_| PublishError::Stopped)
+    }
+
+    /// Sends a batch of transactions into the network; never waits. The same batch travels once a minute at most.
+    ///
+    /// # Errors
+    /// [`PublishError::QueueFull`] means dropped (and counted): the mempool announces its transactions again.
+    pub fn publish_transactions(&self, batch: Bytes) -> Result<(), PublishError> {
+        check_size(Topic::Transactions, &batch)?;
+        self.transactions.try_send(batch).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                self.metrics.publish_failed.get_or_create(&TopicLabel { topic: Topic::Transactions }).inc();
+                PublishError::QueueFull
+            }
+            TrySendError::Closed(_) => PublishError::Stopped,
+        })
+    }
+
+    /// Asks a peer and waits for the answer, which is of the kind that the request asks for.
+    ///
+    /// # Errors
+    /// See [`RequestError`]; within the configured request timeout.
+    pub async fn request(&self, peer: PeerId, request: Request) -> Result<Response, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Request { peer, request, reply };
+        self.commands.send(command).await.map_err(|_| RequestError::Stopped)?;
+        answer.await.map_err(|_| RequestError::Stopped)?
+    }
+
+    /// Tells of a peer's misbehaviour; enough of it disconnects and bans the peer. Never waits: when the loop is that
+    /// far behind, the report is dropped.
+    pub fn report(&self, peer: PeerId, misbehaviour: Misbehaviour) {
+        if self.commands.try_send(Command::Report { peer, misbehaviour }).is_err() {
+            tracing::debug!(%peer, ?misbehaviour, "report dropped");
+        }
+    }
+
+    /// The peers that are ready.
+    pub fn peers(&self) -> Arc<[PeerInfo]> {
+        self.peers.borrow().clone()
+    }
+
+    /// How many peers are ready.
+    pub fn peer_count(&self) -> usize {
+        self.peers.borrow().len()
+    }
+
+    /// Sees every change of [`Self::peers`]: peers that come and go, and at most once a second their scores.
+    pub fn watch_peers(&self) -> watch::Receiver<Arc<[PeerInfo]>> {
+        self.peers.clone()
+    }
+}
+
+fn check_size(topic: Topic, message: &Bytes) -> Result<(), PublishError> {
+    let (bytes, bytes_max) = (message.len(), topic.bytes_max());
+    if bytes > bytes_max { Err(PublishError::TooLarge { bytes, bytes_max }) } else { Ok(()) }
+}

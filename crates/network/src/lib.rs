@@ -1,0 +1,47 @@
+//! Carries gossip and requests between the nodes of one chain over libp2p, and keeps every peer within limits.
+//!
+//! ```text
+//!   publish, request, report                         validate, serve (ports)
+//!            |                                                 ^
+//!     NetworkHandle --bounded queues--> NetworkService --bounded tasks
+//!                                        |    |     \
+//!                                   PeerBook  |   RateLimiter        pure: decide, given the time
+//!                                             |
+//!                        Swarm: QUIC, TCP; gossipsub, request-response, identify, Kademlia, mDNS, ping
+//! ```
+//!
+//! Rules of this crate:
+//! - names of protocols and topics carry the genesis hash, and a peer that announces another chain is disconnected
+//!   before anything else is said;
+//! - gossip is forwarded only after the [`GossipValidator`] accepted it, and bytes are bounded before it sees them;
+//! - every queue, task set, table and message has a bound; what does not fit is dropped and counted, and a peer that
+//!   causes it pays with its score;
+//! - one connection a peer: gossipsub announces its topics on the first one only;
+//! - when to dial, what a peer may send and when it is banned are decided by plain structs that are told the time.
+
+mod backoff;
+mod behaviour;
+mod codec;
+mod config;
+mod error;
+mod gossip;
+mod handle;
+mod key;
+mod metrics;
+mod peers;
+mod ports;
+mod protocol;
+mod rate;
+mod service;
+mod swarm;
+
+pub use config::NetworkConfig;
+pub use error::{NetworkError, NodeKeyError, PublishError, RequestError};
+pub use handle::{NetworkHandle, PeerInfo};
+pub use key::NodeKey;
+pub use libp2p::{Multiaddr, PeerId};
+pub use metrics::NetworkMetrics;
+pub use peers::Misbehaviour;
+pub use ports::{GossipValidator, RequestServer, Verdict};
+pub use protocol::Topic;
+pub use service::{Network, NetworkService};

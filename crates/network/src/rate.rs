@@ -1,0 +1,218 @@
+//! How much a peer may send. Pure: it is told the time.
+
+use crate::Topic;
+use libp2p::PeerId;
+use std::{collections::HashMap, time::Instant};
+
+/// A token bucket: `burst` at once, `per_second` in the long run.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenBucket {
+    burst: f64,
+    per_second: f64,
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl TokenBucket {
+    pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
+        Self { burst: burst.into(), per_second: per_second.into(), tokens: burst.into(), filled_at: now }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let seconds = now.saturating_duration_since(self.filled_at).as_secs_f64();
+        self.tokens = (self.tokens + seconds * self.per_second).min(self.burst);
+        self.filled_at = self.filled_at.max(now);
+    }
+
+    fn is_full(&self) -> bool {
+        self.tokens >= self.burst
+    }
+
+    fn has(&self, amount: usize) -> bool {
+        amount as f64 <= self.tokens
+    }
+
+    fn take(&mut self, amount: usize) {
+        self.tokens -= amount as f64;
+    }
+}
+
+const MEBIBYTE: u32 = 1024 * 1024;
+
+/// Messages and bytes of one topic from one peer. A peer forwards for all others, so that these are far above what
+/// one author sends.
+#[derive(Debug)]
+struct TopicBudget {
+    messages: TokenBucket,
+    bytes: TokenBucket,
+}
+
+impl TopicBudget {
+    fn new(topic: Topic, now: Instant) -> Self {
+        let (messages, bytes) = match topic {
+            Topic::Transactions => ((500, 1000), (32 * MEBIBYTE, 64 * MEBIBYTE)),
+            // Several full blocks at once: proposals of several rounds may arrive together after a stall.
+            Topic::Consensus => ((1000, 2000), (16 * MEBIBYTE, 48 * MEBIBYTE)),
+        };
+        Self { messages: TokenBucket::new(messages.0, messages.1, now), bytes: TokenBucket::new(bytes.0, bytes.1, now) }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        self.messages.fill(now);
+        self.bytes.fill(now);
+    }
+
+    fn is_full(&self) -> bool {
+        self.messages.is_full() && self.bytes.is_full()
+    }
+
+    fn allow(&mut self, bytes: usize, now: Instant) -> bool {
+        self.fill(now);
+        let allowed = self.messages.has(1) && self.bytes.has(bytes);
+        if allowed {
+            self.messages.take(1);
+            self.bytes.take(bytes);
+        }
+        allowed
+    }
+}
+
+/// Requests a second that one peer may ask, and at once.
+const REQUESTS: (u32, u32) = (20, 60);
+
+#[derive(Debug)]
+struct PeerBudget {
+    transactions: TopicBudget,
+    consensus: TopicBudget,
+    requests: TokenBucket,
+}
+
+impl PeerBudget {
+    fn new(now: Instant) -> Self {
+        Self {
+            transactions: TopicBudget::new(Topic::Transactions, now),
+            consensus: TopicBudget::new(Topic::Consensus, now),
+            requests: TokenBucket::new(REQUESTS.0, REQUESTS.1, now),
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        self.transactions.fill(now);
+        self.consensus.fill(now);
+        self.requests.fill(now);
+    }
+
+    fn is_full(&self) -> bool {
+        self.transactions.is_full() && self.consensus.is_full() && self.requests.is_full()
+    }
+}
+
+/// The budgets of peers that sent something lately.
+#[derive(Debug, Default)]
+pub(crate) struct RateLimiter {
+    peers: HashMap<PeerId, PeerBudget>,
+}
+
+impl RateLimiter {
+    /// Whether `peer` may send `bytes` on `topic` now.
+    pub(crate) fn allow_gossip(&mut self, peer: PeerId, topic: Topic, bytes: usize, now: Instant) -> bool {
+        let budget = self.budget(peer, now);
+        match topic {
+            Topic::Transactions => budget.transactions.allow(bytes, now),
+            Topic::Consensus => budget.consensus.allow(bytes, now),
+        }
+    }
+
+    /// Whether `peer` may ask something now.
+    pub(crate) fn allow_request(&mut self, peer: PeerId, now: Instant) -> bool {
+        let requests = &mut self.budget(peer, now).requests;
+        requests.fill(now);
+        let allowed = requests.has(1);
+        if allowed {
+            requests.take(1);
+        }
+        allowed
+    }
+
+    /// Forgets the budgets that are full again: a fresh one is the same. Nothing is forgotten when a peer
+    /// disconnects, otherwise reconnecting would refill its budget.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.peers.retain(|_, budget| {
+            budget.fill(now);
+            !budget.is_full()
+        });
+    }
+
+    fn budget(&mut self, peer: PeerId, now: Instant) -> &mut PeerBudget {
+        self.peers.entry(peer).or_insert_with(|| PeerBudget::new(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn requests_stop_at_the_burst_and_resume_at_the_rate() {
+        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+        for _ in 0..REQUESTS.1 {
+            assert!(limiter.allow_request(peer, now));
+        }
+        assert!(!limiter.allow_request(peer, now));
+        assert!(limiter.allow_request(PeerId::random(), now), "budgets are per peer");
+        let later = now + Duration::from_millis(1000 / u64::from(REQUESTS.0) + 1);
+        assert!(limiter.allow_request(peer, later));
+        assert!(!limiter.allow_request(peer, later));
+    }
+
+    #[test]
+    fn a_full_proposal_always_fits_a_fresh_budget_and_bytes_run_out() {
+        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+        let bytes = Topic::Consensus.bytes_max();
+        assert!(limiter.allow_gossip(peer, Topic::Consensus, bytes, now));
+        while limiter.allow_gossip(peer, Topic::Consensus, bytes, now) {}
+        assert!(limiter.allow_gossip(peer, Topic::Consensus, 100, now), "a vote still fits");
+        assert!(limiter.allow_gossip(peer, Topic::Transactions, 100, now), "topics do not share budgets");
+    }
+
+    #[test]
+    fn only_full_budgets_are_forgotten() {
+        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+        while limiter.allow_request(peer, now) {}
+        limiter.sweep(now);
+        assert!(!limiter.allow_request(peer, now));
+        limiter.sweep(now + Duration::from_secs(60));
+        assert!(limiter.peers.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_goes_back_gives_nothing() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::new(1000, 1, now);
+        bucket.take(1);
+        bucket.fill(now - Duration::from_millis(5));
+        bucket.fill(now);
+        assert!(!bucket.has(1));
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_burst_plus_rate(steps in proptest::collection::vec(0u64..50, 1..300)) {
+            let start = Instant::now();
+            let mut bucket = TokenBucket::new(100, 20, start);
+            let (mut now, mut taken) = (start, 0u32);
+            for step in steps {
+                now += Duration::from_millis(step);
+                bucket.fill(now);
+                if bucket.has(1) {
+                    bucket.take(1);
+                    taken += 1;
+                }
+            }
+            let allowed = 20.0 + (now - start).as_secs_f64() * 100.0;
+            prop_assert!(f64::from(taken) <= allowed + 0.001);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The loop: feeds the pure parts with what the swarm, the handles and the clock bring, and carries out what they
+//! decide.
+
+mod gossip;
+mod peers;
+mod requests;
+
+use crate::{
+    GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer, Topic,
+    behaviour::{Behaviour, BehaviourEvent},
+    handle::{Command, Inbox},
+    peers::PeerBook,
+    protocol::Protocols,
+    rate::RateLimiter,
+    swarm,
+};
+use alloy_primitives::B256;
+use futures::StreamExt;
+use gossip::Validations;
+use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol, swarm::SwarmEvent};
+use requests::{Pending, Serving};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often dials that are due and connections that are overdue are looked for.
+const LINKS_TICK: Duration = Duration::from_millis(100);
+/// How often scores, budgets and bans are brought up to date.
+const SCORES_TICK: Duration = Duration::from_secs(1);
+/// How often Kademlia walks to a random place while peers are wanted.
+const WALK_TICK: Duration = Duration::from_secs(10);
+
+/// Starts a node's network.
+#[derive(Debug)]
+pub struct Network;
+
+impl Network {
+    /// Binds every listen address and returns before any peer is dialled; [`NetworkService::run`] does the rest.
+    ///
+    /// # Errors
+    /// [`NetworkError::Config`] names the setting, [`NetworkError::Listen`] the address that cannot be listened on.
+    pub async fn start(
+        config: NetworkConfig,
+        key: NodeKey,
+        genesis_hash: B256,
+        validator: Arc<dyn GossipValidator>,
+        server: Arc<dyn RequestServer>,
+        metrics: NetworkMetrics,
+    ) -> Result<(NetworkHandle, NetworkService), NetworkError> {
+        let local = key.peer_id();
+        let bootnodes = config.check(local)?;
+        let protocols = Protocols::new(genesis_hash);
+        let bootnode_ids = bootnodes.iter().map(|(peer, _)| *peer);
+        let swarm = swarm::start(&config, key.keypair(), &protocols, bootnode_ids).await?;
+        let (handle, inbox) = NetworkHandle::new(local, listen_addresses(&swarm), metrics.clone());
+        let book = PeerBook::new(local, config.peers_target as usize, bootnodes, Instant::now());
+        let service = NetworkService {
+            swarm,
+            protocols,
+            inbox,
+            book,
+            limiter: RateLimiter::default(),
+            validations: Validations::new(validator),
+            serving: Serving::new(server),
+            pending: Pending::default(),
+            metrics,
+        };
+        Ok((handle, service))
+    }
+}
+
+/// The loop that owns the swarm.
+pub struct NetworkService {
+    swarm: Swarm<Behaviour>,
+    protocols: Protocols,
+    inbox: Inbox,
+    book: PeerBook,
+    limiter: RateLimiter,
+    validations: Validations,
+    serving: Serving,
+    pending: Pending,
+    metrics: NetworkMetrics,
+}
+
+impl NetworkService {
+    /// Runs until every handle is dropped; dropping the future closes every connection and socket.
+    ///
+    /// # Errors
+    /// [`NetworkError::HandlerPanicked`] when a validator or request server panicked.
+    pub async fn run(mut self) -> Result<(), NetworkError> {
+        let [mut links, mut scores, mut walk] = [LINKS_TICK, SCORES_TICK, WALK_TICK].map(|period| {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            ticks
+        });
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_swarm_event(event),
+                Some(judged) = self.validations.next() => self.finish_validation(judged?),
+                Some(served) = self.serving.next() => self.send_response(served?),
+                message = self.inbox.consensus.recv() => match message {
+                    Some(message) => self.publish(Topic::Consensus, message),
+                    None => return Ok(()),
+                },
+                Some(batch) = self.inbox.transactions.recv() => self.publish(Topic::Transactions, batch),
+                Some(command) = self.inbox.commands.recv() => self.on_command(command),
+                _ = links.tick() => self.tend_links(),
+                _ = scores.tick() => self.tend_scores(),
+                _ = walk.tick() => self.walk(),
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Request { peer, request, reply } => self.send_request(peer, request, reply),
+            Command::Report { peer, misbehaviour } => self.penalise(peer, misbehaviour),
+        }
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => self.on_connected(peer_id, &endpoint),
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
+                tracing::debug!(peer = %peer_id, ?cause, "disconnected");
+                self.on_disconnected(peer_id);
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
+                tracing::debug!(%peer, %error, "dial failed");
+                self.book.dial_failed(peer, Instant::now());
+            }
+            SwarmEvent::IncomingConnectionError { peer_id, error, .. } => self.on_inbound_refused(peer_id, &error),
+            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
+                let addresses = listen_addresses(&self.swarm);
+                tracing::info!(?addresses, "listening");
+                self.inbox.listen_addresses.send_replace(addresses.into());
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::warn!(?addresses, ?reason, "listener closed");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "listener"),
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Gossip(event) => self.on_gossip(event),
+            BehaviourEvent::Requests(event) => self.on_request_event(event),
+            BehaviourEvent::Identify(event) => self.on_identify(event),
+            BehaviourEvent::Ping(event) => self.on_ping(&event),
+            BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
+            BehaviourEvent::Mdns(event) => self.on_multicast(event),
+        }
+    }
+}
+
+/// The addresses that the swarm listens on, each with our peer id.
+fn listen_addresses(swarm: &Swarm<Behaviour>) -> Vec<Multiaddr> {
+    let local: PeerId = *swarm.local_peer_id();
+    swarm.listeners().map(|address| address.clone().with(Protocol::P2p(local))).collect()
+}

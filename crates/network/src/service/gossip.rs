@@ -1,0 +1,133 @@
+//! Gossip in and out: judge, then forward.
+
+use super::NetworkService;
+use crate::{GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, metrics::TopicLabel};
+use alloy_primitives::Bytes;
+use libp2p::{
+    PeerId,
+    gossipsub::{Event, Message, MessageAcceptance, MessageId, PublishError},
+};
+use std::{sync::Arc, time::Instant};
+use tokio::task::JoinSet;
+
+/// Consensus messages that are judged at once.
+const CONSENSUS_VALIDATIONS: usize = 512;
+/// Transaction batches that are judged at once; their own bound, so that they cannot hold up consensus.
+const TRANSACTIONS_VALIDATIONS: usize = 64;
+
+/// A judged message.
+pub(super) struct Judged {
+    peer: PeerId,
+    topic: Topic,
+    id: MessageId,
+    verdict: Verdict,
+}
+
+/// The validations under way.
+pub(super) struct Validations {
+    validator: Arc<dyn GossipValidator>,
+    tasks: JoinSet<Judged>,
+    consensus: usize,
+    transactions: usize,
+}
+
+impl Validations {
+    pub(super) fn new(validator: Arc<dyn GossipValidator>) -> Self {
+        Self { validator, tasks: JoinSet::new(), consensus: 0, transactions: 0 }
+    }
+
+    fn running(&mut self, topic: Topic) -> (&mut usize, usize) {
+        match topic {
+            Topic::Consensus => (&mut self.consensus, CONSENSUS_VALIDATIONS),
+            Topic::Transactions => (&mut self.transactions, TRANSACTIONS_VALIDATIONS),
+        }
+    }
+
+    /// Starts a validation unless as many as allowed are running.
+    fn start(&mut self, peer: PeerId, topic: Topic, id: MessageId, message: Bytes) -> bool {
+        let (running, running_max) = self.running(topic);
+        if *running == running_max {
+            return false;
+        }
+        *running += 1;
+        let validator = self.validator.clone();
+        self.tasks.spawn(async move {
+            let verdict = validator.validate(peer, topic, message).await;
+            Judged { peer, topic, id, verdict }
+        });
+        true
+    }
+
+    /// The next validation to end; `None` when none is running.
+    pub(super) async fn next(&mut self) -> Option<Result<Judged, NetworkError>> {
+        let ended = self.tasks.join_next().await?;
+        if let Ok(judged) = &ended {
+            *self.running(judged.topic).0 -= 1;
+        }
+        Some(ended.map_err(|error| NetworkError::HandlerPanicked(error.to_string())))
+    }
+}
+
+impl NetworkService {
+    pub(super) fn on_gossip(&mut self, event: Event) {
+        match event {
+            Event::Message { propagation_source, message_id, message } => {
+                self.on_message(propagation_source, message_id, message);
+            }
+            Event::Subscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, true),
+            Event::Unsubscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, false),
+            Event::SlowPeer { peer_id, failed_messages } => {
+                tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
+            }
+            // Such a peer never becomes ready, and its connection is closed for that.
+            Event::GossipsubNotSupported { .. } => {}
+        }
+    }
+
+    fn on_message(&mut self, peer: PeerId, id: MessageId, message: Message) {
+        let Some(topic) = self.protocols.topic(&message.topic) else { return };
+        let bytes = message.data.len();
+        self.metrics.gossip_bytes.get_or_create(&TopicLabel { topic }).inc_by(bytes as u64);
+        let judged = |verdict| Judged { peer, topic, id: id.clone(), verdict };
+        if bytes > topic.bytes_max() {
+            self.finish_validation(judged(Verdict::Reject));
+        } else if !self.limiter.allow_gossip(peer, topic, bytes, Instant::now()) {
+            self.finish_validation(judged(Verdict::Ignore));
+            self.penalise(peer, Misbehaviour::Flooding);
+        } else if !self.validations.start(peer, topic, id.clone(), message.data.into()) {
+            self.finish_validation(judged(Verdict::Ignore));
+        }
+    }
+
+    pub(super) fn finish_validation(&mut self, judged: Judged) {
+        let Judged { peer, topic, id, verdict } = judged;
+        self.metrics.count_gossip(topic, verdict);
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+            Verdict::Reject => MessageAcceptance::Reject,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        if !gossip.report_message_validation_result(&id, &peer, acceptance) {
+            tracing::debug!(%peer, ?topic, "validation ended after its message left the cache");
+        }
+        if verdict == Verdict::Reject {
+            self.penalise(peer, Misbehaviour::InvalidGossip);
+        }
+    }
+
+    pub(super) fn publish(&mut self, topic: Topic, message: Bytes) {
+        let hash = self.protocols.topic_hash(topic);
+        match self.swarm.behaviour_mut().gossip.publish(hash, message) {
+            Ok(_) => {
+                self.metrics.published.get_or_create(&TopicLabel { topic }).inc();
+            }
+            // Another node was first with the same transactions.
+            Err(PublishError::Duplicate) => {}
+            Err(error) => {
+                tracing::debug!(?topic, %error, "not published");
+                self.metrics.publish_failed.get_or_create(&TopicLabel { topic }).inc();
+            }
+        }
+    }
+}

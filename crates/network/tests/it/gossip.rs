@@ -1,0 +1,119 @@
+//! What is gossiped arrives once, and only what is valid is forwarded.
+
+use crate::support::{FATAL, Node, Plan, REJECTED, within};
+use alloy_primitives::Bytes;
+use heddle_network::{NetworkError, PublishError, Topic};
+use heddle_primitives::MAX_CONSENSUS_MESSAGE_BYTES;
+
+/// Two nodes that cannot dial each other, and the one between them.
+async fn line() -> (Node, Node, Node) {
+    let middle = Plan::new().start().await;
+    let left = Plan::new().hidden().bootnodes(&[&middle]).start().await;
+    let right = Plan::new().hidden().bootnodes(&[&middle]).start().await;
+    for end in [&left, &right] {
+        end.until_connected(&middle).await;
+        middle.until_connected(end).await;
+    }
+    (left, middle, right)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_reaches_all_four_once() {
+    let mut nodes = vec![Plan::new().start().await];
+    for _ in 0..3 {
+        let node = Plan::new().bootnodes(&nodes.iter().collect::<Vec<_>>()).start().await;
+        nodes.push(node);
+    }
+    for node in &nodes {
+        node.until_peers("three peers", |peers| peers.len() == 3).await;
+    }
+    let batch = Bytes::from_static(b"transactions");
+    nodes[0].handle.publish_transactions(batch.clone()).unwrap();
+    let vote = Bytes::from_static(b"vote");
+    nodes[3].handle.publish_consensus(vote.clone()).await.unwrap();
+    for (index, node) in nodes.iter().enumerate() {
+        if index != 0 {
+            node.until_seen(&batch).await;
+        }
+        if index != 3 {
+            node.until_seen(&vote).await;
+        }
+    }
+    for node in &nodes {
+        let count = |message: &Bytes| node.seen.borrow().iter().filter(|(_, _, bytes)| bytes == message).count();
+        assert!(count(&batch) <= 1 && count(&vote) <= 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_messages_are_forwarded() {
+    let (left, middle, right) = line().await;
+    let message = Bytes::from_static(b"pass this on");
+    left.handle.publish_consensus(message.clone()).await.unwrap();
+    assert_eq!(right.until_seen(&message).await, middle.id());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_messages_stop_and_cost_score() {
+    let (left, middle, right) = line().await;
+    let bad = Bytes::from(REJECTED);
+    left.handle.publish_transactions(bad.clone()).unwrap();
+    middle.until_seen(&bad).await;
+    let id = left.id();
+    middle
+        .until_peers("a negative score", |peers| peers.iter().any(|peer| peer.peer_id == id && peer.score < 0.0))
+        .await;
+
+    let good = Bytes::from_static(b"good");
+    left.handle.publish_transactions(good.clone()).unwrap();
+    right.until_seen(&good).await;
+    assert!(!right.has_seen(&bad));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_keeps_forwarding_bad_messages_is_banned() {
+    let (left, middle, right) = line().await;
+    let id = left.id();
+    for number in 0..20u8 {
+        let bad = Bytes::from([REJECTED, &[number]].concat());
+        left.handle.publish_transactions(bad).unwrap();
+    }
+    middle.until_lost(id).await;
+    left.until_lost(middle.id()).await;
+    let still_there = Bytes::from_static(b"still there");
+    middle.handle.publish_consensus(still_there.clone()).await.unwrap();
+    right.until_seen(&still_there).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consensus_message_may_be_repeated() {
+    let (left, middle, _right) = line().await;
+    let vote = Bytes::from_static(b"vote");
+    left.handle.publish_consensus(vote.clone()).await.unwrap();
+    left.handle.publish_consensus(vote.clone()).await.unwrap();
+    let mut seen = middle.seen.clone();
+    let twice = |seen: &Vec<_>| {
+        seen.iter().filter(|(_, topic, bytes)| *topic == Topic::Consensus && *bytes == vote).count() == 2
+    };
+    within("the second vote", seen.wait_for(twice)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_proposal_passes_and_a_larger_one_is_refused_at_home() {
+    let (left, _middle, right) = line().await;
+    let largest = Bytes::from(vec![1; MAX_CONSENSUS_MESSAGE_BYTES]);
+    left.handle.publish_consensus(largest.clone()).await.unwrap();
+    right.until_seen(&largest).await;
+
+    let bytes_max = MAX_CONSENSUS_MESSAGE_BYTES;
+    let too_large = left.handle.publish_consensus(vec![1; bytes_max + 1].into()).await;
+    assert_eq!(too_large, Err(PublishError::TooLarge { bytes: bytes_max + 1, bytes_max }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_panics_ends_the_service() {
+    let (left, middle, _right) = line().await;
+    left.handle.publish_consensus(Bytes::from_static(FATAL)).await.unwrap();
+    let end = middle.until_ended().await;
+    assert!(matches!(end, Err(NetworkError::HandlerPanicked(_))), "{end:?}");
+}

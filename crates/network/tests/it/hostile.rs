@@ -1,0 +1,302 @@
+//! Peers that do not follow the rules.
+
+use crate::support::{GENESIS, Node, Plan, within};
+use alloy_primitives::{B256, Bytes};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
+use heddle_network::{Multiaddr, RequestError};
+use heddle_primitives::{MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES, Request};
+use libp2p::{
+    StreamProtocol, Swarm, SwarmBuilder, gossipsub, identify,
+    identity::Keypair,
+    noise,
+    request_response::{self, Message, ProtocolSupport},
+    swarm::{NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+use std::io;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// Requests and answers without any rule.
+#[derive(Clone, Default)]
+struct Raw;
+
+async fn read_all(io: &mut (impl AsyncRead + Unpin + Send)) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io.read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+async fn write_all(io: &mut (impl AsyncWrite + Unpin + Send), bytes: Vec<u8>) -> io::Result<()> {
+    io.write_all(&bytes).await?;
+    io.close().await
+}
+
+impl request_response::Codec for Raw {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_all(io).await
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        read_all(io).await
+    }
+
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_all(io, bytes).await
+    }
+
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        write_all(io, bytes).await
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct RogueBehaviour {
+    identify: identify::Behaviour,
+    gossip: gossipsub::Behaviour,
+    requests: request_response::Behaviour<Raw>,
+}
+
+fn prefix(genesis: B256) -> String {
+    format!("/heddle/{}", hex::encode(&genesis[..4]))
+}
+
+fn topic(name: &str) -> gossipsub::IdentTopic {
+    gossipsub::IdentTopic::new(format!("{}/{name}/1", prefix(GENESIS)))
+}
+
+fn rogue_behaviour(key: &Keypair, genesis: B256) -> RogueBehaviour {
+    let prefix = prefix(genesis);
+    let gossip = gossipsub::ConfigBuilder::default()
+        .protocol_id_prefix(format!("{prefix}/gossip"))
+        .max_transmit_size(64 * 1024 * 1024)
+        .build()
+        .unwrap();
+    let author = gossipsub::MessageAuthenticity::Signed(key.clone());
+    let mut gossip = gossipsub::Behaviour::new(author, gossip).unwrap();
+    for name in ["tx", "consensus"] {
+        gossip.subscribe(&topic(name)).unwrap();
+    }
+    let protocol = StreamProtocol::try_from_owned(format!("{prefix}/req/1")).unwrap();
+    RogueBehaviour {
+        identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), key.public())),
+        gossip,
+        requests: request_response::Behaviour::new([(protocol, ProtocolSupport::Full)], Default::default()),
+    }
+}
+
+fn rogue_swarm(genesis: B256) -> Swarm<RogueBehaviour> {
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|key| rogue_behaviour(key, genesis))
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(std::time::Duration::from_secs(60)))
+        .build()
+}
+
+enum Act {
+    Request(Vec<u8>),
+    Gossip(&'static str, Vec<u8>),
+}
+
+/// A peer that the node takes for one of its chain.
+struct Rogue {
+    id: libp2p::PeerId,
+    acts: mpsc::UnboundedSender<Act>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Rogue {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Rogue {
+    /// Connects to `node`, and answers every request with `answer`.
+    async fn join(node: &Node, answer: &'static [u8]) -> Self {
+        let mut swarm = rogue_swarm(GENESIS);
+        let (id, target) = (*swarm.local_peer_id(), node.id());
+        swarm.dial(tcp_address(node)).unwrap();
+        within("the node's topics", async {
+            let mut topics = 0;
+            while topics < 2 {
+                topics += usize::from(is_subscription(&swarm.select_next_some().await));
+            }
+        })
+        .await;
+        let (acts, mut to_do) = mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    event = swarm.select_next_some() => answer_requests(&mut swarm, event, answer),
+                    Some(act) = to_do.recv() => match act {
+                        Act::Request(bytes) => {
+                            swarm.behaviour_mut().requests.send_request(&target, bytes);
+                        }
+                        Act::Gossip(name, bytes) => {
+                            swarm.behaviour_mut().gossip.publish(topic(name), bytes).unwrap();
+                        }
+                    },
+                }
+            }
+        });
+        node.until_peers("the rogue", |peers| peers.iter().any(|peer| peer.peer_id == id)).await;
+        Self { id, acts, task }
+    }
+
+    fn act(&self, act: Act) {
+        self.acts.send(act).unwrap();
+    }
+}
+
+fn is_subscription(event: &SwarmEvent<RogueBehaviourEvent>) -> bool {
+    matches!(event, SwarmEvent::Behaviour(RogueBehaviourEvent::Gossip(gossipsub::Event::Subscribed { .. })))
+}
+
+fn answer_requests(swarm: &mut Swarm<RogueBehaviour>, event: SwarmEvent<RogueBehaviourEvent>, answer: &[u8]) {
+    if let SwarmEvent::Behaviour(RogueBehaviourEvent::Requests(request_response::Event::Message {
+        message: Message::Request { channel, .. },
+        ..
+    })) = event
+    {
+        swarm.behaviour_mut().requests.send_response(channel, answer.to_vec()).unwrap();
+    }
+}
+
+fn tcp_address(node: &Node) -> Multiaddr {
+    node.handle.listen_addresses().into_iter().find(|address| address.to_string().contains("/tcp/")).unwrap()
+}
+
+async fn until_blamed(node: &Node, rogue: &Rogue) {
+    let blamed =
+        |peers: &[heddle_network::PeerInfo]| peers.iter().any(|peer| peer.peer_id == rogue.id && peer.score < 0.0);
+    node.until_peers("a negative score", blamed).await;
+}
+
+/// An honest peer still gets gossip and answers through `node`.
+async fn assert_serves(node: &Node) {
+    let honest = Plan::new().bootnodes(&[node]).start().await;
+    honest.until_connected(node).await;
+    node.until_connected(&honest).await;
+    let answer = within("an answer", honest.handle.request(node.id(), Request::Status)).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    let message = Bytes::from_static(b"honest");
+    honest.handle.publish_consensus(message.clone()).await.unwrap();
+    node.until_seen(&message).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_requests_cost_score() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    rogue.act(Act::Request([&3u32.to_be_bytes()[..], b"\xc2\x09\x09"].concat()));
+    until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_oversized_request_costs_score() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    rogue.act(Act::Request(vec![0xff; 1024 * 1024]));
+    until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_requests_ends_in_a_ban() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    let status = alloy_rlp::encode(Request::Status);
+    let frame = [&(status.len() as u32).to_be_bytes()[..], &status].concat();
+    let flood = async {
+        let mut peers = node.handle.watch_peers();
+        while peers.borrow_and_update().iter().any(|peer| peer.peer_id == rogue.id) {
+            rogue.act(Act::Request(frame.clone()));
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the ban", flood).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_answers_are_invalid_and_cost_score() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"\0\0\0\x02\xc1\xff").await;
+    let error = within("a failure", node.handle.request(rogue.id, Request::Status)).await.unwrap_err();
+    assert!(matches!(error, RequestError::InvalidResponse(_)), "{error}");
+    until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_announces_too_much_is_not_read() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"\xff\xff\xff\xff").await;
+    let error = within("a failure", node.handle.request(rogue.id, Request::Status)).await.unwrap_err();
+    assert!(matches!(&error, RequestError::InvalidResponse(reason) if reason.contains("4294967295")), "{error}");
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_too_large_for_its_topic_costs_score() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    rogue.act(Act::Gossip("tx", vec![1; 2 * MAX_TRANSACTION_BATCH_BYTES]));
+    until_blamed(&node, &rogue).await;
+    assert!(node.seen.borrow().is_empty());
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_too_large_for_any_topic_is_not_read() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    let before = Bytes::from_static(b"before");
+    rogue.act(Act::Gossip("consensus", before.to_vec()));
+    node.until_seen(&before).await;
+    // The node breaks the stream in the middle of this message; whatever else the rogue says on it is lost.
+    rogue.act(Act::Gossip("consensus", vec![1; 2 * MAX_CONSENSUS_MESSAGE_BYTES]));
+    assert_serves(&node).await;
+    assert!(node.seen.borrow().iter().all(|(_, _, bytes)| bytes.len() < 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_genesis_is_disconnected() {
+    let node = Plan::new().start().await;
+    let changes = node.handle.watch_peers();
+    let mut swarm = rogue_swarm(B256::repeat_byte(0x33));
+    swarm.dial(tcp_address(&node)).unwrap();
+    let closed = async {
+        let mut connected = false;
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } => connected = true,
+                SwarmEvent::ConnectionClosed { .. } => return connected,
+                event => assert!(!is_subscription(&event), "it spoke gossip of another chain"),
+            }
+        }
+    };
+    assert!(within("the end of the connection", closed).await);
+    assert!(!changes.has_changed().unwrap(), "it was never a peer");
+    assert_serves(&node).await;
+}
