@@ -57,7 +57,7 @@ impl Behaviour {
             gossip: gossip::behaviour(key, protocols)?,
             requests: requests(config, protocols)?,
             kademlia: kademlia(local, protocols)?,
-            mdns: multicast(config, local)?.into(),
+            mdns: multicast(config, local).into(),
         })
     }
 }
@@ -105,7 +105,11 @@ fn kademlia(local: PeerId, protocols: &Protocols) -> Result<kad::Behaviour<kad::
     Ok(behaviour)
 }
 
-fn multicast(config: &NetworkConfig, local: PeerId) -> Result<Option<mdns::tokio::Behaviour>, NetworkError> {
+fn multicast(config: &NetworkConfig, local: PeerId) -> Option<mdns::tokio::Behaviour> {
     let start = || mdns::tokio::Behaviour::new(mdns::Config::default(), local);
-    config.mdns.then(start).transpose().map_err(|error| NetworkError::setup("mDNS", error))
+    config
+        .mdns
+        .then(start)?
+        .inspect_err(|error| tracing::warn!(%error, "no multicast here: going on without mDNS"))
+        .ok()
 }

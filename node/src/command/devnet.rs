@@ -1,9 +1,9 @@
 //! `heddle devnet`: a local chain in one process, with funded accounts, for development.
 
 use super::{accounts, genesis};
-use crate::shutdown;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
+use crate::{keys, shutdown};
 use alloy_primitives::{U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, ValueHint};
@@ -56,7 +56,7 @@ pub fn run(args: DevnetArgs) -> Result<Value, Box<dyn Error>> {
         (None, None) => return Err("no data directory".into()),
     };
     let signers = accounts::test_accounts(args.accounts)?;
-    let keys = Vec::from_iter((0..args.validators).map(validator_key));
+    let keys = (0..args.validators).map(|index| validator_key(&data_dir, index)).collect::<Result<Vec<_>, _>>()?;
     let genesis = open_genesis(&args, &data_dir, &keys, &signers)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(run_validators(&args, &data_dir, &genesis, &keys, signers));
@@ -64,13 +64,20 @@ pub fn run(args: DevnetArgs) -> Result<Value, Box<dyn Error>> {
     result
 }
 
-/// The same keys at every start, so that a named data directory continues. They protect nothing: this chain is local.
-fn validator_key(index: u16) -> ConsensusKey {
-    let mut secret = *b"heddle devnet validator key 0000";
-    if let Some(tail) = secret.last_chunk_mut::<2>() {
-        *tail = index.to_be_bytes();
+/// The key of a validator, made at the first start. Random, so that two devnets on one machine are two chains: with
+/// the same keys each would sign against the other.
+fn validator_key(data_dir: &Path, index: u16) -> Result<ConsensusKey, Box<dyn Error>> {
+    let node_dir = node_dir(data_dir, index);
+    let file = node_dir.join("validator.key");
+    if !file.exists() {
+        std::fs::create_dir_all(&node_dir).map_err(|error| format!("cannot create {}: {error}", node_dir.display()))?;
+        keys::write_secret(&file, &ConsensusKey::generate().to_hex())?;
     }
-    ConsensusKey::from_bytes(&secret)
+    Ok(keys::read_consensus_key(&file)?)
+}
+
+fn node_dir(data_dir: &Path, index: u16) -> PathBuf {
+    data_dir.join(format!("node{index}"))
 }
 
 /// The genesis of the data directory, made at its first start.
@@ -93,7 +100,6 @@ fn open_genesis(
         }
         return Ok(genesis);
     }
-    std::fs::create_dir_all(data_dir).map_err(|error| format!("cannot create {}: {error}", data_dir.display()))?;
     let genesis = genesis::new_chain(&genesis::NewChain {
         chain_id: CHAIN_ID,
         gas_limit: genesis::GAS_LIMIT,
@@ -116,18 +122,17 @@ async fn run_validators(
     let stop = shutdown::requested();
     tokio::pin!(stop);
     let mut nodes: Vec<Node> = Vec::with_capacity(keys.len());
-    for (index, key) in keys.iter().enumerate() {
+    for (index, key) in (0..).zip(keys) {
         let bootnodes = nodes.iter().flat_map(Node::peer_addresses).collect();
         let first = index == 0;
         let config = NodeConfig {
             genesis: genesis.clone(),
-            datadir: data_dir.join(format!("node{index}")),
-            node_key_file: data_dir.join(format!("node{index}")).join("node.key"),
+            datadir: node_dir(data_dir, index),
+            node_key_file: node_dir(data_dir, index).join("node.key"),
             validator_key: Some(key.clone()),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             bootnodes,
             peers_max: 50,
-            // Loopback addresses are known here: multicast could only find other devnets, which are other chains.
             mdns: true,
             http: first.then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.http_port)),
             http_api: vec!["eth".into(), "net".into(), "web3".into()],
