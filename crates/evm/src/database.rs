@@ -1,0 +1,90 @@
+//! The state reader as revm's database.
+
+use crate::{StateError, StateReader};
+use alloy_primitives::{Address, B256, U256};
+use heddle_primitives::Account;
+use revm::{
+    Database,
+    context::DBErrorMarker,
+    database::State,
+    state::{AccountInfo, Bytecode},
+};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+impl DBErrorMarker for StateError {}
+
+/// The first failure of the reader during an execution. The executor turns errors of system calls into text, so that
+/// without this record our broken disk would look like somebody's invalid block.
+pub(crate) type FirstFailure = Arc<OnceLock<StateError>>;
+
+/// Reads through to a [`StateReader`].
+pub(crate) struct ReaderDatabase<'a> {
+    reader: &'a dyn StateReader,
+    failure: FirstFailure,
+}
+
+impl<'a> ReaderDatabase<'a> {
+    pub(crate) fn new(reader: &'a dyn StateReader) -> Self {
+        Self { reader, failure: FirstFailure::default() }
+    }
+
+    pub(crate) fn failure(&self) -> FirstFailure {
+        self.failure.clone()
+    }
+
+    /// A cache over the reader that forgets what is executed on it: for calls.
+    pub(crate) fn into_cache(self) -> State<Self> {
+        State::builder().with_database(self).build()
+    }
+
+    /// A cache over the reader that records changes and accesses: for blocks.
+    pub(crate) fn into_recorder(self) -> State<Self> {
+        State::builder().with_database(self).with_bundle_update().with_bal_builder().build()
+    }
+
+    fn record<T>(&self, result: Result<T, StateError>) -> Result<T, StateError> {
+        result.inspect_err(|error| {
+            self.failure.get_or_init(|| error.clone());
+        })
+    }
+}
+
+impl fmt::Debug for ReaderDatabase<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReaderDatabase").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+impl Database for ReaderDatabase<'_> {
+    type Error = StateError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        let info = |Account { nonce, balance, code_hash }| AccountInfo {
+            nonce,
+            balance,
+            code_hash,
+            // Read by hash when it is first run: most accounts of a block are never called.
+            code: None,
+            account_id: None,
+        };
+        Ok(self.record(self.reader.account(address))?.map(info))
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
+        if code_hash == alloy_primitives::KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        let code = self.record(self.reader.code(code_hash))?;
+        // Code from before EIP-3541 may look like a broken delegation (EIP-7702); it runs as any other code.
+        Ok(Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code)))
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
+        self.record(self.reader.storage(address, slot))
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+        self.record(self.reader.block_hash(number))
+    }
+}

@@ -1,0 +1,100 @@
+//! Running a whole block.
+
+use crate::run::BlockRun;
+use crate::{ChainRules, ExecutionError, StateReader};
+use alloy_consensus::{TxReceipt, proofs::calculate_receipt_root};
+use alloy_eips::{
+    eip4895::Withdrawal,
+    eip7685::Requests,
+    eip7928::{BlockAccessList, compute_block_access_list_hash},
+};
+use alloy_primitives::{B256, Bloom};
+use heddle_primitives::{Block, Header, Receipt, RecoveredTransaction, StateChanges};
+
+/// How a block is executed. Every mode returns the same bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// One transaction after the other: the reference.
+    #[default]
+    Sequential,
+}
+
+/// What a block's transactions are executed under.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockContext<'a> {
+    /// Of its fields, roots, bloom and gas used are not read: they are results of execution.
+    pub header: &'a Header,
+    /// Ommers to reward (before the merge).
+    pub ommers: &'a [Header],
+    /// Withdrawals to credit (EIP-4895).
+    pub withdrawals: &'a [Withdrawal],
+}
+
+impl<'a> BlockContext<'a> {
+    /// A block with neither ommers nor withdrawals, as every block of a Heddle chain.
+    pub fn new(header: &'a Header) -> Self {
+        Self { header, ommers: &[], withdrawals: &[] }
+    }
+
+    /// The context of a block at hand.
+    pub fn of(block: &'a Block) -> Self {
+        let withdrawals = block.body.withdrawals.as_ref().map_or(&[][..], |withdrawals| withdrawals.as_slice());
+        Self { header: &block.header, ommers: &block.body.ommers, withdrawals }
+    }
+}
+
+/// All that execution of a block gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutionOutcome {
+    /// One receipt a transaction, in their order.
+    pub receipts: Vec<Receipt>,
+    /// The difference to the parent's state.
+    pub changes: StateChanges,
+    /// EIP-7685 requests; empty before Prague.
+    pub requests: Requests,
+    /// Gas used by the block.
+    pub gas_used: u64,
+    /// Blob gas used by the block; 0 before Cancun.
+    pub blob_gas_used: u64,
+    /// The EIP-7928 access list, sorted; built for every block, whatever its fork.
+    pub access_list: BlockAccessList,
+}
+
+impl ExecutionOutcome {
+    /// Merkle-Patricia root of the receipts.
+    pub fn receipts_root(&self) -> B256 {
+        calculate_receipt_root(&self.receipts)
+    }
+
+    /// The union of the receipts' blooms.
+    pub fn logs_bloom(&self) -> Bloom {
+        self.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom())
+    }
+
+    /// Keccak-256 of the access list's RLP.
+    pub fn access_list_hash(&self) -> B256 {
+        compute_block_access_list_hash(&self.access_list)
+    }
+}
+
+/// Executes a block over its parent's state.
+///
+/// # Errors
+/// The first transaction or system call that makes the block invalid, or a failure of ours: see [`ExecutionError`].
+pub fn execute(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    mode: Mode,
+) -> Result<ExecutionOutcome, ExecutionError> {
+    match mode {
+        Mode::Sequential => {
+            let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
+            for transaction in transactions {
+                run.transact(transaction).map_err(|error| run.blame(transaction, error))?;
+            }
+            run.finish()
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Runs a block over a state reader: receipts, changes, access list; and knows the rules headers obey.
+//!
+//! Rules of this crate:
+//! - everything is a function of its arguments: no clock, no socket, no disk, no state kept between calls; the parent's
+//!   state is read through the [`StateReader`] port and nothing is written, so a proposal that fails leaves no trace;
+//! - every [`Mode`] returns the same bytes; [`Mode::Sequential`] is the reference;
+//! - an error says whose fault it is: the block's author, the caller, or us.
+//!
+//! ```text
+//! propose   next_header -> build   -> complete_header
+//! verify    validate_header -> validate_body -> execute -> validate_outcome
+//! ask       call | estimate_gas
+//! ```
+
+mod build;
+mod call;
+mod changes;
+mod database;
+mod error;
+mod estimate;
+mod execution;
+mod header;
+mod ports;
+mod receipt;
+mod rules;
+mod run;
+mod system;
+#[cfg(test)]
+mod tests;
+mod validation;
+
+pub use build::{BuildLimits, BuiltTransactions, build};
+pub use call::{CallOutcome, CallRequest, CallStatus, call};
+pub use error::{CallError, ExecutionError, Mismatch, RuleError};
+pub use estimate::estimate_gas;
+pub use execution::{BlockContext, ExecutionOutcome, Mode, execute};
+pub use header::{
+    NextBlock, complete_header, next_base_fee, next_excess_blob_gas, next_gas_limit, next_header, next_prev_randao,
+};
+pub use ports::{StateError, StateReader};
+pub use rules::ChainRules;
+pub use system::system_contracts;
+pub use validation::{validate_body, validate_header, validate_outcome};

@@ -1,0 +1,140 @@
+//! One sequential run over a block: the reference that every other mode must equal.
+
+use crate::database::{FirstFailure, ReaderDatabase};
+use crate::receipt::TypedReceipts;
+use crate::system::REQUIRED_FROM_PRAGUE;
+use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateError, StateReader, changes};
+use alloy_consensus::transaction::TxHashRef;
+use alloy_eips::eip7928::BlockAccessIndex;
+use alloy_evm::{
+    Evm, EvmFactory,
+    block::{BlockExecutionError, BlockExecutor, BlockValidationError},
+    eth::{EthBlockExecutionCtx, EthBlockExecutor, EthEvm, EthEvmFactory},
+    precompiles::PrecompilesMap,
+};
+use alloy_hardforks::EthereumHardforks;
+use heddle_primitives::RecoveredTransaction;
+use revm::{
+    Database,
+    database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
+    inspector::NoOpInspector,
+};
+use std::borrow::Cow;
+
+type BlockEvm<'a> = EthEvm<State<ReaderDatabase<'a>>, NoOpInspector, PrecompilesMap>;
+
+/// A block under execution: started, given transactions, finished.
+pub(crate) struct BlockRun<'a> {
+    executor: EthBlockExecutor<'a, BlockEvm<'a>, &'a ChainRules, TypedReceipts>,
+    failure: FirstFailure,
+}
+
+impl<'a> BlockRun<'a> {
+    /// Applies what comes before the first transaction: the system calls of EIP-2935 and EIP-4788.
+    pub(crate) fn start(
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+    ) -> Result<Self, ExecutionError> {
+        let database = ReaderDatabase::new(reader);
+        let failure = database.failure();
+        let evm = EthEvmFactory::default().create_evm(database.into_recorder(), rules.environment(context.header));
+        let executor_context = EthBlockExecutionCtx {
+            parent_hash: context.header.parent_hash,
+            parent_beacon_block_root: context.header.parent_beacon_block_root,
+            ommers: context.ommers,
+            withdrawals: Some(Cow::Borrowed(context.withdrawals)),
+            extra_data: context.header.extra_data.clone(),
+            tx_count_hint: Some(transaction_count_hint),
+            slot_number: context.header.slot_number,
+        };
+        let executor = EthBlockExecutor::new(evm, executor_context, rules, TypedReceipts);
+        let mut run = Self { executor, failure };
+        run.executor.apply_pre_execution_changes().map_err(|error| blame(&run.failure, error))?;
+        Ok(run)
+    }
+
+    /// Executes one more transaction. A failing one leaves no trace and the run may go on.
+    pub(crate) fn transact(&mut self, transaction: &RecoveredTransaction) -> Result<(), BlockExecutionError> {
+        self.executor.execute_transaction_with_index(transaction, self.executor.receipts.len()).map(|_| ())
+    }
+
+    /// Gas that further transactions may use.
+    pub(crate) fn gas_left(&self) -> u64 {
+        let evm = &self.executor.evm;
+        let used = if evm.cfg_env().enable_amsterdam_eip8037 {
+            self.executor.max_block_gas_used()
+        } else {
+            self.executor.cumulative_tx_gas_used
+        };
+        evm.block().gas_limit.saturating_sub(used)
+    }
+
+    /// Applies what comes after the last transaction: requests, rewards, withdrawals.
+    pub(crate) fn finish(mut self) -> Result<ExecutionOutcome, ExecutionError> {
+        let post_execution = BlockAccessIndex::new(self.executor.receipts.len() as u64 + 1);
+        self.executor.evm.db_mut().set_bal_index(post_execution);
+        self.require_system_contracts()?;
+        let failure = self.failure;
+        let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
+        let (mut state, _) = evm.finish();
+        state.merge_transitions(BundleRetention::PlainState);
+        Ok(ExecutionOutcome {
+            receipts: result.receipts,
+            changes: changes::state_changes(state.take_bundle()),
+            requests: result.requests,
+            gas_used: result.gas_used,
+            blob_gas_used: result.blob_gas_used,
+            access_list: state.take_built_alloy_bal().unwrap_or_default(),
+        })
+    }
+
+    /// Says whose fault it is that `transaction` was not executed.
+    pub(crate) fn blame(&self, transaction: &RecoveredTransaction, error: BlockExecutionError) -> ExecutionError {
+        let invalid = |reason| ExecutionError::InvalidTransaction {
+            index: self.executor.receipts.len(),
+            hash: *transaction.tx_hash(),
+            reason,
+        };
+        match error {
+            BlockExecutionError::Validation(BlockValidationError::InvalidTx { error, .. }) => {
+                invalid(error.to_string())
+            }
+            BlockExecutionError::Validation(error) => invalid(error.to_string()),
+            error => blame(&self.failure, error),
+        }
+    }
+
+    fn require_system_contracts(&mut self) -> Result<(), ExecutionError> {
+        let timestamp = self.executor.evm.block().timestamp.saturating_to();
+        if !self.executor.spec.is_prague_active_at_timestamp(timestamp) {
+            return Ok(());
+        }
+        for address in REQUIRED_FROM_PRAGUE {
+            let account = self.executor.evm.db_mut().basic(address).map_err(into_state_error)?;
+            if account.is_none_or(|account| account.is_empty_code_hash()) {
+                return Err(ExecutionError::MissingSystemContract(address));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says whose fault an error outside the transactions is.
+fn blame(failure: &FirstFailure, error: BlockExecutionError) -> ExecutionError {
+    if let Some(failure) = failure.get() {
+        return ExecutionError::State(failure.clone());
+    }
+    match error {
+        BlockExecutionError::Validation(error) => ExecutionError::InvalidBlock(error.to_string()),
+        BlockExecutionError::Internal(error) => ExecutionError::Internal(error.to_string()),
+    }
+}
+
+fn into_state_error(error: EvmDatabaseError<StateError>) -> ExecutionError {
+    match error {
+        EvmDatabaseError::Database(error) => ExecutionError::State(error),
+        EvmDatabaseError::Bal(error) => ExecutionError::Internal(error.to_string()),
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests against a chain in memory.
+
+mod build;
+mod call;
+mod chain;
+mod execution;
+mod header;
