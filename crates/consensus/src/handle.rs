@@ -1,0 +1,134 @@
+//! The way in for peers' messages.
+
+use crate::future::FutureMessages;
+use crate::{Application, CheckedMessage, ConsensusMetrics, MessageFault};
+use heddle_primitives::{ConsensusMessage, Height, Round, SigningContext, ValidatorSet};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+/// What gossip should do with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Good: pass it on.
+    Accept,
+    /// Of no use here and nobody's fault: do not pass it on.
+    Ignore,
+    /// Breaks a rule: do not pass it on, and hold it against who sent it.
+    Reject,
+}
+
+/// Where consensus is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsensusStatus {
+    /// The height that is being decided, or that starts next.
+    pub height: Height,
+    /// Its round.
+    pub round: Round,
+}
+
+/// What messages are checked against.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) height: Height,
+    pub(crate) validators: ValidatorSet,
+}
+
+/// A checked message on its way to the core.
+pub(crate) struct Delivery {
+    pub(crate) message: CheckedMessage,
+    /// Held by a message with a block while it waits.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Delivers messages to a running consensus loop. Cheap to clone.
+#[derive(Clone)]
+pub struct ConsensusHandle {
+    pub(crate) context: SigningContext,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) status: watch::Receiver<ConsensusStatus>,
+    pub(crate) mailbox: mpsc::Sender<Delivery>,
+    /// Room for messages with a block.
+    pub(crate) proposals: Arc<Semaphore>,
+    pub(crate) application: Arc<dyn Application>,
+    pub(crate) metrics: ConsensusMetrics,
+}
+
+impl ConsensusHandle {
+    /// Most messages that wait for the core. When it is busy committing a block, gossip fills this first.
+    pub(crate) const MAILBOX_MESSAGES_MAX: usize = 2_048;
+    /// Most of them that carry a block, of at most 8 MiB each.
+    pub(crate) const MAILBOX_PROPOSALS_MAX: usize = 8;
+
+    /// Checks a message and, if it is good and there is room, queues it for the core. Never waits for the core.
+    ///
+    /// A fault at another height than the current one is ignored, since that height may have other validators.
+    pub async fn deliver(&self, message: ConsensusMessage) -> Verdict {
+        let view = Arc::clone(&self.view.borrow());
+        let height = message.height();
+        if height.next() < view.height {
+            return Verdict::Ignore;
+        }
+        match self.check(message, Arc::clone(&view)).await {
+            Ok(Ok(message)) => self.enqueue(message, view.height),
+            Ok(Err(fault)) => {
+                tracing::debug!(%fault, %height, "message refused");
+                self.metrics.messages_refused.inc();
+                if height == view.height { Verdict::Reject } else { Verdict::Ignore }
+            }
+            // The runtime is shutting down.
+            Err(_) => Verdict::Ignore,
+        }
+    }
+
+    /// One signature is checked in place; many signatures, or the roots of a whole block, on the blocking pool.
+    async fn check(
+        &self,
+        message: ConsensusMessage,
+        view: Arc<View>,
+    ) -> Result<Result<CheckedMessage, MessageFault>, tokio::task::JoinError> {
+        let context = self.context;
+        let check = move |message| CheckedMessage::check(message, &view.validators, &context);
+        match message {
+            ConsensusMessage::Vote(_) => Ok(check(message)),
+            message => tokio::task::spawn_blocking(move || check(message)).await,
+        }
+    }
+
+    fn enqueue(&self, message: CheckedMessage, current: Height) -> Verdict {
+        let height = message.height();
+        if height > current.next() {
+            self.application.behind(height);
+        }
+        if height.as_u64().saturating_sub(current.as_u64()) > FutureMessages::HEIGHTS_MAX {
+            return Verdict::Ignore;
+        }
+        let room = match message.get() {
+            ConsensusMessage::Proposal(_) => match Arc::clone(&self.proposals).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => return self.dropped(),
+            },
+            _ => None,
+        };
+        match self.mailbox.try_send(Delivery { message, _room: room }) {
+            Err(_) => self.dropped(),
+            // A late message helps its sender, but nobody else.
+            Ok(()) if height < current => Verdict::Ignore,
+            Ok(()) => Verdict::Accept,
+        }
+    }
+
+    fn dropped(&self) -> Verdict {
+        self.metrics.messages_dropped.inc();
+        Verdict::Ignore
+    }
+
+    /// Where consensus is now.
+    pub fn status(&self) -> ConsensusStatus {
+        *self.status.borrow()
+    }
+
+    /// Follows where consensus is.
+    pub fn subscribe(&self) -> watch::Receiver<ConsensusStatus> {
+        self.status.clone()
+    }
+}

@@ -1,0 +1,42 @@
+//! Decides one block a height: Malachite's Tendermint core, driven over our messages, log and keys.
+//!
+//! Rules of this crate:
+//! - [`Core`] is pure: inputs in, outputs out, no clock, socket, disk, task or lock; the same core runs in the
+//!   simulator under `tests/`;
+//! - nothing signed leaves the node before the log and the sign state that remember it are durable; when that write
+//!   fails, consensus ends and publishes nothing;
+//! - a lower or conflicting signature is refused for ever, whatever happened to the log;
+//! - the log is emptied only after the decided block is committed;
+//! - every message of a peer is checked before it is queued ([`CheckedMessage`]), and every queue is bounded;
+//! - no message of a peer can make the core fail.
+
+mod blocks;
+mod config;
+mod context;
+mod convert;
+mod disk;
+mod error;
+mod future;
+mod handle;
+mod host;
+mod io;
+mod message;
+mod metrics;
+mod pause;
+mod ports;
+mod record;
+mod service;
+mod sign_guard;
+mod state;
+mod timers;
+
+pub use config::{ConfigError, ConsensusConfig};
+pub use error::{ConsensusError, CoreError};
+pub use handle::{ConsensusHandle, ConsensusStatus, Verdict};
+pub use io::{Input, Output, Timeout, TimeoutKind};
+pub use message::{CheckedMessage, MessageFault};
+pub use metrics::ConsensusMetrics;
+pub use ports::{Application, ApplicationError, BlockVerdict, DurableLog, Outbound};
+pub use service::{Ports, Recovered, Setup, start};
+pub use sign_guard::{Refusal, SignGuard, SignState, SignStep};
+pub use state::{Core, Identity};

@@ -1,0 +1,208 @@
+//! The last line against double signing: what this key signed last, kept apart from the log.
+//!
+//! A message may be signed when its (height, round, step) is above the last one, or when it is the same message
+//! again: ed25519 is deterministic, so that gives the same signature. Everything else is refused for ever, also
+//! when the consensus log is lost.
+
+use alloy_primitives::B256;
+use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
+use heddle_primitives::{Height, Proposal, Round, SigningContext, Vote, VoteKind, decode_exact};
+
+/// The steps of a round in which a validator signs, in the order in which it takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SignStep {
+    /// Proposing a block.
+    Propose,
+    /// Prevoting.
+    Prevote,
+    /// Precommitting.
+    Precommit,
+}
+
+impl Encodable for SignStep {
+    fn encode(&self, out: &mut dyn BufMut) {
+        match self {
+            Self::Propose => 1u8.encode(out),
+            Self::Prevote => 2u8.encode(out),
+            Self::Precommit => 3u8.encode(out),
+        }
+    }
+
+    fn length(&self) -> usize {
+        1
+    }
+}
+
+impl Decodable for SignStep {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        match u8::decode(buf)? {
+            1 => Ok(Self::Propose),
+            2 => Ok(Self::Prevote),
+            3 => Ok(Self::Precommit),
+            _ => Err(alloy_rlp::Error::Custom("a signing step is 1, 2 or 3")),
+        }
+    }
+}
+
+/// One signature given: where, and over what digest. Its RLP is the content of the sign-state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct SignState {
+    /// Height of the message.
+    pub height: Height,
+    /// Round of the message.
+    pub round: Round,
+    /// Step of the message.
+    pub step: SignStep,
+    /// Digest that was signed.
+    pub digest: B256,
+}
+
+impl SignState {
+    /// The largest encoding, in bytes.
+    const BYTES_MAX: usize = 64;
+
+    /// What signing this vote would record.
+    pub fn of_vote(vote: &Vote, context: &SigningContext) -> Self {
+        let step = match vote.kind {
+            VoteKind::Prevote => SignStep::Prevote,
+            VoteKind::Precommit => SignStep::Precommit,
+        };
+        Self { height: vote.height, round: vote.round, step, digest: vote.digest(context) }
+    }
+
+    /// What signing this proposal would record.
+    pub fn of_proposal(proposal: &Proposal, context: &SigningContext) -> Self {
+        Self {
+            height: proposal.height,
+            round: proposal.round,
+            step: SignStep::Propose,
+            digest: proposal.digest(context),
+        }
+    }
+
+    fn position(&self) -> (Height, Round, SignStep) {
+        (self.height, self.round, self.step)
+    }
+}
+
+/// Why a signature was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refused to sign {:?} at height {} round {}: already signed {:?} at height {} round {}",
+    wanted.step, wanted.height, wanted.round, last.step, last.height, last.round
+)]
+pub struct Refusal {
+    /// What was to be signed.
+    pub wanted: SignState,
+    /// What was signed last.
+    pub last: SignState,
+}
+
+/// Remembers the last signature and refuses everything below or beside it.
+#[derive(Clone, Debug, Default)]
+pub struct SignGuard {
+    last: Option<SignState>,
+}
+
+impl SignGuard {
+    /// A guard that knows what the sign-state file holds; `None` is a key that never signed.
+    ///
+    /// # Errors
+    /// The bytes are not a sign state: never taken for an empty one.
+    pub fn open(bytes: Option<&[u8]>) -> alloy_rlp::Result<Self> {
+        let last = bytes.map(|bytes| decode_exact(bytes, SignState::BYTES_MAX)).transpose()?;
+        Ok(Self { last })
+    }
+
+    /// Asks to sign. On success the caller must make [`Self::encoded`] durable before the signature leaves the node.
+    ///
+    /// # Errors
+    /// [`Refusal`] when a signature here could contradict an earlier one.
+    pub fn permit(&mut self, wanted: SignState) -> Result<(), Refusal> {
+        match self.last {
+            Some(last) if wanted != last && wanted.position() <= last.position() => Err(Refusal { wanted, last }),
+            _ => {
+                self.last = Some(wanted);
+                Ok(())
+            }
+        }
+    }
+
+    /// Learns of a signature given earlier, found in the log. True when it is above the last one known, which must
+    /// then be made durable.
+    pub fn observe(&mut self, signed: SignState) -> bool {
+        let advances = self.last.is_none_or(|last| last.position() < signed.position());
+        if advances {
+            self.last = Some(signed);
+        }
+        advances
+    }
+
+    /// The sign-state file's next content; `None` before the first signature.
+    pub fn encoded(&self) -> Option<Vec<u8>> {
+        self.last.as_ref().map(alloy_rlp::encode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(height: u64, round: u32, step: SignStep, digest: u8) -> SignState {
+        SignState { height: Height::new(height), round: Round::new(round), step, digest: B256::repeat_byte(digest) }
+    }
+
+    #[test]
+    fn permits_only_what_is_above_or_the_same() {
+        use SignStep::{Precommit, Prevote, Propose};
+        let last = state(5, 2, Prevote, 1);
+        let table = [
+            ("the same message again", last, true),
+            ("another message in the same step", state(5, 2, Prevote, 2), false),
+            ("a later step of the round", state(5, 2, Precommit, 2), true),
+            ("an earlier step of the round", state(5, 2, Propose, 1), false),
+            ("an earlier round, later step", state(5, 1, Precommit, 1), false),
+            ("a later round, earlier step", state(5, 3, Propose, 2), true),
+            ("a lower height, higher round", state(4, 9, Precommit, 1), false),
+            ("a higher height, round 0", state(6, 0, Propose, 2), true),
+        ];
+        for (name, wanted, permitted) in table {
+            let mut guard = SignGuard { last: Some(last) };
+            assert_eq!(guard.permit(wanted).is_ok(), permitted, "{name}");
+            let remembered = if permitted { wanted } else { last };
+            assert_eq!(guard.last, Some(remembered), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_signature_is_free_and_survives_a_restart() {
+        let mut guard = SignGuard::open(None).unwrap();
+        assert_eq!(guard.encoded(), None);
+        guard.permit(state(1, 0, SignStep::Prevote, 7)).unwrap();
+        let bytes = guard.encoded().unwrap();
+        assert!(bytes.len() <= SignState::BYTES_MAX);
+
+        let mut restarted = SignGuard::open(Some(&bytes)).unwrap();
+        let conflicting = state(1, 0, SignStep::Prevote, 8);
+        let refusal = restarted.permit(conflicting).unwrap_err();
+        assert_eq!(refusal.wanted, conflicting);
+        restarted.permit(state(1, 0, SignStep::Prevote, 7)).unwrap();
+    }
+
+    #[test]
+    fn a_corrupt_sign_state_is_an_error_not_a_fresh_start() {
+        let bytes = alloy_rlp::encode(state(1, 0, SignStep::Prevote, 7));
+        assert!(SignGuard::open(Some(&bytes[..bytes.len() - 1])).is_err());
+        assert!(SignGuard::open(Some(&[])).is_err());
+        assert!(SignGuard::open(Some(&[bytes.as_slice(), &[0]].concat())).is_err());
+    }
+
+    #[test]
+    fn the_log_can_raise_the_guard_but_never_lower_it() {
+        let mut guard = SignGuard { last: Some(state(5, 2, SignStep::Prevote, 1)) };
+        assert!(!guard.observe(state(5, 1, SignStep::Precommit, 3)));
+        assert!(!guard.observe(state(5, 2, SignStep::Prevote, 3)));
+        assert!(guard.observe(state(5, 2, SignStep::Precommit, 3)));
+        assert!(guard.permit(state(5, 2, SignStep::Precommit, 4)).is_err());
+    }
+}

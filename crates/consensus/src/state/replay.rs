@@ -1,0 +1,94 @@
+//! From the records of the log back to the state they left.
+
+use super::{Core, bft_timeout};
+use crate::context::HeddleContext;
+use crate::record::{Entry, Record};
+use crate::{CoreError, Output, SignState, convert};
+use heddle_primitives::{ProposedBlock, Round};
+use malachitebft_core_consensus::Input as BftInput;
+
+impl Core {
+    /// Re-derives the state that the log records. Malachite reuses the recorded signatures, and stops when it derives
+    /// another message than the recorded one.
+    pub(super) fn replay(&mut self, records: &[Vec<u8>]) -> Result<(), CoreError> {
+        let mut inputs = Vec::new();
+        let mut block = None;
+        for (index, bytes) in records.iter().enumerate() {
+            let record = Record::decode(bytes).map_err(|reason| CoreError::Record { index, reason })?;
+            if record.height != self.host.height {
+                continue;
+            }
+            if let Some(input) = self.recall(record.entry, &mut block) {
+                inputs.push(input);
+                self.host.replayed.insert(bytes.clone());
+            }
+        }
+        let proposal = |input: &BftInput<HeddleContext>| match input {
+            BftInput::Proposal(signed) => Some(convert::our_signed_proposal(signed)),
+            _ => None,
+        };
+        let proposals = Vec::from_iter(inputs.iter().filter_map(proposal));
+        self.bft.index_wal_entries(&inputs);
+        for input in inputs {
+            self.process(input)?;
+        }
+        self.bft.reset_entries_index();
+        self.host.replayed.clear();
+        for signed in proposals {
+            self.ask_for_verdict(&signed.proposal);
+            if signed.proposal.validator == self.host.address().0 && signed.proposal.round == self.round() {
+                self.host.own_proposal = Some(signed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up what a record says about blocks and signatures, and gives Malachite's part of it. `block` is the one
+    /// that the next record names.
+    fn recall(&mut self, entry: Entry, block: &mut Option<ProposedBlock>) -> Option<BftInput<HeddleContext>> {
+        let own = self.host.address().0;
+        Some(match entry {
+            Entry::Block(body) => {
+                *block = Some(body);
+                return None;
+            }
+            Entry::Proposal(signed) => {
+                self.recall_block(block.take(), signed.proposal.round);
+                if signed.proposal.validator == own {
+                    self.observe(SignState::of_proposal(&signed.proposal, &self.host.context));
+                }
+                BftInput::Proposal(convert::proposal(signed))
+            }
+            Entry::Verdict(verdict) => {
+                self.recall_block(block.take(), verdict.round);
+                if verdict.valid {
+                    self.host.blocks.set_valid(&verdict.block_hash);
+                }
+                self.proposed_value(&verdict)
+            }
+            Entry::Vote(signed) => {
+                if signed.vote.validator == own {
+                    self.observe(SignState::of_vote(&signed.vote, &self.host.context));
+                }
+                BftInput::Vote(convert::vote(signed))
+            }
+            Entry::PolkaCertificate(certificate) => BftInput::PolkaCertificate(convert::polka_certificate(certificate)),
+            Entry::Timeout(timeout) => BftInput::TimeoutElapsed(bft_timeout(timeout.round, timeout.kind)),
+        })
+    }
+
+    fn recall_block(&mut self, block: Option<ProposedBlock>, round: Round) {
+        if let Some(block) = block {
+            let hash = block.hash();
+            self.host.blocks.offer(hash, round, block);
+            self.host.blocks.log_once(hash);
+        }
+    }
+
+    /// The log may be ahead of the sign-state file by the one message of the crash.
+    fn observe(&mut self, signed: SignState) {
+        if self.host.guard.observe(signed) {
+            self.host.outputs.extend(self.host.guard.encoded().map(Output::SignState));
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! The pure core, step by step.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod fixture;
+
+use fixture::Fixture;
+use heddle_consensus::{Core, CoreError, Identity, Input, Output, SignStep, Timeout, TimeoutKind};
+use heddle_primitives::{
+    CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Height, ProposedBlock, Round, SignedVote,
+    VoteKind,
+};
+
+/// One core under test, with everything it put out so far.
+struct Bench {
+    fixture: Fixture,
+    index: usize,
+    core: Core,
+    outputs: Vec<Output>,
+}
+
+impl Bench {
+    fn start(fixture: &Fixture, index: usize, sign_state: Option<Vec<u8>>, records: &[Vec<u8>]) -> Self {
+        let (core, outputs) =
+            Core::start(identity(fixture, index, sign_state), Height::new(1), fixture.validators.clone(), records)
+                .expect("the core starts");
+        Self { fixture: fixture.clone(), index, core, outputs }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let outputs = self.core.handle(input).expect("the core goes on");
+        self.outputs.extend(outputs);
+    }
+
+    fn message(&mut self, message: ConsensusMessage) {
+        let message = self.fixture.checked(message);
+        self.feed(Input::Message(message));
+    }
+
+    fn vote(&mut self, from: usize, round: u32, kind: VoteKind, hash: Option<alloy_primitives::B256>) {
+        let height = self.core.height().as_u64();
+        let vote = self.fixture.vote(from, height, round, kind, hash);
+        self.message(ConsensusMessage::Vote(vote));
+    }
+
+    fn timeout(&mut self, round: u32, kind: TimeoutKind) {
+        self.feed(Input::Timeout(Timeout { height: self.core.height(), round: Round::new(round), kind }));
+    }
+
+    fn validated(&mut self, body: &ProposedBlock, valid: bool) {
+        self.feed(Input::Validated { height: self.core.height(), block_hash: body.hash(), valid });
+    }
+
+    /// The indices of the other validators.
+    fn others(&self) -> Vec<usize> {
+        (0..self.fixture.keys.len()).filter(|index| *index != self.index).collect()
+    }
+
+    fn records(&self) -> Vec<Vec<u8>> {
+        self.outputs
+            .iter()
+            .filter_map(|o| if let Output::Log(record) = o { Some(record.clone()) } else { None })
+            .collect()
+    }
+
+    fn sign_state(&self) -> Option<Vec<u8>> {
+        self.outputs
+            .iter()
+            .rev()
+            .find_map(|o| if let Output::SignState(state) = o { Some(state.clone()) } else { None })
+    }
+
+    fn published(&self) -> Vec<ConsensusMessage> {
+        self.outputs.iter().filter_map(|o| if let Output::Publish(m) = o { Some(m.clone()) } else { None }).collect()
+    }
+
+    fn own_votes(&self) -> Vec<SignedVote> {
+        let address = self.fixture.validator(self.index).address;
+        let own = |message| match message {
+            ConsensusMessage::Vote(signed) if signed.vote.validator == address => Some(signed),
+            _ => None,
+        };
+        self.published().into_iter().filter_map(own).collect()
+    }
+
+    fn decision(&self) -> Option<&CertifiedBlock> {
+        self.outputs.iter().find_map(|o| if let Output::Decide(block) = o { Some(&**block) } else { None })
+    }
+
+    fn asks_to_validate(&self) -> usize {
+        self.outputs.iter().filter(|o| matches!(o, Output::Validate { .. })).count()
+    }
+}
+
+fn identity(fixture: &Fixture, index: usize, sign_state: Option<Vec<u8>>) -> Identity {
+    Identity { context: fixture.context, key: Some(fixture.keys[index].clone()), sign_state }
+}
+
+/// A validator that proposes in none of the first two rounds of height 1.
+fn bystander(fixture: &Fixture) -> usize {
+    (0..fixture.keys.len()).find(|i| *i != fixture.proposer(1, 0) && *i != fixture.proposer(1, 1)).unwrap()
+}
+
+/// A bystander that has seen a valid proposal in round 0, and voted for it.
+fn with_proposal() -> (Bench, ProposedBlock) {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let mut bench = Bench::start(&fixture, bystander(&fixture), None, &[]);
+    let body = fixture.block(None, proposer, b"a");
+    bench.message(fixture.proposal(proposer, 0, None, &body));
+    bench.validated(&body, true);
+    (bench, body)
+}
+
+#[test]
+fn one_validator_decides_alone_and_everything_is_remembered_before_it_is_published() {
+    let fixture = Fixture::new(1);
+    let mut bench = Bench::start(&fixture, 0, None, &[]);
+    let mut parent: Option<CertifiedBlock> = None;
+    for height in 1..=3 {
+        assert!(bench.outputs.iter().any(|o| matches!(o, Output::Build { round: Round::ZERO, .. })));
+        bench.outputs.clear();
+        let block = fixture.block(parent.as_ref(), 0, b"x");
+        bench.feed(Input::Built { height: Height::new(height), round: Round::ZERO, block: block.clone() });
+        assert_eq!(bench.own_votes().len(), 2, "a prevote and a precommit");
+        let first_publish = bench.outputs.iter().position(|o| matches!(o, Output::Publish(_))).unwrap();
+        let before = &bench.outputs[..first_publish];
+        assert!(before.iter().any(|o| matches!(o, Output::Log(_))));
+        assert!(before.iter().any(|o| matches!(o, Output::SignState(_))));
+        let decided = bench.decision().expect("decided alone").clone();
+        assert_eq!(decided.hash(), block.hash());
+        bench.outputs.clear();
+        let next = Height::new(height + 1);
+        bench.feed(Input::StartHeight { height: next, validators: fixture.validators.clone() });
+        parent = Some(decided);
+    }
+}
+
+#[test]
+fn a_valid_block_gets_a_prevote_and_an_invalid_one_nil_at_once() {
+    for valid in [true, false] {
+        let fixture = Fixture::new(4);
+        let proposer = fixture.proposer(1, 0);
+        let mut bench = Bench::start(&fixture, bystander(&fixture), None, &[]);
+        let body = fixture.block(None, proposer, b"a");
+        bench.message(fixture.proposal(proposer, 0, None, &body));
+        assert_eq!(bench.asks_to_validate(), 1);
+        assert!(bench.own_votes().is_empty(), "no vote before the verdict");
+        bench.message(fixture.proposal(proposer, 0, None, &body));
+        assert_eq!(bench.asks_to_validate(), 1, "asked once");
+        bench.validated(&body, valid);
+        let votes = bench.own_votes();
+        assert_eq!(votes.len(), 1);
+        assert_eq!(votes[0].vote.block_hash, valid.then(|| body.hash()));
+    }
+}
+
+#[test]
+fn a_quorum_of_precommits_decides_and_late_messages_change_nothing() {
+    let (mut bench, body) = with_proposal();
+    let others = bench.others();
+    for from in &others[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    for from in &others[..2] {
+        assert!(bench.decision().is_none());
+        bench.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    assert_eq!(bench.decision().unwrap().hash(), body.hash());
+    let (before, records) = (bench.outputs.len(), bench.records().len());
+    bench.vote(others[2], 0, VoteKind::Precommit, Some(body.hash()));
+    bench.timeout(0, TimeoutKind::Precommit);
+    bench.validated(&body, false);
+    assert_eq!((bench.outputs.len(), bench.records().len()), (before, records));
+}
+
+#[test]
+fn a_log_cut_anywhere_replays_and_never_contradicts_what_was_signed() {
+    let (mut bench, body) = with_proposal();
+    let others = bench.others();
+    // No decision in round 0, then a vote in round 1.
+    bench.vote(others[0], 0, VoteKind::Prevote, Some(body.hash()));
+    bench.vote(others[1], 0, VoteKind::Prevote, Some(body.hash()));
+    bench.vote(others[0], 0, VoteKind::Precommit, None);
+    bench.vote(others[1], 0, VoteKind::Precommit, None);
+    bench.timeout(0, TimeoutKind::Precommit);
+    bench.timeout(1, TimeoutKind::Propose);
+    let signed = bench.own_votes();
+    assert_eq!(signed.len(), 3, "prevote, precommit, prevote of the locked value or nil");
+
+    let records = bench.records();
+    for cut in 0..=records.len() {
+        let mut replayed = Bench::start(&bench.fixture, bench.index, bench.sign_state(), &records[..cut]);
+        replayed.timeout(0, TimeoutKind::Propose);
+        replayed.timeout(0, TimeoutKind::Prevote);
+        for vote in replayed.own_votes() {
+            assert!(signed.contains(&vote), "after a cut at {cut}: {vote:?}");
+        }
+    }
+    let replayed = Bench::start(&bench.fixture, bench.index, bench.sign_state(), &records);
+    assert_eq!(replayed.core.round(), Round::new(1));
+    assert!(replayed.records().is_empty(), "a replay writes nothing twice");
+}
+
+#[test]
+fn a_crash_between_log_and_sign_state_raises_the_sign_state() {
+    let (bench, _) = with_proposal();
+    let replayed = Bench::start(&bench.fixture, bench.index, None, &bench.records());
+    assert_eq!(replayed.sign_state(), bench.sign_state());
+}
+
+#[test]
+fn without_its_log_the_sign_state_still_refuses_and_the_node_goes_on() {
+    let (bench, body) = with_proposal();
+    let mut amnesiac = Bench::start(&bench.fixture, bench.index, bench.sign_state(), &[]);
+    amnesiac.timeout(0, TimeoutKind::Propose);
+    assert!(amnesiac.own_votes().is_empty(), "nil would contradict the prevote for the block");
+    let refused = |o: &Output| matches!(o, Output::SignatureRefused(r) if r.wanted.step == SignStep::Prevote);
+    assert!(amnesiac.outputs.iter().any(refused));
+    amnesiac.timeout(0, TimeoutKind::Rebroadcast);
+    assert!(amnesiac.own_votes().is_empty(), "the withheld vote is not sent again either");
+
+    // The others decide; at the next height it signs again.
+    let others = amnesiac.others();
+    let proposer = bench.fixture.proposer(1, 0);
+    amnesiac.message(bench.fixture.proposal(proposer, 0, None, &body));
+    amnesiac.validated(&body, true);
+    for from in others {
+        amnesiac.vote(from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    assert!(amnesiac.decision().is_some());
+    let validators = amnesiac.fixture.validators.clone();
+    amnesiac.feed(Input::StartHeight { height: Height::new(2), validators });
+    amnesiac.timeout(0, TimeoutKind::Propose);
+    assert!(amnesiac.own_votes().iter().any(|signed| signed.vote.height == Height::new(2)));
+}
+
+#[test]
+fn unreadable_state_is_an_error_never_a_fresh_start() {
+    let fixture = Fixture::new(4);
+    let start = |sign_state, records: &[Vec<u8>]| {
+        let identity = identity(&fixture, 0, sign_state);
+        Core::start(identity, Height::new(1), fixture.validators.clone(), records).err()
+    };
+    assert!(matches!(start(Some(vec![1, 2, 3]), &[]), Some(CoreError::SignState(_))));
+    assert!(matches!(start(None, &[vec![1, 2, 3]]), Some(CoreError::Record { index: 0, .. })));
+    assert!(start(None, &[]).is_none());
+}
+
+#[test]
+fn a_proposer_proposes_its_valid_value_again_with_the_block_and_the_polka() {
+    let fixture = Fixture::new(4);
+    let (first, second) = (fixture.proposer(1, 0), fixture.proposer(1, 1));
+    let mut bench = Bench::start(&fixture, second, None, &[]);
+    let body = fixture.block(None, first, b"a");
+    bench.message(fixture.proposal(first, 0, None, &body));
+    bench.validated(&body, true);
+    let others = bench.others();
+    for from in &others[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    for from in &others[..2] {
+        bench.vote(*from, 0, VoteKind::Precommit, None);
+    }
+    bench.timeout(0, TimeoutKind::Precommit);
+    assert!(!bench.outputs.iter().any(|o| matches!(o, Output::Build { .. })), "nothing new is built");
+    let again = |message: &ConsensusMessage| match message {
+        ConsensusMessage::Proposal(message) => {
+            let proposal = &message.proposal.proposal;
+            proposal.round == Round::new(1) && proposal.pol_round == Some(Round::ZERO) && message.body == body
+        }
+        _ => false,
+    };
+    assert!(bench.published().iter().any(again));
+    assert!(bench.published().iter().any(|m| matches!(m, ConsensusMessage::PolkaCertificate(_))));
+
+    // A peer that never saw the block expects the fee recipient of its builder, not of who proposes it again.
+    let late = bystander(&fixture);
+    let mut late = Bench::start(&fixture, late, None, &[]);
+    let proposal = bench.published().into_iter().find(again).unwrap();
+    late.message(proposal);
+    let expected = fixture.validator(first).address;
+    assert!(
+        late.outputs.iter().any(|o| matches!(o, Output::Validate { proposer, .. } if proposer.address == expected))
+    );
+}
+
+#[test]
+fn a_stuck_proposer_sends_its_proposal_and_votes_again() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let mut bench = Bench::start(&fixture, proposer, None, &[]);
+    let body = fixture.block(None, proposer, b"a");
+    bench.feed(Input::Built { height: Height::new(1), round: Round::ZERO, block: body.clone() });
+    let first = bench.published();
+    bench.outputs.clear();
+    bench.timeout(0, TimeoutKind::Rebroadcast);
+    let again = bench.published();
+    assert_eq!(again.len(), 2);
+    assert!(again.iter().all(|message| first.contains(message)), "the same bytes go out again");
+
+    // Also after a restart.
+    let mut restarted = Bench::start(&fixture, proposer, None, &{
+        let mut bench = Bench::start(&fixture, proposer, None, &[]);
+        bench.feed(Input::Built { height: Height::new(1), round: Round::ZERO, block: body });
+        bench.records()
+    });
+    restarted.outputs.clear();
+    restarted.timeout(0, TimeoutKind::Rebroadcast);
+    assert_eq!(restarted.published().len(), 2);
+}
+
+#[test]
+fn messages_of_the_next_height_wait_for_it() {
+    let (mut bench, body) = with_proposal();
+    let others = bench.others();
+    for from in &others {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    for from in &others {
+        bench.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    let parent = bench.decision().unwrap().clone();
+    let fixture = bench.fixture.clone();
+    let proposer = fixture.proposer(2, 0);
+    let next = fixture.block(Some(&parent), proposer, b"b");
+    let asked = bench.asks_to_validate();
+    bench.message(fixture.proposal(proposer, 0, None, &next));
+    assert_eq!(bench.asks_to_validate(), asked, "not before its height starts");
+    bench.feed(Input::StartHeight { height: Height::new(2), validators: fixture.validators.clone() });
+    if proposer != bench.index {
+        assert_eq!(bench.asks_to_validate(), asked + 1);
+    }
+}
+
+#[test]
+fn a_straggler_is_told_once_how_its_height_was_decided() {
+    let (mut bench, body) = with_proposal();
+    let others = bench.others();
+    for from in &others[..2] {
+        bench.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    bench.vote(others[2], 0, VoteKind::Precommit, Some(body.hash()));
+    let validators = bench.fixture.validators.clone();
+    bench.feed(Input::StartHeight { height: Height::new(2), validators });
+    bench.outputs.clear();
+    let fixture = bench.fixture.clone();
+    let late = ConsensusMessage::Vote(fixture.vote(others[0], 1, 0, VoteKind::Precommit, Some(body.hash())));
+    bench.message(late);
+    assert!(bench.published().is_empty(), "it is about to decide by itself");
+    for _ in 0..2 {
+        bench.message(ConsensusMessage::Vote(fixture.vote(others[0], 1, 1, VoteKind::Prevote, None)));
+    }
+    assert_eq!(bench.published().len(), 1);
+    let ConsensusMessage::CommitCertificate(certificate) = &bench.published()[0] else { panic!("a certificate") };
+    assert_eq!(certificate.verify(&fixture.validators, &fixture.context), Ok(()));
+}
+
+#[test]
+fn a_commit_certificate_decides_once_the_block_is_known_to_be_valid() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let body = fixture.block(None, proposer, b"a");
+    let mut bench = Bench::start(&fixture, bystander(&fixture), None, &[]);
+    let signature = |index: usize| {
+        let signed = fixture.vote(index, 1, 0, VoteKind::Precommit, Some(body.hash()));
+        CommitSignature { validator: signed.vote.validator, signature: signed.signature }
+    };
+    let signatures = bench.others().into_iter().map(signature).collect();
+    let certificate = CommitCertificate::new(Height::new(1), Round::ZERO, body.hash(), signatures);
+    bench.message(ConsensusMessage::CommitCertificate(certificate));
+    assert!(bench.outputs.iter().any(|o| matches!(o, Output::Behind(_))), "the block is asked for");
+    assert!(bench.decision().is_none());
+    bench.message(fixture.proposal(proposer, 0, None, &body));
+    bench.validated(&body, true);
+    assert_eq!(bench.decision().unwrap().hash(), body.hash());
+}
+
+#[test]
+fn a_height_committed_by_sync_is_left_alone() {
+    let (mut bench, body) = with_proposal();
+    bench.feed(Input::Superseded);
+    bench.outputs.clear();
+    for from in bench.others() {
+        bench.vote(from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    bench.timeout(0, TimeoutKind::Prevote);
+    assert!(bench.outputs.is_empty());
+}
+
+#[test]
+fn an_equivocator_is_reported_when_the_height_ends() {
+    let (mut bench, body) = with_proposal();
+    let others = bench.others();
+    bench.vote(others[2], 0, VoteKind::Prevote, None);
+    bench.vote(others[2], 0, VoteKind::Prevote, Some(body.hash()));
+    for from in &others {
+        bench.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    let culprit = bench.fixture.validator(others[2]).address;
+    assert!(bench.outputs.iter().any(|o| matches!(o, Output::Misbehaviour { validator, .. } if *validator == culprit)));
+}
+
+#[test]
+fn a_node_without_a_key_follows_and_signs_nothing() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let identity = Identity { context: fixture.context, key: None, sign_state: None };
+    let (mut core, mut outputs) = Core::start(identity, Height::new(1), fixture.validators.clone(), &[]).unwrap();
+    let body = fixture.block(None, proposer, b"a");
+    let mut feed = |input| outputs.extend(core.handle(input).unwrap());
+    feed(Input::Message(fixture.checked(fixture.proposal(proposer, 0, None, &body))));
+    feed(Input::Validated { height: Height::new(1), block_hash: body.hash(), valid: true });
+    for from in 0..3 {
+        let vote = fixture.vote(from, 1, 0, VoteKind::Precommit, Some(body.hash()));
+        feed(Input::Message(fixture.checked(ConsensusMessage::Vote(vote))));
+    }
+    assert!(outputs.iter().any(|o| matches!(o, Output::Decide(_))));
+    assert!(!outputs.iter().any(|o| matches!(o, Output::Publish(_) | Output::Log(_) | Output::SignState(_))));
+}
