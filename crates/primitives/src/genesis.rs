@@ -220,6 +220,7 @@ impl Genesis {
                 expected: "at least 5000",
             });
         }
+        check_blob_schedule(&file.config)?;
         let mut header = genesis_header(&file, &forks);
         if let Some(heddle) = &heddle {
             // Where later headers bind their parent's certificate, the first binds what all certificates rest on.
@@ -273,6 +274,23 @@ impl Genesis {
     pub fn signing_context(&self) -> SigningContext {
         SigningContext { genesis_hash: self.hash() }
     }
+}
+
+/// EIP-7840: zeros would be divided by.
+fn check_blob_schedule(config: &ChainConfig) -> Result<(), GenesisError> {
+    for (fork, params) in &config.blob_schedule {
+        if params.update_fraction == 0 || params.max_blob_count == 0 {
+            return Err(GenesisError::Value {
+                key: "config.blobSchedule",
+                value: format!(
+                    "baseFeeUpdateFraction {}, max {} for {fork}",
+                    params.update_fraction, params.max_blob_count
+                ),
+                expected: "both at least 1",
+            });
+        }
+    }
+    Ok(())
 }
 
 fn encode(field: impl Encodable) -> Bytes {

@@ -201,6 +201,10 @@ fn genesis_errors_name_key_and_value() {
     assert!(fast.contains("config.heddle.blockTimeMs is 1, expected 10 to 3600000"), "{fast}");
     let early = error(|j| j["config"]["osakaTime"] = serde_json::Value::Null);
     assert!(early.contains("config.osakaTime"), "{early}");
+    let blobs = error(|j| {
+        j["config"]["blobSchedule"]["cancun"] = serde_json::json!({"target": 3, "max": 6, "baseFeeUpdateFraction": 0});
+    });
+    assert!(blobs.contains("config.blobSchedule") && blobs.contains("cancun"), "{blobs}");
     let empty = error(|j| j["config"]["heddle"]["validators"] = serde_json::json!([]));
     assert!(empty.contains("at least one validator"), "{empty}");
 }

@@ -38,6 +38,21 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(call).await.map_err(|error| ApplicationError(error.to_string()))
 }
 
+/// Commits a decided block. When sync was faster, what it committed must be this very block.
+fn commit(chain: &Chain, block: &CertifiedBlock) -> Result<(), ChainError> {
+    let number = block.proposed().block.header.number;
+    match chain.commit(block) {
+        Err(ChainError::NotNext { head, .. }) if head >= number => {
+            let committed = chain.header(number)?.map(|header| header.seal()).unwrap_or_default();
+            if committed == block.hash() {
+                return Ok(());
+            }
+            Err(ChainError::SafetyViolation { height: number, committed, certified: block.hash() })
+        }
+        result => result.map(drop),
+    }
+}
+
 fn ours(error: ChainError) -> ApplicationError {
     ApplicationError(error.to_string())
 }
@@ -93,13 +108,7 @@ impl Application for ChainApplication {
 
     async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError> {
         let chain = self.chain.clone();
-        let height = block.proposed().block.header.number;
-        match blocking(move || chain.commit(&block)).await? {
-            Ok(_) => Ok(()),
-            // Sync was faster: the chain has checked that it committed the same block.
-            Err(ChainError::NotNext { head, .. }) if head >= height => Ok(()),
-            Err(error) => Err(ours(error)),
-        }
+        blocking(move || commit(&chain, &block)).await?.map_err(ours)
     }
 
     fn behind(&self, _heard: Height) {

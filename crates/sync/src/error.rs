@@ -1,0 +1,82 @@
+//! What can go wrong while catching up, and whose fault it is.
+
+use heddle_primitives::Height;
+
+/// Ours: ends the loop, and with it the node.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum SyncError {
+    /// The chain could not commit a block whose certificate verifies.
+    #[error("cannot commit block {height}: {reason}")]
+    Commit {
+        /// Height of the block.
+        height: Height,
+        /// The chain's words.
+        reason: String,
+    },
+    /// The task that verifies certificates died.
+    #[error("verification of block {height} did not finish: {reason}")]
+    Verification {
+        /// Height of the block.
+        height: Height,
+        /// How it ended.
+        reason: String,
+    },
+}
+
+/// Why the chain did not commit a certified block.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CommitError {
+    /// The block breaks a rule, for example its transactions are not those its header names. The sender's fault.
+    #[error("{0}")]
+    Invalid(String),
+    /// Consensus committed this height meanwhile. Nobody's fault.
+    #[error("the height is committed already")]
+    Stale,
+    /// The database failed, or two certificates contradict each other. Ours: the node stops.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Why a request has no answer: disconnected, refused, timed out. The peer is asked less for a while.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct RequestError(pub String);
+
+/// What a peer did that an honest and correct one does not do.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PeerFault {
+    /// The answer is not one to the question: another kind, other heights, more than asked for.
+    #[error("answered something else than it was asked")]
+    WrongAnswer,
+    /// It has no block at a height that its status says it serves. An honest peer that has just pruned does this too,
+    /// so once is little.
+    #[error("did not serve a height that it announced")]
+    BrokenPromise,
+    /// A block whose certificate fails, or that breaks a rule of the chain.
+    #[error("sent an invalid block: {0}")]
+    InvalidBlock(String),
+}
+
+/// Why a peer's request is not answered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ServeError {
+    /// The count is out of range. The peer's fault.
+    #[error("asked for {count} blocks, accepted are 1 to {max}")]
+    Count {
+        /// What was asked for.
+        count: u64,
+        /// The most that is served at once.
+        max: u64,
+    },
+    /// A block could not be read. Ours.
+    #[error("cannot read block {height}: {reason}")]
+    Read {
+        /// Height of the block.
+        height: Height,
+        /// What the source said.
+        reason: String,
+    },
+    /// The task that reads blocks died. Ours.
+    #[error("reading blocks did not finish: {0}")]
+    Interrupted(String),
+}
