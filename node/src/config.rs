@@ -126,6 +126,7 @@ fn option_for(path: &Path, command: &Command, key: &str, value: &toml::Value) ->
         (true, toml::Value::Boolean(true)) => format!("--{long}"),
         (true, toml::Value::Boolean(false)) => return Ok(None),
         (true, _) => return Err(bad("expected true or false".into())),
+        (false, toml::Value::Array(items)) if items.is_empty() => return Ok(None),
         (false, _) => format!("--{long}={text}"),
     };
     check_value(command, &option).map_err(bad)?;
@@ -156,8 +157,9 @@ fn check_value(command: &Command, option: &str) -> Result<(), String> {
     match alone.try_get_matches_from([option]) {
         Err(error) if matches!(error.kind(), clap::error::ErrorKind::MissingRequiredArgument) => Ok(()),
         Err(error) => {
+            // What is wrong and what is accepted; after an empty line clap explains its usage.
             let text = error.render().to_string();
-            let reason = text.lines().next().unwrap_or_default();
+            let reason = Vec::from_iter(text.lines().map(str::trim).take_while(|line| !line.is_empty())).join(" ");
             Err(reason.trim_start_matches("error: ").to_owned())
         }
         Ok(_) => Ok(()),
@@ -189,6 +191,11 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_gives_no_option() {
+        assert_eq!(expand("bootnodes = []\n").unwrap()[2], "--config");
+    }
+
+    #[test]
     fn relative_paths_start_at_the_file() {
         let expanded = expand("datadir = 'data'\n").unwrap();
         let directory = std::env::temp_dir();
@@ -206,7 +213,7 @@ mod tests {
         let switch = expand("mdns = 'yes'\n").unwrap_err();
         assert!(switch.contains("`mdns` = `yes`") && switch.contains("true or false"), "{switch}");
         let api = expand("[http]\napi = ['eth', 'debug']\n").unwrap_err();
-        assert!(api.contains("debug"), "{api}");
+        assert!(api.contains("debug") && api.contains("web3"), "{api}");
         let syntax = expand("port = \n").unwrap_err();
         assert!(syntax.contains("not valid TOML"), "{syntax}");
     }
