@@ -66,7 +66,7 @@ pub fn build(
             Verdict::NotNow => {
                 passed_over.insert(candidate.signer());
             }
-            Verdict::Stale(reason) => invalid.push((*candidate.tx_hash(), reason)),
+            Verdict::Stale => {}
             Verdict::Invalid(reason) => {
                 passed_over.insert(candidate.signer());
                 invalid.push((*candidate.tx_hash(), reason));
@@ -81,9 +81,9 @@ enum Verdict {
     Chosen { bytes: usize },
     /// Does not fit this block; may fit a later one.
     NotNow,
-    /// Its nonce is used up; the sender's next transaction may still be valid.
-    Stale(String),
-    /// Invalid, and with it the sender's later nonces.
+    /// Its nonce is used up here; the sender's next transaction may still be valid.
+    Stale,
+    /// Invalid in every block, and with it the sender's later nonces.
     Invalid(String),
 }
 
@@ -111,10 +111,15 @@ fn try_candidate(
     }
 }
 
+/// What depends on the transactions before it is no reason to forget a candidate: this block may never be decided.
 fn refusal(error: &dyn InvalidTxError) -> Verdict {
     match error.as_invalid_tx_err() {
-        Some(InvalidTransaction::NonceTooHigh { .. } | InvalidTransaction::GasPriceLessThanBasefee) => Verdict::NotNow,
-        Some(InvalidTransaction::NonceTooLow { .. }) => Verdict::Stale(error.to_string()),
+        Some(
+            InvalidTransaction::NonceTooHigh { .. }
+            | InvalidTransaction::GasPriceLessThanBasefee
+            | InvalidTransaction::LackOfFundForMaxFee { .. },
+        ) => Verdict::NotNow,
+        Some(InvalidTransaction::NonceTooLow { .. }) => Verdict::Stale,
         _ => Verdict::Invalid(error.to_string()),
     }
 }

@@ -1,11 +1,7 @@
 //! Ethereum's own block types, named once.
 
 use crate::CommitCertificate;
-use alloy_consensus::{
-    EthereumTxEnvelope, ReceiptEnvelope, TxEip4844,
-    crypto::RecoveryError,
-    transaction::{Recovered, SignerRecoverable},
-};
+use alloy_consensus::{EthereumTxEnvelope, ReceiptEnvelope, TxEip4844, transaction::Recovered};
 use alloy_primitives::{B256, Sealed};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 use std::sync::Arc;
@@ -22,14 +18,6 @@ pub type RecoveredTransaction = Recovered<Transaction>;
 pub type Block = alloy_consensus::Block<Transaction>;
 /// A typed receipt with its bloom.
 pub type Receipt = ReceiptEnvelope;
-
-/// Recovers the senders of transactions, rejecting high-s signatures (EIP-2).
-pub fn recover_transactions(transactions: &[Transaction]) -> Result<Vec<RecoveredTransaction>, RecoveryError> {
-    transactions
-        .iter()
-        .map(|tx| tx.recover_signer().map(|sender| Recovered::new_unchecked(tx.clone(), sender)))
-        .collect()
-}
 
 /// A block on its way to a decision, with the certificate of its parent that its header binds.
 #[derive(Clone, Debug, PartialEq, Eq)]

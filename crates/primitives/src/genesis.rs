@@ -2,6 +2,8 @@
 
 use crate::{Header, SealedHeader, SigningContext, Validator, ValidatorSet, ValidatorSetError};
 use alloy_consensus::constants::EMPTY_WITHDRAWALS;
+use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::ChainConfig;
 use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, EthereumHardforks, ForkCondition};
@@ -206,18 +208,21 @@ impl Genesis {
 
     fn checked(file: alloy_genesis::Genesis, heddle: Option<HeddleConfig>) -> Result<Self, GenesisError> {
         let forks = fork_schedule(&file.config);
-        if heddle.is_some() && !forks.is_osaka_active_at_timestamp(file.timestamp) {
-            return Err(GenesisError::Value {
-                key: "config.osakaTime",
-                value: format!("{:?}", file.config.osaka_time),
-                expected: "0: a chain with a heddle section starts at Osaka",
-            });
+        if heddle.is_some() {
+            check_heddle_chain(&file, &forks)?;
         }
-        if file.gas_limit < 5_000 {
+        if !(5_000..=i64::MAX as u64).contains(&file.gas_limit) {
             return Err(GenesisError::Value {
                 key: "gasLimit",
                 value: file.gas_limit.to_string(),
-                expected: "at least 5000",
+                expected: "5000 to 2^63 - 1",
+            });
+        }
+        if file.base_fee_per_gas.is_some_and(|fee| u64::try_from(fee).is_err()) {
+            return Err(GenesisError::Value {
+                key: "baseFeePerGas",
+                value: format!("{:?}", file.base_fee_per_gas),
+                expected: "below 2^64 wei",
             });
         }
         check_blob_schedule(&file.config)?;
@@ -274,6 +279,34 @@ impl Genesis {
     pub fn signing_context(&self) -> SigningContext {
         SigningContext { genesis_hash: self.hash() }
     }
+}
+
+/// A Heddle chain starts at Osaka: with every fork up to it, at block 0, and the contracts that its blocks call.
+fn check_heddle_chain(file: &alloy_genesis::Genesis, forks: &EthereumChainHardforks) -> Result<(), GenesisError> {
+    let refused = |key, value: String, expected| Err(GenesisError::Value { key, value, expected });
+    for fork in EthereumHardfork::VARIANTS.iter().filter(|fork| **fork <= EthereumHardfork::Osaka) {
+        let optional = matches!(
+            fork,
+            EthereumHardfork::Dao
+                | EthereumHardfork::MuirGlacier
+                | EthereumHardfork::ArrowGlacier
+                | EthereumHardfork::GrayGlacier
+        );
+        if !optional && !forks.ethereum_fork_activation(*fork).active_at_timestamp_or_number(file.timestamp, 0) {
+            return refused("config", format!("without {fork:?} at genesis"), "every fork to Osaka active at genesis");
+        }
+    }
+    if let Some(number) = file.number.filter(|number| *number != 0) {
+        return refused("number", number.to_string(), "0, or no such key");
+    }
+    for contract in [WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS] {
+        let code = file.alloc.get(&contract).and_then(|account| account.code.as_ref());
+        if code.is_none_or(|code| code.is_empty()) {
+            let expected = "the system contracts of EIP-7002 and EIP-7251, as `heddle genesis create` writes them";
+            return refused("alloc", format!("without code at {contract}"), expected);
+        }
+    }
+    Ok(())
 }
 
 /// EIP-7840: zeros would be divided by.
@@ -370,7 +403,7 @@ fn genesis_header(file: &alloy_genesis::Genesis, forks: &EthereumChainHardforks)
     let shanghai = forks.is_shanghai_active_at_timestamp(time);
     let cancun = forks.is_cancun_active_at_timestamp(time);
     let amsterdam = forks.is_amsterdam_active_at_timestamp(time);
-    let base_fee = file.base_fee_per_gas.map(|fee| u64::try_from(fee).unwrap_or(u64::MAX));
+    let base_fee = file.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
     Header {
         parent_hash: file.parent_hash.unwrap_or_default(),
         number: file.number.unwrap_or_default(),

@@ -20,9 +20,7 @@ mod wire;
 mod tests;
 
 pub use account::{Account, AccountChange, StateChanges};
-pub use block::{
-    Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction, recover_transactions,
-};
+pub use block::{Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction};
 pub use certificate::{
     CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, RoundCertificate, RoundCertificateKind,
     RoundSignature,

@@ -181,7 +181,11 @@ fn heddle_json(edit: impl FnOnce(&mut serde_json::Value)) -> String {
             "shanghaiTime": 0, "cancunTime": 0, "pragueTime": 0, "osakaTime": 0,
             "heddle": {"validators": [entry(1), entry(2)], "blockTimeMs": 500},
         },
-        "gasLimit": "0x1c9c380", "difficulty": "0x0", "alloc": {},
+        "gasLimit": "0x1c9c380", "difficulty": "0x0",
+        "alloc": {
+            "0x00000961Ef480Eb55e80D19ad83579A64c007002": {"balance": "0x0", "code": "0x00"},
+            "0x0000BBdDc7CE488642fb579F8B00f3a590007251": {"balance": "0x0", "code": "0x00"},
+        },
     });
     edit(&mut json);
     json.to_string()
@@ -200,7 +204,15 @@ fn genesis_errors_name_key_and_value() {
     let fast = error(|j| j["config"]["heddle"]["blockTimeMs"] = 1.into());
     assert!(fast.contains("config.heddle.blockTimeMs is 1, expected 10 to 3600000"), "{fast}");
     let early = error(|j| j["config"]["osakaTime"] = serde_json::Value::Null);
-    assert!(early.contains("config.osakaTime"), "{early}");
+    assert!(early.contains("without Osaka at genesis"), "{early}");
+    let unmerged = error(|j| j["config"]["terminalTotalDifficulty"] = 1.into());
+    assert!(unmerged.contains("without Paris at genesis"), "{unmerged}");
+    let bare = error(|j| j["alloc"] = serde_json::json!({}));
+    assert!(bare.contains("system contracts"), "{bare}");
+    let later = error(|j| j["number"] = "0x5".into());
+    assert!(later.contains("number is 5"), "{later}");
+    let dear = error(|j| j["baseFeePerGas"] = "0x10000000000000000".into());
+    assert!(dear.contains("baseFeePerGas"), "{dear}");
     let blobs = error(|j| {
         j["config"]["blobSchedule"]["cancun"] = serde_json::json!({"target": 3, "max": 6, "baseFeeUpdateFraction": 0});
     });

@@ -121,24 +121,15 @@ pub struct TestChain {
 impl TestChain {
     /// A Heddle chain with the system contracts and `code` at the given addresses.
     pub fn heddle(code: &[(Address, &'static [u8])]) -> Self {
-        Self::with_alloc(code, system_contracts())
-    }
-
-    /// A Heddle chain with these system contracts.
-    pub fn with_alloc(code: &[(Address, &'static [u8])], system: Vec<(Address, GenesisAccount)>) -> Self {
-        Self::with_amsterdam(code, system, None)
+        Self::with_amsterdam(code, None)
     }
 
     /// A Heddle chain at Amsterdam from genesis.
     pub fn amsterdam() -> Self {
-        Self::with_amsterdam(&[], system_contracts(), Some(0))
+        Self::with_amsterdam(&[], Some(0))
     }
 
-    fn with_amsterdam(
-        code: &[(Address, &'static [u8])],
-        system: Vec<(Address, GenesisAccount)>,
-        amsterdam_time: Option<u64>,
-    ) -> Self {
+    fn with_amsterdam(code: &[(Address, &'static [u8])], amsterdam_time: Option<u64>) -> Self {
         let signer = signer(1);
         let key = SigningKey::from_bytes(&[1; 32]).verifying_key();
         let config = HeddleConfig {
@@ -151,7 +142,7 @@ impl TestChain {
         let mut file = alloy_genesis::Genesis { gas_limit: 30_000_000, ..Default::default() };
         file.config.chain_id = CHAIN_ID;
         file.config.amsterdam_time = amsterdam_time;
-        file.alloc.extend(system);
+        file.alloc.extend(system_contracts());
         file.alloc.extend(alloc(&signer, code));
         let genesis = Genesis::new_heddle(file, config).unwrap();
         Self::new(genesis, signer)

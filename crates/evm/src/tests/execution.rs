@@ -4,7 +4,7 @@ use super::chain::{
     CHAIN_ID, COUNTER, ETHER, FEE_RECIPIENT, REVERTER, SELF_DESTRUCT, TestChain, address, init_code, sign, signer,
     transaction,
 };
-use crate::{BlockContext, ExecutionError, ExecutionOutcome, Mode, execute, system_contracts};
+use crate::{BlockContext, ExecutionError, ExecutionOutcome, Mode, execute};
 use alloy_consensus::TxEip7702;
 use alloy_eips::{
     eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip4895::Withdrawal,
@@ -125,9 +125,8 @@ fn system_contracts_store_parent_hash_and_parent_certificate() {
 
 #[test]
 fn block_without_request_contracts_is_invalid() {
-    let mut system = system_contracts();
-    system.retain(|(address, _)| *address != WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS);
-    let chain = TestChain::with_alloc(&[], system);
+    let mut chain = TestChain::heddle(&[]);
+    chain.state.accounts.remove(&WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS);
     let error = run(&chain, &[]).unwrap_err();
     assert!(matches!(error, ExecutionError::MissingSystemContract(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS)), "{error}");
     assert!(error.is_invalid_block());
