@@ -92,8 +92,8 @@ impl NetworkService {
         if bytes > topic.bytes_max() {
             self.finish_validation(judged(Verdict::Reject));
         } else if !self.limiter.allow_gossip(peer, topic, bytes, Instant::now()) {
+            // Dropped, not punished: whoever forwards is not who floods, and honest peers must not ban each other.
             self.finish_validation(judged(Verdict::Ignore));
-            self.penalise(peer, Misbehaviour::Flooding);
         } else if !self.validations.start(peer, topic, id.clone(), message.data.into()) {
             self.finish_validation(judged(Verdict::Ignore));
         }
