@@ -10,21 +10,20 @@ use std::sync::Arc;
 
 impl Chain {
     /// Makes a certified block the head: executes it unless that was done, writes it in one synced batch, tells
-    /// subscribers, and returns the new head. Committing the head again changes nothing.
+    /// subscribers, and returns the new head. Committing again what is committed, at any height, changes nothing and
+    /// returns the head: consensus and sync may decide the same block, and either may come late.
     ///
     /// # Errors
     /// [`ChainError::InvalidBlock`] when what came beside the certified header is wrong (the sender's fault),
-    /// [`ChainError::NotNext`] when there is a gap or the block is older than the head; the others stop the node:
-    /// [`ChainError::SafetyViolation`], [`ChainError::InvalidCertified`], failures of the database.
+    /// [`ChainError::NotNext`] when there is a gap; the others stop the node: [`ChainError::SafetyViolation`] when
+    /// another block is committed at that height, [`ChainError::InvalidCertified`], failures of the database.
     pub fn commit(&self, certified: &CertifiedBlock) -> Result<Arc<Head>, ChainError> {
         let _door = self.inner.commit_door.lock();
         let head = self.head();
         let number = certified.proposed().block.header.number;
         if number <= head.header.number {
             self.check_committed(number, certified)?;
-            if number == head.header.number {
-                return Ok(head);
-            }
+            return Ok(head);
         }
         require_next(&head, number)?;
         let execution = match self.inner.executions.take(certified.hash()) {
@@ -46,7 +45,7 @@ impl Chain {
     fn verify_certified(&self, head: &Head, certified: &CertifiedBlock) -> Result<Execution, ChainError> {
         let proposed = certified.proposed();
         self.check_contents(head, proposed)?;
-        self.verify(head, proposed, certified.hash()).map_err(|error| match error {
+        self.verify(head, proposed, certified.hash(), &|_| None).map_err(|error| match error {
             ChainError::InvalidBlock(error) => ChainError::InvalidCertified {
                 number: proposed.block.header.number,
                 hash: certified.hash(),

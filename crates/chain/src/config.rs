@@ -12,12 +12,13 @@ pub struct ChainConfig {
     pub clock_drift_secs: u64,
     /// How many executed proposals of the next height are kept for their commit; at least 1 is kept.
     pub executions_cached: usize,
-    /// Committed blocks that a subscriber may fall behind before it misses some; at least 1.
+    /// Committed blocks that a subscriber may fall behind before it misses some; at least 1. Each is kept whole, so a
+    /// slow subscriber costs as much memory as these blocks.
     pub events_buffered: usize,
 }
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        Self { gas_limit_target: None, clock_drift_secs: 15, executions_cached: 8, events_buffered: 256 }
+        Self { gas_limit_target: None, clock_drift_secs: 15, executions_cached: 8, events_buffered: 16 }
     }
 }

@@ -136,6 +136,14 @@ pub enum ChainError {
         /// The block at which the bound was passed.
         number: u64,
     },
+    /// More bytes of log data than one answer may hold: the caller's fault.
+    #[error("query returned more than {bytes_max} bytes of log data by block {number}")]
+    TooManyLogBytes {
+        /// The bound.
+        bytes_max: usize,
+        /// The block at which the bound was passed.
+        number: u64,
+    },
     /// A call or gas estimate that has no result; [`CallError`] says whether that is the caller's fault.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -193,6 +201,7 @@ impl ChainError {
             | Self::UnknownBlock { .. }
             | Self::LogRange { .. }
             | Self::TooManyLogs { .. }
+            | Self::TooManyLogBytes { .. }
             | Self::ReadOnly => Fault::Caller,
             Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
             Self::Call(_) | Self::State(StateError::HistoryPruned { .. }) => Fault::Caller,

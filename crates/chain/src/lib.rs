@@ -39,5 +39,6 @@ pub use error::{BlockError, ChainError, Fault};
 pub use head::Head;
 pub use heddle_evm::{CallError, CallOutcome, CallRequest, CallStatus, ChainRules, RuleError, next_base_fee};
 pub use heddle_state::StateView;
-pub use logs::{LogEntry, LogFilter, LogLimits};
+pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};
 pub use propose::{BuildRequest, BuiltBlock};
+pub use verify::KnownSenders;

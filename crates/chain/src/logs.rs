@@ -1,8 +1,8 @@
 //! Finding logs: what to look for, and where it was found.
 
-use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
+use alloy_primitives::{Address, B256, Bloom, BloomInput, Log, keccak256};
 
-use crate::{CommittedBlock, StoredBlock};
+use crate::{ChainError, CommittedBlock, StoredBlock};
 use heddle_primitives::{Receipt, SealedHeader, Transaction};
 
 /// Which logs are wanted, with the meaning of `eth_getLogs`.
@@ -19,19 +19,37 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
-    /// Whether a block with this bloom can hold a matching log; no false negatives.
-    pub fn may_match(&self, bloom: &Bloom) -> bool {
-        let contains = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
-        let address = self.addresses.is_empty() || self.addresses.iter().any(|a| contains(a.as_slice()));
-        address && self.topics.iter().all(|any| any.is_empty() || any.iter().any(|topic| contains(topic.as_slice())))
-    }
-
     /// Whether this log is wanted; its block is not looked at.
     pub fn matches(&self, log: &Log) -> bool {
         let topics = log.topics();
         (self.addresses.is_empty() || self.addresses.contains(&log.address))
             && self.topics.len() <= topics.len()
             && self.topics.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
+    }
+}
+
+/// A filter made ready for many blocks: what it looks for in blooms is hashed once, not once a block.
+#[derive(Clone, Debug)]
+pub struct LogMatcher {
+    filter: LogFilter,
+    /// Hashes of the addresses, then of the topics at each position; a block must hold one of each that is not empty.
+    hashes: Vec<Vec<B256>>,
+}
+
+impl LogMatcher {
+    /// Whether a block with this bloom can hold a matching log; no false negatives.
+    pub fn may_match(&self, bloom: &Bloom) -> bool {
+        let contains = |hash: &B256| bloom.contains_input(BloomInput::Hash(*hash));
+        self.hashes.iter().all(|any| any.is_empty() || any.iter().any(contains))
+    }
+}
+
+impl From<LogFilter> for LogMatcher {
+    fn from(filter: LogFilter) -> Self {
+        let addresses = filter.addresses.iter().map(keccak256).collect();
+        let topics = filter.topics.iter().map(|any| any.iter().map(keccak256).collect());
+        let hashes = std::iter::once(addresses).chain(topics).collect();
+        Self { filter, hashes }
     }
 }
 
@@ -42,11 +60,27 @@ pub struct LogLimits {
     pub blocks_max: u64,
     /// Most logs in the answer.
     pub logs_max: usize,
+    /// Most bytes of data in the answer's logs; in JSON each takes two.
+    pub bytes_max: usize,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { blocks_max: 100_000, logs_max: 20_000 }
+        Self { blocks_max: 100_000, logs_max: 20_000, bytes_max: 12_000_000 }
+    }
+}
+
+impl LogLimits {
+    /// Whether the answer may be as large as it is after block `number`.
+    pub(crate) fn check(&self, logs: usize, bytes: usize, number: u64) -> Result<(), ChainError> {
+        let Self { logs_max, bytes_max, .. } = *self;
+        if logs > logs_max {
+            return Err(ChainError::TooManyLogs { logs_max, number });
+        }
+        if bytes > bytes_max {
+            return Err(ChainError::TooManyLogBytes { bytes_max, number });
+        }
+        Ok(())
     }
 }
 
@@ -70,30 +104,33 @@ pub struct LogEntry {
 }
 
 impl CommittedBlock {
-    /// The block's logs that `filter` wants, in order; the filter's range is not looked at.
-    pub fn logs(&self, filter: &LogFilter) -> Vec<LogEntry> {
-        select(filter, &self.header, &self.block.body.transactions, &self.receipts)
+    /// The block's logs that `matcher` wants, in order; the filter's range is not looked at.
+    pub fn logs(&self, matcher: &LogMatcher) -> Vec<LogEntry> {
+        select(matcher, &self.header, &self.block.body.transactions, &self.receipts)
     }
 }
 
 impl StoredBlock {
-    /// The block's logs that `filter` wants, given its receipts.
-    pub(crate) fn logs(&self, filter: &LogFilter, receipts: &[Receipt]) -> Vec<LogEntry> {
-        select(filter, &self.header, &self.block.body.transactions, receipts)
+    /// The block's logs that `matcher` wants, given its receipts.
+    pub(crate) fn logs(&self, matcher: &LogMatcher, receipts: &[Receipt]) -> Vec<LogEntry> {
+        select(matcher, &self.header, &self.block.body.transactions, receipts)
     }
 }
 
 fn select(
-    filter: &LogFilter,
+    matcher: &LogMatcher,
     header: &SealedHeader,
     transactions: &[Transaction],
     receipts: &[Receipt],
 ) -> Vec<LogEntry> {
+    if !matcher.may_match(&header.logs_bloom) {
+        return Vec::new();
+    }
     let logs =
         transactions.iter().zip(receipts).zip(0..).flat_map(|((transaction, receipt), index)| {
             receipt.logs().iter().map(move |log| (transaction, index, log))
         });
-    let wanted = logs.zip(0..).filter(|((_, _, log), _)| filter.matches(log));
+    let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.filter.matches(log));
     wanted
         .map(|((transaction, transaction_index, log), log_index)| LogEntry {
             log: log.clone(),

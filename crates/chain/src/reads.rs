@@ -2,7 +2,7 @@
 
 use crate::block_store::missing;
 use crate::{
-    CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, StateView, StoredBlock,
+    CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher, StateView, StoredBlock,
     TransactionLocation,
 };
 use alloy_primitives::B256;
@@ -81,24 +81,26 @@ impl Chain {
     /// The logs that `filter` wants, in order. Blocks beyond the head hold none.
     ///
     /// # Errors
-    /// [`ChainError::LogRange`] and [`ChainError::TooManyLogs`] when `limits` are passed, or the database's.
+    /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`] and [`ChainError::TooManyLogBytes`] when `limits` are
+    /// passed, or the database's.
     pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
         let (from, to) = (filter.from, filter.to);
         if to.checked_sub(from).is_none_or(|distance| distance >= limits.blocks_max) {
             return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
         }
-        let mut logs = Vec::new();
+        let matcher = LogMatcher::from(filter.clone());
+        let (mut logs, mut bytes) = (Vec::new(), 0);
         for number in from..=to.min(self.head().header.number) {
             let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
-            if !filter.may_match(&header.logs_bloom) {
+            if !matcher.may_match(&header.logs_bloom) {
                 continue;
             }
             let block = self.block(number)?.ok_or_else(|| missing("header", number))?;
             let receipts = self.receipts(number)?.ok_or_else(|| missing("receipts", number))?;
-            logs.extend(block.logs(filter, &receipts));
-            if logs.len() > limits.logs_max {
-                return Err(ChainError::TooManyLogs { logs_max: limits.logs_max, number });
-            }
+            let found = block.logs(&matcher, &receipts);
+            bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
+            logs.extend(found);
+            limits.check(logs.len(), bytes, number)?;
         }
         Ok(logs)
     }

@@ -3,21 +3,31 @@
 use crate::execution::Execution;
 use crate::{BlockError, Chain, ChainError, Head};
 use alloy_consensus::transaction::{Recovered, SignerRecoverable};
-use alloy_primitives::{B256, Sealed};
+use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{BlockContext, ExecutionError, Mode, execute, validate_body, validate_header, validate_outcome};
 use heddle_primitives::{Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
+
+/// Senders recovered before, such as the mempool's. A transaction's hash covers its signature, so it has one sender.
+pub type KnownSenders<'a> = &'a (dyn Fn(&TxHash) -> Option<Address> + Sync);
 
 impl Chain {
     /// Whether this node may vote for a proposal: checks every field of the header, the parent's certificate, the body,
     /// and by execution everything that follows from it; remembers the execution for the commit.
     ///
-    /// `proposer` is the proposer of the round, `now` is local time in seconds since 1970.
+    /// `proposer` is the proposer of the round, `now` is local time in seconds since 1970, `known` gives the senders
+    /// that were recovered before, by transaction hash.
     ///
     /// # Errors
     /// [`ChainError::InvalidBlock`] names the rule that the block breaks, [`ChainError::NotNext`] says that the head
     /// has moved; others are ours, and say nothing about the block.
-    pub fn validate(&self, proposed: &ProposedBlock, proposer: &Validator, now: u64) -> Result<(), ChainError> {
+    pub fn validate(
+        &self,
+        proposed: &ProposedBlock,
+        proposer: &Validator,
+        now: u64,
+        known: KnownSenders<'_>,
+    ) -> Result<(), ChainError> {
         let head = self.head();
         let header = &proposed.block.header;
         require_next(&head, header.number)?;
@@ -29,7 +39,7 @@ impl Chain {
         self.check_contents(&head, proposed)?;
         let hash = proposed.hash();
         if !self.inner.executions.contains(hash) {
-            let execution = self.verify(&head, proposed, hash)?;
+            let execution = self.verify(&head, proposed, hash, known)?;
             self.inner.executions.insert(execution);
         }
         Ok(())
@@ -56,13 +66,19 @@ impl Chain {
     }
 
     /// All rules that depend on nothing but the head: whatever two thirds certify obeys them.
-    pub(crate) fn verify(&self, head: &Head, proposed: &ProposedBlock, hash: B256) -> Result<Execution, ChainError> {
+    pub(crate) fn verify(
+        &self,
+        head: &Head,
+        proposed: &ProposedBlock,
+        hash: B256,
+        known: KnownSenders<'_>,
+    ) -> Result<Execution, ChainError> {
         let inner = &self.inner;
         let block = &proposed.block;
         validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
         self.check_beneficiary(&block.header)?;
         self.check_parent_certificate(head, proposed)?;
-        let transactions = recover(&block.body.transactions)?;
+        let transactions = recover(&block.body.transactions, known)?;
         let context = BlockContext::of(block);
         let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, Mode::Sequential)
             .map_err(blame)?;
@@ -125,11 +141,12 @@ fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
     Ok(())
 }
 
-/// Recovers senders on all cores: this costs more than executing a transfer.
-fn recover(transactions: &[Transaction]) -> Result<Vec<RecoveredTransaction>, BlockError> {
-    let recover_one = |(index, transaction): (usize, &Transaction)| match transaction.recover_signer() {
-        Ok(signer) => Ok(Recovered::new_unchecked(transaction.clone(), signer)),
-        Err(_) => Err(BlockError::Signature { index }),
+/// Recovers the senders that are not known, on all cores: this costs more than executing a transfer.
+fn recover(transactions: &[Transaction], known: KnownSenders<'_>) -> Result<Vec<RecoveredTransaction>, BlockError> {
+    let recover_one = |(index, transaction): (usize, &Transaction)| {
+        let sender = known(transaction.tx_hash()).map_or_else(|| transaction.recover_signer(), Ok);
+        let sender = sender.map_err(|_| BlockError::Signature { index })?;
+        Ok(Recovered::new_unchecked(transaction.clone(), sender))
     };
     transactions.par_iter().enumerate().map(recover_one).collect()
 }

@@ -3,24 +3,24 @@
 use crate::error::MethodError;
 use jsonrpsee::types::Params;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-/// The arguments of one call. A trailing `null` counts as absent.
-pub(crate) struct Arguments {
+/// The arguments of one call, as text until they are taken. A trailing `null` counts as absent.
+pub(crate) struct Arguments<'a> {
     names: &'static [&'static str],
-    values: std::vec::IntoIter<Value>,
+    values: std::vec::IntoIter<&'a RawValue>,
     position: usize,
 }
 
-impl Arguments {
+impl<'a> Arguments<'a> {
     /// Splits `params` into arguments, no more than there are `names`.
-    pub(crate) fn parse(params: &Params<'_>, names: &'static [&'static str]) -> Result<Self, MethodError> {
+    pub(crate) fn parse(params: &'a Params<'_>, names: &'static [&'static str]) -> Result<Self, MethodError> {
         let mut values = match params.as_str() {
             None | Some("null") => Vec::new(),
-            Some(text) => serde_json::from_str::<Vec<Value>>(text)
+            Some(text) => serde_json::from_str::<Vec<&RawValue>>(text)
                 .map_err(|_| MethodError::InvalidParams("non-array args".to_owned()))?,
         };
-        while values.last().is_some_and(Value::is_null) {
+        while values.last().is_some_and(|value| is_null(value)) {
             values.pop();
         }
         if values.len() > names.len() {
@@ -41,8 +41,8 @@ impl Arguments {
     pub(crate) fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, MethodError> {
         let place = self.place();
         self.position += 1;
-        let Some(value) = self.values.next().filter(|value| !value.is_null()) else { return Ok(None) };
-        serde_json::from_value(value)
+        let Some(value) = self.values.next().filter(|value| !is_null(value)) else { return Ok(None) };
+        serde_json::from_str(value.get())
             .map(Some)
             .map_err(|error| MethodError::InvalidParams(format!("invalid argument {place}: {error}")))
     }
@@ -50,6 +50,10 @@ impl Arguments {
     fn place(&self) -> String {
         format!("{} ({})", self.position, self.names.get(self.position).unwrap_or(&"unnamed"))
     }
+}
+
+fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
 }
 
 #[cfg(test)]
@@ -60,7 +64,8 @@ mod tests {
     const NAMES: &[&str] = &["address", "block"];
 
     fn parse(text: &str) -> Result<(Address, Option<u64>), MethodError> {
-        let mut arguments = Arguments::parse(&Params::new(Some(text)), NAMES)?;
+        let params = Params::new(Some(text));
+        let mut arguments = Arguments::parse(&params, NAMES)?;
         Ok((arguments.required()?, arguments.optional()?))
     }
 

@@ -101,6 +101,12 @@ pub struct RpcLimits {
     pub call_gas: u64,
     /// Most database reads running at a time, at least 1; more wait.
     pub reads: usize,
+    /// Most searches over many blocks (`eth_getLogs`, `eth_feeHistory`) running at a time, at least 1; more wait.
+    /// They have their own bound because they are slow: cheap reads do not wait behind them.
+    pub scans: usize,
+    /// Most calls of each kind that wait, at least 1; more are told to try again. A call counts once more for each
+    /// 256 KiB of its arguments.
+    pub calls_queued: usize,
     /// Bounds on one `eth_getLogs`.
     pub logs: LogLimits,
 }
@@ -117,6 +123,8 @@ impl Default for RpcLimits {
             calls: (2 * cores).max(4),
             call_gas: 50_000_000,
             reads: 64,
+            scans: 4,
+            calls_queued: 256,
             logs: LogLimits::default(),
         }
     }

@@ -169,8 +169,12 @@ pub(crate) fn log_filter(filter: &rpc::Filter, from: u64, to: u64) -> Result<Log
     Ok(wanted)
 }
 
-/// The call that a transaction object describes.
-pub(crate) fn call_request(request: rpc::TransactionRequest) -> Result<CallRequest, MethodError> {
+/// The call that a transaction object describes, on the chain with this id.
+pub(crate) fn call_request(request: rpc::TransactionRequest, chain_id: u64) -> Result<CallRequest, MethodError> {
+    if let Some(theirs) = request.chain_id.filter(|theirs| *theirs != chain_id) {
+        let message = format!("chainId does not match node's (have={theirs}, want={chain_id})");
+        return Err(MethodError::Rejected(message));
+    }
     if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
         return Err(MethodError::Rejected("blob transactions are not supported here".to_owned()));
     }

@@ -45,6 +45,9 @@ pub(crate) enum MethodError {
     /// The arguments are well-formed and cannot be served: the caller's fault (-32000).
     #[error("{0}")]
     Rejected(String),
+    /// More calls wait than may: nobody's fault (-32005).
+    #[error("server is busy, try again")]
+    Busy,
     /// No subscription of this name: the caller's fault (-32601).
     #[error("no \"{0}\" subscription in eth namespace")]
     UnknownSubscription(String),
@@ -59,11 +62,14 @@ pub(crate) enum MethodError {
 impl MethodError {
     const REVERTED_CODE: i32 = 3;
     const REJECTED_CODE: i32 = -32000;
+    /// EIP-1474's "limit exceeded".
+    const BUSY_CODE: i32 = -32005;
 
     fn code(&self) -> i32 {
         match self {
             Self::InvalidParams(_) => error::INVALID_PARAMS_CODE,
             Self::Rejected(_) => Self::REJECTED_CODE,
+            Self::Busy => Self::BUSY_CODE,
             Self::UnknownSubscription(_) => error::METHOD_NOT_FOUND_CODE,
             Self::Reverted(_) => Self::REVERTED_CODE,
             Self::Internal(_) => error::INTERNAL_ERROR_CODE,
@@ -161,6 +167,12 @@ mod tests {
         assert_eq!(panic(0x99), "execution reverted: unknown panic code: 0x99");
         assert_eq!(message(vec![]), "execution reverted");
         assert_eq!(message(vec![0x08, 0xc3, 0x79, 0xa0, 1]), "execution reverted");
+    }
+
+    #[test]
+    fn a_busy_server_says_so_with_a_code_of_its_own() {
+        let error = ErrorObjectOwned::from(MethodError::Busy);
+        assert_eq!((error.code(), error.message()), (-32005, "server is busy, try again"));
     }
 
     #[test]

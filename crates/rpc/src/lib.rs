@@ -22,6 +22,7 @@ mod convert;
 mod dev_accounts;
 mod error;
 mod eth;
+mod lane;
 mod middleware;
 mod net;
 mod ports;

@@ -14,14 +14,14 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 }
 
 /// The chain id in decimal.
-fn version(backend: &Backend, _: &mut Arguments) -> Result<String, MethodError> {
+fn version(backend: &Backend, _: &mut Arguments<'_>) -> Result<String, MethodError> {
     Ok(backend.chain.genesis().chain_id().to_string())
 }
 
-fn peer_count(backend: &Backend, _: &mut Arguments) -> Result<U64, MethodError> {
+fn peer_count(backend: &Backend, _: &mut Arguments<'_>) -> Result<U64, MethodError> {
     Ok(U64::from(backend.node.peer_count()))
 }
 
-fn listening(backend: &Backend, _: &mut Arguments) -> Result<bool, MethodError> {
+fn listening(backend: &Backend, _: &mut Arguments<'_>) -> Result<bool, MethodError> {
     Ok(backend.node.is_listening())
 }

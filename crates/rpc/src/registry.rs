@@ -3,6 +3,7 @@
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::error::MethodError;
+use crate::lane::Lane;
 use crate::{RpcContext, RpcLimits};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
@@ -10,10 +11,9 @@ use jsonrpsee::types::Params;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// A method: takes its arguments in order and returns its result.
-pub(crate) type Handler<R> = fn(&Backend, &mut Arguments) -> Result<R, MethodError>;
+pub(crate) type Handler<R> = fn(&Backend, &mut Arguments<'_>) -> Result<R, MethodError>;
 
 /// The names of a method's arguments, in order.
 pub(crate) type Names = &'static [&'static str];
@@ -21,16 +21,18 @@ pub(crate) type Names = &'static [&'static str];
 /// Collects the methods of the namespaces that are served.
 pub(crate) struct Registry {
     module: RpcModule<Backend>,
-    reads: Arc<Semaphore>,
-    calls: Arc<Semaphore>,
+    reads: Lane,
+    scans: Lane,
+    calls: Lane,
 }
 
 impl Registry {
     pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
         Self {
             module: RpcModule::new(Backend::new(context, limits)),
-            reads: Arc::new(Semaphore::new(limits.reads.max(1))),
-            calls: Arc::new(Semaphore::new(limits.calls.max(1))),
+            reads: Lane::new(limits.reads, limits.calls_queued),
+            scans: Lane::new(limits.scans, limits.calls_queued),
+            calls: Lane::new(limits.calls, limits.calls_queued),
         }
     }
 
@@ -61,6 +63,16 @@ impl Registry {
         self.blocking(name, names, handler, self.reads.clone())
     }
 
+    /// Adds a method that reads many blocks from the database.
+    pub(crate) fn scan<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.blocking(name, names, handler, self.scans.clone())
+    }
+
     /// Adds a method that runs the EVM.
     pub(crate) fn execute<R: Serialize + 'static>(
         &mut self,
@@ -71,23 +83,23 @@ impl Registry {
         self.blocking(name, names, handler, self.calls.clone())
     }
 
-    /// Runs the handler, and turns its result into JSON, on a blocking thread while it holds a permit.
+    /// Parses the arguments, runs the handler, and turns its result into JSON, on a blocking thread while it holds a
+    /// permit: a call that waits is no more than its text.
     fn blocking<R: Serialize + 'static>(
         &mut self,
         name: &'static str,
         names: Names,
         handler: Handler<R>,
-        permits: Arc<Semaphore>,
+        lane: Lane,
     ) -> Result<(), RegisterMethodError> {
         let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
         self.module.register_async_method(name, move |params, backend, _| {
-            let permits = permits.clone();
+            let lane = lane.clone();
             async move {
-                let mut arguments = Arguments::parse(&params, names)?;
-                let permit = permits.acquire_owned().await.map_err(|closed| internal(&closed))?;
+                let permit = lane.enter(params.len_bytes()).await?;
                 let task = tokio::task::spawn_blocking(move || {
                     let _permit = permit;
-                    let result = handler(&backend, &mut arguments)?;
+                    let result = handler(&backend, &mut Arguments::parse(&params, names)?)?;
                     serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
                 });
                 let result: Result<Box<RawValue>, MethodError> = task.await.map_err(|panic| internal(&panic))?;

@@ -12,10 +12,10 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.memory("web3_sha3", &["data"], sha3)
 }
 
-fn client_version(backend: &Backend, _: &mut Arguments) -> Result<String, MethodError> {
+fn client_version(backend: &Backend, _: &mut Arguments<'_>) -> Result<String, MethodError> {
     Ok(backend.node.client_version())
 }
 
-fn sha3(_: &Backend, arguments: &mut Arguments) -> Result<B256, MethodError> {
+fn sha3(_: &Backend, arguments: &mut Arguments<'_>) -> Result<B256, MethodError> {
     Ok(keccak256(arguments.required::<Bytes>()?))
 }

@@ -3,7 +3,7 @@
 use super::fixture::{
     GENESIS_TIME, LOGGER, Node, altered, certify, genesis_with_balance, recovered, transaction, user,
 };
-use crate::{BuildRequest, ChainError, Fault, Head};
+use crate::{BuildRequest, ChainError, Fault, Head, LogFilter};
 use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::Transaction;
 use heddle_storage::{Batch, Table};
@@ -133,7 +133,9 @@ fn an_event_tells_what_was_committed() {
     assert_eq!(Some(&event.certificate), head.certificate.as_ref());
     assert_eq!(event.senders, vec![user().address(); 2]);
     assert_eq!(event.receipts, node.receipts(1).unwrap().unwrap());
-    assert_eq!(event.logs(&Default::default()).len(), 1);
+    assert_eq!(event.logs(&LogFilter::default().into()).len(), 1);
+    let elsewhere = LogFilter { addresses: vec![RECIPIENT], ..LogFilter::default() };
+    assert!(event.logs(&elsewhere.into()).is_empty());
     for changed in [user().address(), RECIPIENT, LOGGER, event.header.beneficiary] {
         assert!(event.changed_accounts.contains(&changed), "{changed}");
     }
@@ -146,10 +148,9 @@ fn a_gap_or_an_old_block_is_not_next_and_nobodys_fault() {
     ahead.commit(&first).unwrap();
     let second = certify(ahead.build(Vec::new()), [0, 1, 2]);
     ahead.commit(&second).unwrap();
-    for error in [behind.commit(&second).err().unwrap(), ahead.commit(&first).err().unwrap()] {
-        assert!(matches!(error, ChainError::NotNext { .. }), "{error}");
-        assert_eq!(error.fault(), Fault::Caller);
-    }
+    let error = behind.commit(&second).err().unwrap();
+    assert!(matches!(error, ChainError::NotNext { number: 2, head: 0 }), "{error}");
+    assert_eq!(error.fault(), Fault::Caller);
     assert!(matches!(behind.vote(second.proposed()), Err(ChainError::NotNext { number: 2, head: 0 })));
 }
 
@@ -159,10 +160,28 @@ fn another_certified_block_at_a_committed_height_is_a_safety_violation() {
     let one = certify(node.build(Vec::new()), [0, 1, 2]);
     let other = certify(node.build_at(Vec::new(), GENESIS_TIME + 2), [0, 1, 2]);
     node.commit(&one).unwrap();
-    let error = node.commit(&other).err().unwrap();
-    assert!(matches!(error, ChainError::SafetyViolation { height: 1, .. }), "{error}");
-    assert_eq!(error.fault(), Fault::Ours);
+    let refused = || {
+        let error = node.commit(&other).err().unwrap();
+        assert!(matches!(error, ChainError::SafetyViolation { height: 1, .. }), "{error}");
+        assert_eq!(error.fault(), Fault::Ours);
+    };
+    refused();
     assert_eq!(node.head().hash(), one.hash());
+    let head = node.extend(Vec::new());
+    refused();
+    assert_eq!(node.head().hash(), head.hash());
+}
+
+#[test]
+fn committing_an_older_block_again_changes_nothing() {
+    let node = Node::start();
+    let first = certify(node.build(Vec::new()), [0, 1, 2]);
+    node.commit(&first).unwrap();
+    let head = node.extend(Vec::new()).hash();
+    let mut events = node.subscribe();
+    assert_eq!(node.commit(&first).unwrap().hash(), head);
+    assert_eq!(node.head().hash(), head);
+    assert!(events.try_recv().is_err(), "nothing was committed");
 }
 
 #[test]
@@ -189,17 +208,19 @@ fn a_certified_block_that_breaks_a_rule_is_our_failure_but_its_wrong_body_the_se
 fn building_drops_invalid_candidates_and_stops_at_the_deadline() {
     let node = Node::start();
     let never_tried = transaction(0, RECIPIENT, 1, []);
-    let stale_and_good = [transaction(0, RECIPIENT, 1, []), transaction(0, RECIPIENT, 2, [])];
+    // The second is stale only if the first's block is decided; the third cannot pay for its data in any block.
+    let (stale, costly) = (transaction(0, RECIPIENT, 2, []), transaction(1, RECIPIENT, 1, vec![1; 50_000]));
+    let candidates = [transaction(0, RECIPIENT, 1, []), stale, costly];
     let request = |candidates: Vec<Transaction>, deadline| BuildRequest {
         timestamp: 0,
         fee_recipient: Address::repeat_byte(1),
         candidates: Box::new(candidates.into_iter().map(recovered)),
         deadline,
     };
-    let built = crate::Chain::build(&node, request(stale_and_good.to_vec(), &|| false)).unwrap();
-    assert_eq!(built.proposed.block.body.transactions, stale_and_good[..1]);
+    let built = crate::Chain::build(&node, request(candidates.to_vec(), &|| false)).unwrap();
+    assert_eq!(built.proposed.block.body.transactions, candidates[..1]);
     assert_eq!(built.invalid.len(), 1);
-    assert_eq!(built.invalid[0].0, *stale_and_good[1].tx_hash());
+    assert_eq!(built.invalid[0].0, *candidates[2].tx_hash());
     assert_eq!(built.proposed.block.header.timestamp, GENESIS_TIME, "never before the parent");
     let built = crate::Chain::build(&node, request(vec![never_tried], &|| true)).unwrap();
     assert!(built.proposed.block.body.transactions.is_empty());

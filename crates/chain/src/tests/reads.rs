@@ -1,6 +1,6 @@
 //! Reading blocks, logs and old states; calls.
 
-use super::fixture::{GAS_CAP, HASHER, LOGGER, Node, REVERTER, transaction, user};
+use super::fixture::{GAS_CAP, HASHER, LOGGER, Node, REVERTER, SPEAKER, transaction, user};
 use crate::{CallError, CallRequest, CallStatus, ChainError, Fault, LogFilter, LogLimits, TransactionLocation};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -97,7 +97,7 @@ fn a_log_says_where_it_stands() {
 fn log_searches_are_bounded() {
     let node = node_with_history();
     let range = |from, to| LogFilter { from, to, ..Default::default() };
-    let limits = LogLimits { blocks_max: 3, logs_max: 4 };
+    let limits = LogLimits { blocks_max: 3, logs_max: 4, bytes_max: 100 };
     assert_eq!(node.logs(&range(1, 2), limits).unwrap().len(), 4);
     let error = node.logs(&range(1, 3), limits).unwrap_err();
     assert!(matches!(error, ChainError::TooManyLogs { logs_max: 4, number: 3 }), "{error}");
@@ -106,6 +106,20 @@ fn log_searches_are_bounded() {
         assert!(matches!(error, ChainError::LogRange { blocks_max: 3, .. }), "{error}");
         assert_eq!(error.fault(), Fault::Caller);
     }
+}
+
+#[test]
+fn the_data_of_found_logs_is_bounded() {
+    let node = Node::start();
+    for n in 0..3 {
+        node.extend(vec![transaction(n, SPEAKER, 0, [])]);
+    }
+    let all = LogFilter { to: 3, ..Default::default() };
+    let limits = |bytes_max| LogLimits { bytes_max, ..LogLimits::default() };
+    assert_eq!(node.logs(&all, limits(96)).unwrap().len(), 3);
+    let error = node.logs(&all, limits(95)).unwrap_err();
+    assert!(matches!(error, ChainError::TooManyLogBytes { bytes_max: 95, number: 3 }), "{error}");
+    assert_eq!(error.fault(), Fault::Caller);
 }
 
 #[test]

@@ -106,12 +106,12 @@ fn the_proposer_and_the_clock_are_checked_before_voting() {
     let timestamp = good.block.header.timestamp;
     let height = voter.head().height().next();
     let next_proposer = voter.validators(height).unwrap().proposer(height, 1);
-    let error = voter.validate(&good, next_proposer, timestamp).unwrap_err();
+    let error = voter.validate(&good, next_proposer, timestamp, &|_| None).unwrap_err();
     assert!(matches!(error, ChainError::InvalidBlock(BlockError::Beneficiary { .. })), "{error}");
 
-    let error = voter.validate(&good, &voter.proposer(), timestamp - 16).unwrap_err();
+    let error = voter.validate(&good, &voter.proposer(), timestamp - 16, &|_| None).unwrap_err();
     assert!(matches!(error, ChainError::InvalidBlock(BlockError::FutureTimestamp { drift: 15, .. })), "{error}");
-    voter.validate(&good, &voter.proposer(), timestamp - 15).unwrap();
+    voter.validate(&good, &voter.proposer(), timestamp - 15, &|_| None).unwrap();
 }
 
 #[test]

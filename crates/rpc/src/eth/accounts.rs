@@ -19,12 +19,12 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.execute("eth_sendTransaction", &["transaction"], send)
 }
 
-fn accounts(backend: &Backend, _: &mut Arguments) -> Result<Vec<Address>, MethodError> {
+fn accounts(backend: &Backend, _: &mut Arguments<'_>) -> Result<Vec<Address>, MethodError> {
     Ok(backend.dev_accounts.iter().flat_map(|accounts| accounts.addresses()).collect())
 }
 
 /// Fills in what the request leaves open, signs, and submits.
-fn send(backend: &Backend, arguments: &mut Arguments) -> Result<TxHash, MethodError> {
+fn send(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TxHash, MethodError> {
     let mut request: TransactionRequest = arguments.required()?;
     let unknown = || MethodError::Rejected("unknown account".to_owned());
     let from = request.from.ok_or_else(unknown)?;
@@ -45,18 +45,14 @@ fn send(backend: &Backend, arguments: &mut Arguments) -> Result<TxHash, MethodEr
 
 /// Chain id, fees and gas; everything but the nonce.
 fn fill(backend: &Backend, request: &mut TransactionRequest) -> Result<(), MethodError> {
-    let ours = backend.chain.genesis().chain_id();
-    let theirs = *request.chain_id.get_or_insert(ours);
-    if theirs != ours {
-        let message = format!("chainId does not match node's (have={theirs}, want={ours})");
-        return Err(MethodError::Rejected(message));
-    }
     let is_dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() && is_dynamic {
         let message = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified";
         return Err(MethodError::Rejected(message.to_owned()));
     }
-    let call = convert::call_request(request.clone())?;
+    let chain_id = backend.chain.genesis().chain_id();
+    let call = convert::call_request(request.clone(), chain_id)?;
+    request.chain_id = Some(chain_id);
     request.to.get_or_insert(TxKind::Create);
     if request.gas_price.is_none() {
         let base_fee = u128::from(backend.chain.head().next_base_fee);

@@ -18,19 +18,19 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.read("eth_getBlockTransactionCountByHash", &["blockHash"], transaction_count_by_hash)
 }
 
-fn block_by_number(backend: &Backend, arguments: &mut Arguments) -> Result<Option<RpcBlock>, MethodError> {
+fn block_by_number(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<RpcBlock>, MethodError> {
     let (tag, full) = (arguments.required::<BlockNumberOrTag>()?, arguments.required()?);
     Ok(backend.block(tag.into())?.map(|stored| convert::block(&stored, full)))
 }
 
-fn block_by_hash(backend: &Backend, arguments: &mut Arguments) -> Result<Option<RpcBlock>, MethodError> {
+fn block_by_hash(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<RpcBlock>, MethodError> {
     let (hash, full) = (arguments.required::<B256>()?, arguments.required()?);
     Ok(backend.block(hash.into())?.map(|stored| convert::block(&stored, full)))
 }
 
 fn block_receipts(
     backend: &Backend,
-    arguments: &mut Arguments,
+    arguments: &mut Arguments<'_>,
 ) -> Result<Option<Vec<TransactionReceipt>>, MethodError> {
     let Some(stored) = backend.block(arguments.required::<BlockId>()?)? else { return Ok(None) };
     let Some(receipts) = backend.receipts_at(stored.header.number)? else { return Ok(None) };
@@ -38,11 +38,11 @@ fn block_receipts(
     Ok(Some(convert::receipts(&stored, &receipts, blob_params)))
 }
 
-fn transaction_count_by_number(backend: &Backend, arguments: &mut Arguments) -> Result<Option<U64>, MethodError> {
+fn transaction_count_by_number(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<U64>, MethodError> {
     transaction_count(backend, arguments.required::<BlockNumberOrTag>()?.into())
 }
 
-fn transaction_count_by_hash(backend: &Backend, arguments: &mut Arguments) -> Result<Option<U64>, MethodError> {
+fn transaction_count_by_hash(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<U64>, MethodError> {
     transaction_count(backend, arguments.required::<B256>()?.into())
 }
 

@@ -14,8 +14,8 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.execute("eth_estimateGas", &["transaction", "block"], estimate_gas)
 }
 
-fn call(backend: &Backend, arguments: &mut Arguments) -> Result<Bytes, MethodError> {
-    let request = convert::call_request(arguments.required()?)?;
+fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Bytes, MethodError> {
+    let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
     let number = backend.state_number(arguments.optional()?)?;
     let outcome = backend.chain.call(number, &request, backend.limits.call_gas)?;
     match outcome.status {
@@ -25,8 +25,8 @@ fn call(backend: &Backend, arguments: &mut Arguments) -> Result<Bytes, MethodErr
     }
 }
 
-fn estimate_gas(backend: &Backend, arguments: &mut Arguments) -> Result<U64, MethodError> {
-    let request = convert::call_request(arguments.required()?)?;
+fn estimate_gas(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U64, MethodError> {
+    let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
     let number = backend.state_number(arguments.optional()?)?;
     Ok(U64::from(backend.chain.estimate_gas(number, &request, backend.limits.call_gas)?))
 }

@@ -34,7 +34,7 @@ const HISTORY_PERCENTILES_MAX: usize = 100;
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.read("eth_gasPrice", &[], gas_price)?;
     registry.read("eth_maxPriorityFeePerGas", &[], max_priority_fee_per_gas)?;
-    registry.read("eth_feeHistory", &["blockCount", "newestBlock", "rewardPercentiles"], fee_history)?;
+    registry.scan("eth_feeHistory", &["blockCount", "newestBlock", "rewardPercentiles"], fee_history)?;
     registry.memory("eth_blobBaseFee", &[], blob_base_fee)
 }
 
@@ -72,17 +72,17 @@ fn cheapest_tips(stored: &StoredBlock) -> Vec<u128> {
     tips
 }
 
-fn gas_price(backend: &Backend, _: &mut Arguments) -> Result<U256, MethodError> {
+fn gas_price(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodError> {
     let tip = backend.tip_samples.suggest(backend)?;
     Ok(U256::from(tip) + U256::from(backend.chain.head().next_base_fee))
 }
 
-fn max_priority_fee_per_gas(backend: &Backend, _: &mut Arguments) -> Result<U256, MethodError> {
+fn max_priority_fee_per_gas(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodError> {
     Ok(U256::from(backend.tip_samples.suggest(backend)?))
 }
 
 /// The price of blob gas in the next block, in wei per blob gas.
-fn blob_base_fee(backend: &Backend, _: &mut Arguments) -> Result<U256, MethodError> {
+fn blob_base_fee(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodError> {
     let head = backend.chain.head();
     Ok(U256::from(next_blob_fee(backend, &head.header)))
 }
@@ -98,7 +98,7 @@ fn next_blob_fee(backend: &Backend, header: &Header) -> u128 {
     params.and_then(|params| header.next_block_blob_fee(params)).unwrap_or_default()
 }
 
-fn fee_history(backend: &Backend, arguments: &mut Arguments) -> Result<FeeHistory, MethodError> {
+fn fee_history(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<FeeHistory, MethodError> {
     let (Index(count), newest) = (arguments.required()?, arguments.required::<BlockNumberOrTag>()?);
     let percentiles: Vec<f64> = arguments.optional()?.unwrap_or_default();
     check_percentiles(&percentiles)?;

@@ -10,10 +10,10 @@ use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use jsonrpsee::server::RegisterMethodError;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
-    registry.read("eth_getLogs", &["filter"], logs)
+    registry.scan("eth_getLogs", &["filter"], logs)
 }
 
-fn logs(backend: &Backend, arguments: &mut Arguments) -> Result<Vec<Log>, MethodError> {
+fn logs(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Log>, MethodError> {
     let filter: Filter = arguments.required()?;
     let Some((from, to)) = range(backend, filter.block_option)? else { return Ok(Vec::new()) };
     let wanted = convert::log_filter(&filter, from, to)?;

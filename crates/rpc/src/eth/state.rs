@@ -22,13 +22,13 @@ fn account(state: &StateView, address: Address) -> Result<Account, MethodError> 
     Ok(state.account(address).map_err(ChainError::from)?.unwrap_or_default())
 }
 
-fn balance(backend: &Backend, arguments: &mut Arguments) -> Result<U256, MethodError> {
+fn balance(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U256, MethodError> {
     let address: Address = arguments.required()?;
     Ok(account(&backend.state(arguments.optional()?)?, address)?.balance)
 }
 
 /// The next nonce; with `pending`, counting the sender's transactions that wait in the mempool.
-fn transaction_count(backend: &Backend, arguments: &mut Arguments) -> Result<U64, MethodError> {
+fn transaction_count(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U64, MethodError> {
     let address: Address = arguments.required()?;
     let id: Option<BlockId> = arguments.optional()?;
     if id.is_some_and(|id| id.is_pending()) {
@@ -45,13 +45,13 @@ pub(super) fn pending_nonce(backend: &Backend, sender: Address) -> Result<u64, M
     Ok(pooled.map_or(committed, |nonce| nonce.max(committed)))
 }
 
-fn code(backend: &Backend, arguments: &mut Arguments) -> Result<Bytes, MethodError> {
+fn code(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Bytes, MethodError> {
     let address: Address = arguments.required()?;
     let state = backend.state(arguments.optional()?)?;
     Ok(state.code(account(&state, address)?.code_hash).map_err(ChainError::from)?)
 }
 
-fn storage(backend: &Backend, arguments: &mut Arguments) -> Result<B256, MethodError> {
+fn storage(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<B256, MethodError> {
     let (address, slot) = (arguments.required()?, arguments.required()?);
     let value = backend.state(arguments.optional()?)?.storage(address, slot).map_err(ChainError::from)?;
     Ok(value.into())

@@ -14,16 +14,16 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.memory("eth_syncing", &[], syncing)
 }
 
-fn chain_id(backend: &Backend, _: &mut Arguments) -> Result<U64, MethodError> {
+fn chain_id(backend: &Backend, _: &mut Arguments<'_>) -> Result<U64, MethodError> {
     Ok(U64::from(backend.chain.genesis().chain_id()))
 }
 
-fn block_number(backend: &Backend, _: &mut Arguments) -> Result<U64, MethodError> {
+fn block_number(backend: &Backend, _: &mut Arguments<'_>) -> Result<U64, MethodError> {
     Ok(U64::from(backend.head_number()))
 }
 
 /// `false`, or where the node is between the block it began at and the highest that peers report.
-fn syncing(backend: &Backend, _: &mut Arguments) -> Result<SyncStatus, MethodError> {
+fn syncing(backend: &Backend, _: &mut Arguments<'_>) -> Result<SyncStatus, MethodError> {
     Ok(backend.node.sync_progress().map_or(SyncStatus::None, |progress| {
         SyncStatus::Info(Box::new(SyncInfo {
             starting_block: U256::from(progress.starting),

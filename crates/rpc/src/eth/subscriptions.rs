@@ -6,7 +6,7 @@ use crate::convert;
 use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_rpc_types_eth::Filter;
-use heddle_chain::LogFilter;
+use heddle_chain::LogMatcher;
 use jsonrpsee::core::SubscriptionError;
 use jsonrpsee::server::{PendingSubscriptionSink, RegisterMethodError, SubscriptionSink};
 use jsonrpsee::types::Params;
@@ -21,7 +21,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 /// What is subscribed to.
 enum Kind {
     NewHeads,
-    Logs(LogFilter),
+    Logs(LogMatcher),
     NewPendingTransactions { full: bool },
 }
 
@@ -32,7 +32,7 @@ fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
         "newHeads" => Ok(Kind::NewHeads),
         "logs" => {
             let filter: Filter = arguments.optional()?.unwrap_or_default();
-            Ok(Kind::Logs(convert::log_filter(&filter, 0, u64::MAX)?))
+            Ok(Kind::Logs(convert::log_filter(&filter, 0, u64::MAX)?.into()))
         }
         "newPendingTransactions" => {
             Ok(Kind::NewPendingTransactions { full: arguments.optional()?.unwrap_or_default() })
@@ -59,9 +59,9 @@ async fn serve(
             let events = backend.chain.subscribe();
             forward(pending, events, |block| vec![convert::header(&block.header)]).await
         }
-        Kind::Logs(filter) => {
+        Kind::Logs(matcher) => {
             let events = backend.chain.subscribe();
-            forward(pending, events, |block| block.logs(&filter).into_iter().map(convert::log).collect()).await
+            forward(pending, events, |block| block.logs(&matcher).into_iter().map(convert::log).collect()).await
         }
         Kind::NewPendingTransactions { full: false } => {
             let events = backend.mempool.subscribe();

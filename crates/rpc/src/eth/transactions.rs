@@ -21,7 +21,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.read("eth_getTransactionByBlockNumberAndIndex", &["block", "index"], by_block_number_and_index)
 }
 
-fn send_raw(backend: &Backend, arguments: &mut Arguments) -> Result<TxHash, MethodError> {
+fn send_raw(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TxHash, MethodError> {
     let raw: Bytes = arguments.required()?;
     submit(backend, &raw)
 }
@@ -34,7 +34,7 @@ pub(super) fn submit(backend: &Backend, raw: &[u8]) -> Result<TxHash, MethodErro
     Ok(backend.mempool.submit(raw, Origin::Local)?)
 }
 
-fn by_hash(backend: &Backend, arguments: &mut Arguments) -> Result<Option<RpcTransaction>, MethodError> {
+fn by_hash(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<RpcTransaction>, MethodError> {
     let hash: B256 = arguments.required()?;
     // The mempool is asked first: a block may take the transaction out of it between the two questions.
     let pooled = backend.mempool.get(&hash);
@@ -44,7 +44,7 @@ fn by_hash(backend: &Backend, arguments: &mut Arguments) -> Result<Option<RpcTra
     Ok(pooled.map(|transaction| convert::pending_transaction(transaction.recovered().clone())))
 }
 
-fn receipt(backend: &Backend, arguments: &mut Arguments) -> Result<Option<TransactionReceipt>, MethodError> {
+fn receipt(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<TransactionReceipt>, MethodError> {
     let Some((stored, index)) = locate(backend, arguments.required()?)? else { return Ok(None) };
     let Some(receipts) = backend.receipts_at(stored.header.number)? else { return Ok(None) };
     Ok(convert::receipt(&stored, &receipts, index, backend.chain.rules().blob_params(stored.header.timestamp)))
@@ -59,7 +59,7 @@ fn locate(backend: &Backend, hash: B256) -> Result<Option<(Arc<StoredBlock>, usi
 
 fn by_block_hash_and_index(
     backend: &Backend,
-    arguments: &mut Arguments,
+    arguments: &mut Arguments<'_>,
 ) -> Result<Option<RpcTransaction>, MethodError> {
     let hash: B256 = arguments.required()?;
     by_block_and_index(backend, hash.into(), arguments.required()?)
@@ -67,7 +67,7 @@ fn by_block_hash_and_index(
 
 fn by_block_number_and_index(
     backend: &Backend,
-    arguments: &mut Arguments,
+    arguments: &mut Arguments<'_>,
 ) -> Result<Option<RpcTransaction>, MethodError> {
     let tag: BlockNumberOrTag = arguments.required()?;
     by_block_and_index(backend, tag.into(), arguments.required()?)

@@ -23,6 +23,16 @@ async fn a_call_returns_the_contracts_output_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_another_chain_is_refused() {
+    let node = TestNode::start().await;
+    for method in ["eth_call", "eth_estimateGas"] {
+        let refused = node.error(method, json!([{"to": LOGGER, "chainId": "0x1"}, "latest"])).await;
+        assert_eq!(refused, (-32000, "chainId does not match node's (have=1, want=31337)".to_owned()), "{method}");
+        node.get(method, json!([{"to": LOGGER, "chainId": "0x7a69"}, "latest"])).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revert_carries_its_reason_and_data() {
     let node = TestNode::start().await;
     let data = Bytes::from(Revert::from(REVERT_REASON).abi_encode());

@@ -48,7 +48,7 @@ async fn filters_choose_by_range_address_and_topic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn searches_are_bounded() {
-    let limits = RpcLimits { logs: LogLimits { blocks_max: 2, logs_max: 1 }, ..RpcLimits::default() };
+    let limits = RpcLimits { logs: LogLimits { blocks_max: 2, logs_max: 1, bytes_max: 100 }, ..RpcLimits::default() };
     let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
     node.mine_all(&[&logging(0, 0, ONE), &logging(0, 1, TWO)]).await;
     node.mine();
