@@ -56,19 +56,20 @@ pub fn command_with_overrides(command: Command) -> Command {
     command.args_override_self(true).mut_subcommands(|c| c.args_override_self(true))
 }
 
-/// Puts the options of the file named by `--config` before the user's own.
+/// Puts the options of the file named by `--config`, or by `HEDDLE_CONFIG`, before the user's own.
 ///
 /// # Errors
-/// See [`ConfigError`]; an argument list without `--config` never fails.
+/// See [`ConfigError`]; without a file nothing fails here.
 pub fn expand_arguments(
     arguments: impl Iterator<Item = OsString>,
     command: Command,
 ) -> Result<Vec<OsString>, ConfigError> {
     let mut arguments = Vec::from_iter(arguments);
-    let Some(path) = config_path(&arguments) else { return Ok(arguments) };
-    let Some(subcommand) = arguments.get(1).and_then(|name| command.find_subcommand(name)) else {
-        return Ok(arguments);
-    };
+    let takes_file = |command: &&Command| command.get_arguments().any(|argument| argument.get_id() == "config");
+    let subcommand = arguments.get(1).and_then(|name| command.find_subcommand(name)).filter(takes_file);
+    let Some(subcommand) = subcommand else { return Ok(arguments) };
+    let path = config_path(&arguments).or_else(|| std::env::var_os("HEDDLE_CONFIG").map(PathBuf::from));
+    let Some(path) = path else { return Ok(arguments) };
     let options = read_options(&path, subcommand)?;
     arguments.splice(2..2, options);
     Ok(arguments)
@@ -219,10 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_file_is_accepted_and_complete() {
+        let sample = include_str!("../../config/node.toml");
+        expand(sample).unwrap();
+        let mut keys = Vec::new();
+        flatten("", &sample.parse().unwrap(), &mut keys);
+        let keys = std::collections::BTreeSet::from_iter(keys.into_iter().map(|(key, _)| key));
+        let cli = Cli::command();
+        let options = cli.find_subcommand("node").unwrap().get_arguments().map(|a| a.get_id().to_string());
+        assert_eq!(keys, options.filter(|id| id != "config").collect());
+    }
+
+    #[test]
     fn every_option_of_the_node_has_a_variable() {
         let cli = Cli::command();
         let node = cli.find_subcommand("node").unwrap();
-        for argument in node.get_arguments().filter(|a| a.get_id() != "config" && a.get_id() != "help") {
+        for argument in node.get_arguments().filter(|a| a.get_id() != "help") {
             let variable = argument.get_env().map(|name| name.to_string_lossy().into_owned());
             let long = argument.get_long().unwrap().to_uppercase().replace(['.', '-'], "_");
             assert_eq!(variable, Some(format!("HEDDLE_{long}")));

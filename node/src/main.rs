@@ -3,6 +3,14 @@
 //! This crate wires the others together and decides nothing itself. Every task, channel and capacity of a node
 //! stands in [`wiring`]; the two ports of any pair of crates meet in [`adapters`].
 
+/// Prints a line for people on stderr, as `eprintln!` does, but outlives whoever read it.
+macro_rules! tell {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($argument)*);
+    }};
+}
+
 mod adapters;
 mod command;
 mod config;
@@ -12,6 +20,7 @@ mod telemetry;
 mod wiring;
 
 use clap::{CommandFactory, FromArgMatches};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -26,7 +35,8 @@ fn main() -> ExitCode {
     };
     match cli.run() {
         Ok(result) => {
-            println!("{result}");
+            // Nobody may be reading any more: that is no failure of the command.
+            let _ = writeln!(std::io::stdout(), "{result}");
             ExitCode::SUCCESS
         }
         Err(error) => fail(error.as_ref()),
@@ -35,6 +45,6 @@ fn main() -> ExitCode {
 
 /// Every failure ends in one sentence on stderr and a non-zero exit status.
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("heddle: {error}");
+    tell!("heddle: {error}");
     ExitCode::FAILURE
 }

@@ -2,15 +2,19 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Resolves at the first SIGINT or SIGTERM, and says which.
+/// Resolves at the first SIGINT, SIGTERM or SIGHUP (a closed terminal) from now on, also before it is polled, and says which.
 ///
 /// # Errors
 /// When the system refuses a signal handler.
-pub async fn requested() -> std::io::Result<&'static str> {
+pub fn requested() -> std::io::Result<impl Future<Output = &'static str>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "SIGINT",
-        _ = terminate.recv() => "SIGTERM",
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+            _ = hangup.recv() => "SIGHUP",
+        }
     })
 }

@@ -18,23 +18,26 @@ use crate::adapters::{
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, CommittedBlock, Head};
-use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
+use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey};
-use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Height};
-use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
+use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Height, Validator};
+use heddle_rpc::{DevAccounts, NodeStatus, RpcConfig, RpcContext, RpcServer};
 use heddle_storage::{Database, DatabaseConfig};
-use heddle_sync::{SyncConfig, SyncMetrics, SyncServer};
+use heddle_sync::{SyncConfig, SyncHandle, SyncMetrics, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
+
+/// Without a block for this long, or twice the wait before an empty block, the operator is told.
+const STALL: Duration = Duration::from_secs(30);
 
 /// Everything a node is started with.
 pub struct NodeConfig {
@@ -91,6 +94,8 @@ impl Node {
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
         let chain = open_chain(config.genesis.clone(), &config.datadir)?;
+        let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");
         let metrics = MempoolMetrics::new(&mut registry);
         let reader = Arc::new(MempoolChain(chain.clone()));
@@ -98,7 +103,12 @@ impl Node {
         let mut node = Self { chain, network: None, rpc: None, tasks: JoinSet::new() };
         let status = match config.genesis.heddle().cloned() {
             Some(heddle) => node.start_live(&config, &heddle, &mempool, service, &mut registry).await?,
-            None => NodeStatusView { live: None, alone: true },
+            None => {
+                if config.validator_key.is_some() {
+                    tracing::warn!("the genesis has no heddle section: the validator key is not used");
+                }
+                NodeStatusView { live: None, alone: true }
+            }
         };
         node.start_telemetry(&config, &status, registry).await?;
         node.start_rpc(config, mempool, status).await?;
@@ -115,9 +125,33 @@ impl Node {
         registry: &mut Registry,
     ) -> Result<NodeStatusView, Box<dyn Error>> {
         let chain = self.chain.clone();
-        let (files, recovered) = ConsensusFiles::open(&config.datadir)?;
-        let sync_chain = Arc::new(SyncChain { chain: chain.clone(), validators: heddle.validators.clone() });
+        let source = Arc::new(SyncChain { chain: chain.clone(), validators: heddle.validators.clone() });
         let inbound = Arc::new(Inbound::new(mempool.clone()));
+        let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
+        let sync = self.start_sync(source, &network, registry);
+        let own = own_validator(config, heddle);
+        let alone = own.is_some() && heddle.validators.validators().len() == 1;
+        let application = ChainApplication {
+            chain: chain.clone(),
+            mempool: mempool.clone(),
+            sync: sync.clone(),
+            validators: heddle.validators.clone(),
+            own,
+        };
+        inbound.connect(self.start_consensus(config, heddle, application, &network, registry)?);
+        let (blocks, gossip) = (MempoolBlocks::new(chain), Arc::new(MempoolGossip(network.clone())));
+        self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
+        self.network = Some(network.clone());
+        Ok(NodeStatusView { live: Some((network, sync)), alone })
+    }
+
+    async fn start_network(
+        &mut self,
+        config: &NodeConfig,
+        inbound: Arc<Inbound>,
+        source: Arc<SyncChain>,
+        registry: &mut Registry,
+    ) -> Result<NetworkHandle, Box<dyn Error>> {
         let network_config = NetworkConfig {
             listen: NetworkConfig::listen_on(config.listen.ip(), config.listen.port()),
             bootnodes: config.bootnodes.clone(),
@@ -125,66 +159,56 @@ impl Node {
             peers_max: config.peers_max,
             ..NetworkConfig::default()
         };
-        let (network, network_service) = Network::start(
-            network_config,
-            NodeKey::load_or_create(&config.node_key_file)?,
-            chain.genesis().hash(),
-            inbound.clone(),
-            Arc::new(PeerServer(SyncServer::new(sync_chain.clone()))),
-            NetworkMetrics::new(registry),
-        )
-        .await?;
+        let key = NodeKey::load_or_create(&config.node_key_file)?;
+        let server = Arc::new(PeerServer(SyncServer::new(source)));
+        let metrics = NetworkMetrics::new(registry);
+        let genesis_hash = self.chain.genesis().hash();
+        let (network, service) = Network::start(network_config, key, genesis_hash, inbound, server, metrics).await?;
+        self.spawn("network", async { ending(service.run().await) });
+        Ok(network)
+    }
 
-        let sync_metrics = SyncMetrics::default();
-        sync_metrics.register(registry);
+    fn start_sync(&mut self, source: Arc<SyncChain>, network: &NetworkHandle, registry: &mut Registry) -> SyncHandle {
+        let metrics = SyncMetrics::default();
+        metrics.register(registry);
         let peers = Arc::new(NetworkPeers(network.clone()));
-        let context = chain.signing_context();
-        let (sync, sync_service) = heddle_sync::start(SyncConfig::default(), context, sync_chain, peers, sync_metrics);
+        let context = self.chain.signing_context();
+        let (sync, service) = heddle_sync::start(SyncConfig::default(), context, source, peers, metrics);
+        self.spawn("sync", async { service.await.to_string() });
+        sync
+    }
 
-        let own = config
-            .validator_key
-            .as_ref()
-            .and_then(|key| heddle.validators.validators().iter().find(|v| v.public_key == key.public_key()).cloned());
-        if config.validator_key.is_some() && own.is_none() {
-            tracing::warn!("the validator key is not one of this chain's validators: the node follows the chain");
-        }
-        let alone = own.is_some() && heddle.validators.validators().len() == 1;
-        let application = Arc::new(ChainApplication {
-            chain: chain.clone(),
-            mempool: mempool.clone(),
-            sync: sync.clone(),
-            validators: heddle.validators.clone(),
-            own: own.clone(),
-        });
-        let (head_sender, head) = watch::channel(chain.head().height());
-        let consensus_metrics = ConsensusMetrics::default();
-        consensus_metrics.register(registry);
+    fn start_consensus(
+        &mut self,
+        config: &NodeConfig,
+        heddle: &HeddleConfig,
+        application: ChainApplication,
+        network: &NetworkHandle,
+        registry: &mut Registry,
+    ) -> Result<ConsensusHandle, Box<dyn Error>> {
+        let (files, recovered) = ConsensusFiles::open(&config.datadir)?;
+        let metrics = ConsensusMetrics::default();
+        metrics.register(registry);
+        let (head_sender, head) = watch::channel(self.chain.head().height());
+        self.spawn("head", follow_head(self.chain.clone(), head_sender));
         let setup = heddle_consensus::Setup {
             config: ConsensusConfig::default(),
-            context,
-            key: config.validator_key.clone().filter(|_| own.is_some()),
+            context: self.chain.signing_context(),
+            key: config.validator_key.clone().filter(|_| application.own.is_some()),
             block_time: heddle.block_time,
             empty_block_time: heddle.empty_block_time,
-            head: chain.head().height(),
+            head: self.chain.head().height(),
             recovered,
         };
         let ports = heddle_consensus::Ports {
-            application,
+            application: Arc::new(application),
             outbound: Arc::new(NetworkOutbound(network.clone())),
             log: Box::new(files),
             committed: head,
         };
-        let (consensus, consensus_service) = heddle_consensus::start(setup, ports, consensus_metrics)?;
-        inbound.connect(consensus);
-
-        self.spawn("head", follow_head(chain.clone(), head_sender));
-        let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
-        self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
-        self.spawn("network", async { ending(network_service.run().await) });
-        self.spawn("sync", async { sync_service.await.to_string() });
-        self.spawn("consensus", async { ending(consensus_service.await) });
-        self.network = Some(network.clone());
-        Ok(NodeStatusView { live: Some((network, sync)), alone })
+        let (consensus, service) = heddle_consensus::start(setup, ports, metrics)?;
+        self.spawn("consensus", async { ending(service.await) });
+        Ok(consensus)
     }
 
     async fn start_telemetry(
@@ -194,11 +218,11 @@ impl Node {
         mut registry: Registry,
     ) -> Result<(), Box<dyn Error>> {
         let metrics = ChainMetrics::register(&mut registry, self.chain.head().header.number);
-        self.spawn("telemetry", observe(self.chain.clone(), metrics));
+        self.spawn("telemetry", observe(self.chain.clone(), status.clone(), metrics));
         if let Some(address) = config.metrics {
             let server = MetricsServer::bind(address, Arc::new(registry), Arc::new(status.clone())).await?;
             tracing::info!(address = %server.local_address()?, "serving metrics");
-            self.spawn("metrics server", async { server.run().await.to_string() });
+            self.spawn("metrics server", async { match server.run().await {} });
         }
         Ok(())
     }
@@ -273,6 +297,17 @@ impl Node {
     }
 }
 
+/// This node among the validators; a key that is none of theirs only earns a warning.
+fn own_validator(config: &NodeConfig, heddle: &HeddleConfig) -> Option<Validator> {
+    let key = config.validator_key.as_ref()?.public_key();
+    let own = heddle.validators.validators().iter().find(|validator| validator.public_key == key).cloned();
+    match &own {
+        Some(validator) => tracing::info!(validator = %validator.address, "validating"),
+        None => tracing::warn!("the validator key is not one of this chain's validators: the node follows the chain"),
+    }
+    own
+}
+
 /// Why a task's loop ended, in words.
 fn ending<E: std::fmt::Display>(result: Result<(), E>) -> String {
     result.map_or_else(|error| error.to_string(), |()| "ended".to_owned())
@@ -300,13 +335,31 @@ async fn follow_head(chain: Chain, head: watch::Sender<Height>) -> String {
     "the chain is closed".to_owned()
 }
 
-/// Counts committed blocks.
-async fn observe(chain: Chain, metrics: ChainMetrics) -> String {
+/// Counts and logs committed blocks, and says when none comes.
+async fn observe(chain: Chain, status: NodeStatusView, metrics: ChainMetrics) -> String {
     let mut blocks = chain.subscribe();
     let mut last_block = Instant::now();
-    while let Some(committed) = next_block(&mut blocks).await {
-        metrics.committed(&committed, last_block.elapsed());
-        last_block = Instant::now();
+    let idle = chain.genesis().heddle().map(|heddle| heddle.empty_block_time * 2).unwrap_or_default();
+    loop {
+        match tokio::time::timeout(STALL.max(idle), next_block(&mut blocks)).await {
+            Ok(Some(committed)) => {
+                metrics.committed(&committed, last_block.elapsed());
+                last_block = Instant::now();
+                log_block(&committed);
+            }
+            Ok(None) => return "the chain is closed".to_owned(),
+            Err(_) if status.live.is_some() => {
+                let (height, peers) = (chain.head().header.number, status.peer_count());
+                let seconds = last_block.elapsed().as_secs();
+                tracing::warn!(height, peers, seconds, "no block: fewer than two thirds of the validators may be up");
+            }
+            Err(_) => {}
+        }
     }
-    "the chain is closed".to_owned()
+}
+
+fn log_block(committed: &CommittedBlock) {
+    let header = &committed.header;
+    let (transactions, round) = (committed.block.body.transactions.len(), committed.certificate.round);
+    tracing::info!(number = header.number, hash = %header.seal(), transactions, gas = header.gas_used, %round, "block");
 }

@@ -185,9 +185,15 @@ impl Genesis {
     /// See [`GenesisError`].
     pub fn from_json(text: &str) -> Result<Self, GenesisError> {
         let file: alloy_genesis::Genesis = serde_json::from_str(text)?;
+        let json: serde_json::Value = serde_json::from_str(text)?;
         let heddle = match file.config.extra_fields.get("heddle") {
             None => None,
             Some(value) => {
+                // The parser's default is mainnet's: signatures would be good there too.
+                if json.pointer("/config/chainId").is_none() {
+                    let (value, expected) = ("missing".to_owned(), "the chain's EIP-155 id");
+                    return Err(GenesisError::Value { key: "config.chainId", value, expected });
+                }
                 let entry = serde_json::from_value(value.clone()).map_err(GenesisError::Heddle)?;
                 Some(HeddleConfig::from_entry(entry)?)
             }

@@ -205,6 +205,8 @@ fn genesis_errors_name_key_and_value() {
     assert!(fast.contains("config.heddle.blockTimeMs is 1, expected 10 to 3600000"), "{fast}");
     let early = error(|j| j["config"]["osakaTime"] = serde_json::Value::Null);
     assert!(early.contains("without Osaka at genesis"), "{early}");
+    let nameless = error(|j| drop(j["config"].as_object_mut().unwrap().remove("chainId")));
+    assert!(nameless.contains("config.chainId is missing"), "{nameless}");
     let unmerged = error(|j| j["config"]["terminalTotalDifficulty"] = 1.into());
     assert!(unmerged.contains("without Paris at genesis"), "{unmerged}");
     let bare = error(|j| j["alloc"] = serde_json::json!({}));

@@ -1,11 +1,13 @@
 //! Consensus asks the chain and the mempool.
 
 use async_trait::async_trait;
-use heddle_chain::{BuildRequest, Chain, ChainError, Fault};
+use heddle_chain::{BlockError, BuildRequest, Chain, ChainError, Fault};
 use heddle_consensus::{Application, ApplicationError, BlockVerdict};
 use heddle_mempool::Mempool;
 use heddle_primitives::{CertifiedBlock, Height, ProposedBlock, Round, Validator, ValidatorSet};
 use heddle_sync::SyncHandle;
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -38,19 +40,12 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(call).await.map_err(|error| ApplicationError(error.to_string()))
 }
 
-/// Commits a decided block. When sync was faster, what it committed must be this very block.
-fn commit(chain: &Chain, block: &CertifiedBlock) -> Result<(), ChainError> {
-    let number = block.proposed().block.header.number;
-    match chain.commit(block) {
-        Err(ChainError::NotNext { head, .. }) if head >= number => {
-            let committed = chain.header(number)?.map(|header| header.seal()).unwrap_or_default();
-            if committed == block.hash() {
-                return Ok(());
-            }
-            Err(ChainError::SafetyViolation { height: number, committed, certified: block.hash() })
-        }
-        result => result.map(drop),
-    }
+/// Validates with the senders that the mempool has recovered.
+fn validate(chain: &Chain, mempool: &Mempool, block: &ProposedBlock, proposer: &Validator) -> Result<(), ChainError> {
+    let hashes = Vec::from_iter(block.block.body.transactions.iter().map(|tx| *tx.tx_hash()));
+    let pooled = mempool.get_many(&hashes).into_iter().flatten();
+    let senders: HashMap<_, _> = pooled.map(|transaction| (transaction.hash(), transaction.sender())).collect();
+    chain.validate(block, proposer, unix_seconds(), &|hash| senders.get(hash).copied())
 }
 
 fn ours(error: ChainError) -> ApplicationError {
@@ -97,18 +92,27 @@ impl Application for ChainApplication {
     }
 
     async fn validate(&self, block: ProposedBlock, proposer: Validator) -> Result<BlockVerdict, ApplicationError> {
-        let chain = self.chain.clone();
-        match blocking(move || chain.validate(&block, &proposer, unix_seconds())).await? {
-            Ok(()) => Ok(BlockVerdict::Valid),
-            Err(ChainError::NotNext { .. }) => Ok(BlockVerdict::Stale),
-            Err(error) if error.fault() == Fault::Peer => Ok(BlockVerdict::Invalid(error.to_string())),
-            Err(error) => Err(ours(error)),
+        let (block, proposer) = (Arc::new(block), Arc::new(proposer));
+        loop {
+            let (chain, mempool, block, proposer) =
+                (self.chain.clone(), self.mempool.clone(), block.clone(), proposer.clone());
+            match blocking(move || validate(&chain, &mempool, &block, &proposer)).await? {
+                Ok(()) => return Ok(BlockVerdict::Valid),
+                Err(ChainError::NotNext { .. }) => return Ok(BlockVerdict::Stale),
+                // Time cures this one, and a verdict is for good: consensus goes on without it meanwhile.
+                Err(ChainError::InvalidBlock(BlockError::FutureTimestamp { timestamp, now, drift })) => {
+                    let early = timestamp.saturating_sub(now.saturating_add(drift));
+                    tokio::time::sleep(Duration::from_secs(early)).await;
+                }
+                Err(error) if error.fault() == Fault::Peer => return Ok(BlockVerdict::Invalid(error.to_string())),
+                Err(error) => return Err(ours(error)),
+            }
         }
     }
 
     async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError> {
         let chain = self.chain.clone();
-        blocking(move || commit(&chain, &block)).await?.map_err(ours)
+        blocking(move || chain.commit(&block)).await?.map(drop).map_err(ours)
     }
 
     fn behind(&self, _heard: Height) {

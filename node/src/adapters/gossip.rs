@@ -5,9 +5,7 @@ use async_trait::async_trait;
 use heddle_consensus::{ConsensusHandle, Outbound};
 use heddle_mempool::{Gossip, Mempool};
 use heddle_network::{GossipValidator, NetworkHandle, PeerId, Topic, Verdict};
-use heddle_primitives::{
-    ConsensusMessage, MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES, TransactionBatch, decode_exact,
-};
+use heddle_primitives::{ConsensusMessage, TransactionBatch, decode_exact};
 use std::sync::OnceLock;
 use tracing::debug;
 
@@ -31,9 +29,7 @@ impl Inbound {
     }
 
     async fn transactions(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
-        // RLP of the batch's list adds a few bytes to each transaction.
-        let bytes_max = MAX_TRANSACTION_BATCH_BYTES + 8 * 1024;
-        let batch = match decode_exact::<TransactionBatch>(bytes, bytes_max) {
+        let batch = match decode_exact::<TransactionBatch>(bytes, Topic::Transactions.bytes_max()) {
             Ok(batch) => batch,
             Err(error) => {
                 debug!(%peer, %error, "undecodable transaction batch");
@@ -44,13 +40,16 @@ impl Inbound {
         match tokio::task::spawn_blocking(move || mempool.receive(&batch)).await {
             Ok(heddle_mempool::Verdict::Accept) => Verdict::Accept,
             Ok(heddle_mempool::Verdict::Reject) => Verdict::Reject,
-            Ok(heddle_mempool::Verdict::Ignore) | Err(_) => Verdict::Ignore,
+            Ok(heddle_mempool::Verdict::Ignore) => Verdict::Ignore,
+            // A panic may have left the pool half changed: it ends the network's task, and so the node.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Verdict::Ignore,
         }
     }
 
     async fn consensus(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
         let Some(consensus) = self.consensus.get() else { return Verdict::Ignore };
-        match decode_exact::<ConsensusMessage>(bytes, MAX_CONSENSUS_MESSAGE_BYTES) {
+        match decode_exact::<ConsensusMessage>(bytes, Topic::Consensus.bytes_max()) {
             Ok(message) => match consensus.deliver(message).await {
                 heddle_consensus::Verdict::Accept => Verdict::Accept,
                 heddle_consensus::Verdict::Ignore => Verdict::Ignore,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -58,6 +59,7 @@ pub fn run(args: DevnetArgs) -> Result<Value, Box<dyn Error>> {
     let signers = accounts::test_accounts(args.accounts)?;
     let keys = (0..args.validators).map(|index| validator_key(&data_dir, index)).collect::<Result<Vec<_>, _>>()?;
     let genesis = open_genesis(&args, &data_dir, &keys, &signers)?;
+    refuse_other_settings(&args, &data_dir, &genesis, &signers)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(run_validators(&args, &data_dir, &genesis, &keys, signers));
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -112,6 +114,27 @@ fn open_genesis(
     Ok(genesis)
 }
 
+/// A kept chain has the accounts and the pace that it was made with: another choice would be silently ignored.
+fn refuse_other_settings(
+    args: &DevnetArgs,
+    data_dir: &Path,
+    genesis: &Genesis,
+    signers: &[PrivateKeySigner],
+) -> Result<(), String> {
+    let funded = |signer: &PrivateKeySigner| {
+        genesis.file().alloc.get(&signer.address()).is_some_and(|account| account.balance == args.balance)
+    };
+    let block_time = genesis.heddle().map(|heddle| heddle.block_time);
+    let other = if block_time != Some(args.block_time) {
+        format!("--block-time {}ms", block_time.unwrap_or_default().as_millis())
+    } else if !signers.iter().all(funded) {
+        "fewer --accounts, or another --balance".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(format!("{} holds a chain made with {other}: use that, or choose another --data-dir", data_dir.display()))
+}
+
 async fn run_validators(
     args: &DevnetArgs,
     data_dir: &Path,
@@ -119,9 +142,10 @@ async fn run_validators(
     keys: &[ConsensusKey],
     signers: Vec<PrivateKeySigner>,
 ) -> Result<Value, Box<dyn Error>> {
-    let stop = shutdown::requested();
+    let stop = shutdown::requested()?;
     tokio::pin!(stop);
     let mut nodes: Vec<Node> = Vec::with_capacity(keys.len());
+    let mut blocks = None;
     for (index, key) in (0..).zip(keys) {
         let bootnodes = nodes.iter().flat_map(Node::peer_addresses).collect();
         let first = index == 0;
@@ -141,53 +165,54 @@ async fn run_validators(
             metrics: None,
         };
         let node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http-port"))?;
+        // From the first moment, so that no block goes unprinted.
+        blocks.get_or_insert_with(|| node.chain().subscribe());
         nodes.push(node);
     }
-    let first = nodes.first().ok_or("a devnet has at least one validator")?;
+    let (first, mut blocks) = nodes.first().zip(blocks).ok_or("a devnet has at least one validator")?;
     print_banner(args, data_dir, genesis, &signers, first);
-    let blocks = first.chain().subscribe();
     let failures = futures::future::select_all(nodes.iter_mut().map(|node| Box::pin(node.failed())));
     tokio::select! {
-        signal = &mut stop => eprintln!("\n{}: stopping", signal?),
+        signal = &mut stop => tell!("\n{signal}: stopping"),
         (failure, ..) = failures => return Err(failure),
-        () = print_blocks(blocks) => {}
+        () = print_blocks(&mut blocks) => {}
     }
     let mut number = 0;
     for node in nodes {
         number = number.max(node.stop().await.header.number);
     }
+    while let Ok(committed) = blocks.try_recv() {
+        print_block(&committed);
+    }
     Ok(json!({ "number": number }))
 }
 
 fn print_banner(args: &DevnetArgs, data_dir: &Path, genesis: &Genesis, signers: &[PrivateKeySigner], first: &Node) {
-    eprintln!("\n  heddle {}: {} validators\n", env!("CARGO_PKG_VERSION"), args.validators);
-    eprintln!(
-        "Available accounts ({} ETH each)\n",
-        format_ether(args.balance).trim_end_matches('0').trim_end_matches('.')
-    );
+    tell!("\n  heddle {}: {} validators\n", env!("CARGO_PKG_VERSION"), args.validators);
+    tell!("Available accounts ({} ETH each)\n", format_ether(args.balance).trim_end_matches('0').trim_end_matches('.'));
     for (index, signer) in signers.iter().enumerate() {
-        eprintln!("({index}) {}", signer.address());
+        tell!("({index}) {}", signer.address());
     }
-    eprintln!("\nPrivate keys (public knowledge: never use them elsewhere)\n");
+    tell!("\nPrivate keys (public knowledge: never use them elsewhere)\n");
     for (index, signer) in signers.iter().enumerate() {
-        eprintln!("({index}) {}", signer.to_bytes());
+        tell!("({index}) {}", signer.to_bytes());
     }
-    eprintln!("\nMnemonic        {}", accounts::TEST_MNEMONIC);
-    eprintln!("Chain id        {}", genesis.chain_id());
-    eprintln!("Genesis hash    {}", genesis.hash());
+    tell!("\nMnemonic        {}", accounts::TEST_MNEMONIC);
+    tell!("Chain id        {}", genesis.chain_id());
+    tell!("Genesis hash    {}", genesis.hash());
     let kept = if args.data_dir.is_some() { "kept" } else { "removed at exit" };
-    eprintln!("Data directory  {} ({kept})", data_dir.display());
+    tell!("Data directory  {} ({kept})", data_dir.display());
     if let Some(address) = first.http_address() {
-        eprintln!("RPC             http://{address}  ws://{address}\n");
+        tell!("RPC             http://{address}  ws://{address}\n");
     }
 }
 
 /// One line a block until the chain stops.
-async fn print_blocks(mut blocks: broadcast::Receiver<std::sync::Arc<CommittedBlock>>) {
+async fn print_blocks(blocks: &mut broadcast::Receiver<Arc<CommittedBlock>>) {
     loop {
         match blocks.recv().await {
             Ok(committed) => print_block(&committed),
-            Err(RecvError::Lagged(missed)) => eprintln!("({missed} blocks not shown)"),
+            Err(RecvError::Lagged(missed)) => tell!("({missed} blocks not shown)"),
             Err(RecvError::Closed) => return,
         }
     }
@@ -195,7 +220,7 @@ async fn print_blocks(mut blocks: broadcast::Receiver<std::sync::Arc<CommittedBl
 
 fn print_block(committed: &CommittedBlock) {
     let header = &committed.header;
-    eprintln!(
+    tell!(
         "block {:>6}  {}  {:>4} txs  {:>9} gas  round {}",
         header.number,
         header.seal(),

@@ -83,14 +83,14 @@ pub fn run(command: GenesisCommand) -> Result<Value, Box<dyn Error>> {
     let nodes = write_nodes(&args, &keys)?;
     std::fs::write(&genesis_path, genesis.to_json()? + "\n")?;
     if args.dev_accounts > 0 {
-        eprintln!(
+        tell!(
             "warning: {} accounts of the public test mnemonic are funded: anyone can spend from them. \
              Use --dev-accounts 0 on a chain of value.",
             args.dev_accounts
         );
     }
     for node in &nodes {
-        eprintln!("start a node: heddle node --config {}", node.display());
+        tell!("start a node: heddle node --config {}", node.display());
     }
     Ok(json!({
         "genesis": genesis_path,

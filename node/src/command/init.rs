@@ -23,7 +23,7 @@ pub fn run(args: InitArgs) -> Result<Value, Box<dyn Error>> {
     let genesis = Genesis::read(&args.chain)?;
     let chain = wiring::open_chain(genesis, &args.datadir)?;
     let head = chain.head();
-    eprintln!("{} holds block {} of chain {}", args.datadir.display(), head.header.number, chain.genesis().hash());
+    tell!("{} holds block {} of chain {}", args.datadir.display(), head.header.number, chain.genesis().hash());
     Ok(json!({
         "datadir": args.datadir,
         "genesisHash": chain.genesis().hash(),

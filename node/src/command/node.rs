@@ -15,7 +15,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub struct NodeArgs {
     /// TOML file with any of these options as keys.
-    #[arg(id = "config", long = "config", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    #[arg(id = "config", long = "config", env = "HEDDLE_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     _config: Option<PathBuf>,
     /// The genesis file.
     #[arg(id = "chain", long = "chain", env = "HEDDLE_CHAIN", value_name = "GENESIS", value_hint = ValueHint::FilePath, help_heading = "Chain")]
@@ -155,10 +155,10 @@ pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
     let config = args.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let stop = shutdown::requested();
+        let stop = shutdown::requested()?;
         let mut node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http.port"))?;
         tokio::select! {
-            signal = stop => tracing::info!(signal = signal?, "stopping"),
+            signal = stop => tracing::info!(signal, "stopping"),
             failure = node.failed() => return Err(failure),
         }
         let head = node.stop().await;

@@ -18,6 +18,8 @@ use tokio::sync::Semaphore;
 const CONNECTIONS_MAX: usize = 32;
 /// A client that has not sent its headers by then is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Before trying again after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers the two probes.
@@ -56,15 +58,18 @@ impl MetricsServer {
         self.listener.local_addr()
     }
 
-    /// Serves until the listener fails.
-    pub async fn run(self) -> std::io::Error {
+    /// Serves for ever.
+    pub async fn run(self) -> Infallible {
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
-                // The client went away before we got to it.
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => continue,
-                Err(error) => return error,
+                // The client went away, or descriptors ran out for now: no reason to stop a validator.
+                Err(error) => {
+                    tracing::warn!(%error, "metrics connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
             };
             let Ok(permit) = permits.clone().acquire_owned().await else { continue };
             let (registry, health) = (self.registry.clone(), self.health.clone());
