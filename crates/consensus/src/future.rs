@@ -43,6 +43,11 @@ impl FutureMessages {
         }
     }
 
+    /// Forgets the heights up to this one.
+    pub(crate) fn forget(&mut self, height: Height) {
+        self.heights = self.heights.split_off(&height.next());
+    }
+
     /// Takes what was kept for a height that starts, and forgets the heights before it.
     pub(crate) fn take(&mut self, height: Height) -> Vec<CheckedMessage> {
         self.heights = self.heights.split_off(&height);

@@ -3,6 +3,7 @@
 use crate::future::FutureMessages;
 use crate::{Application, CheckedMessage, ConsensusMetrics, MessageFault};
 use heddle_primitives::{ConsensusMessage, Height, Round, SigningContext, ValidatorSet};
+use malachitebft_core_consensus::MAX_FUTURE_ROUND_LOOKAHEAD;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -102,6 +103,9 @@ impl ConsensusHandle {
         if height.as_u64().saturating_sub(current.as_u64()) > FutureMessages::HEIGHTS_MAX {
             return Verdict::Ignore;
         }
+        if self.is_beyond_lookahead(message.get()) {
+            return Verdict::Ignore;
+        }
         let room = match message.get() {
             ConsensusMessage::Proposal(_) => match Arc::clone(&self.proposals).try_acquire_owned() {
                 Ok(permit) => Some(permit),
@@ -115,6 +119,19 @@ impl ConsensusHandle {
             Ok(()) if height < current => Verdict::Ignore,
             Ok(()) => Verdict::Accept,
         }
+    }
+
+    /// Whether Malachite would drop the message for its round. Certificates are how a node catches up: they have no
+    /// such bound.
+    fn is_beyond_lookahead(&self, message: &ConsensusMessage) -> bool {
+        let round = match message {
+            ConsensusMessage::Vote(signed) => signed.vote.round,
+            ConsensusMessage::Proposal(message) => message.proposal.proposal.round,
+            _ => return false,
+        };
+        let status = self.status();
+        let ahead = round.as_u32().saturating_sub(status.round.as_u32());
+        message.height() == status.height && ahead > MAX_FUTURE_ROUND_LOOKAHEAD
     }
 
     fn dropped(&self) -> Verdict {

@@ -41,7 +41,10 @@ pub enum Input {
         validators: ValidatorSet,
     },
     /// The current height was committed without the core (by sync): it must not go on with it.
-    Superseded,
+    Superseded {
+        /// The last committed block.
+        head: Height,
+    },
     /// A peer's message.
     Message(CheckedMessage),
     /// The answer to [`Output::Build`].

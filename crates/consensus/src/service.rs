@@ -288,7 +288,7 @@ impl Service {
         }
         // Blocks may follow quickly now: the pause starts again with each.
         self.pause(Pause::after(Instant::now(), head.next(), self.pace, Instant::now())).await?;
-        self.feed(Input::Superseded).await
+        self.feed(Input::Superseded { head }).await
     }
 
     /// Ends the current height, whose block is committed.

@@ -41,6 +41,8 @@ pub struct Core {
     bft: State<HeddleContext>,
     host: Host,
     future: FutureMessages,
+    /// The last block committed without the core: later heights are counted from it.
+    committed: Height,
     /// Decided, or committed by sync: nothing more is to be done at this height.
     closed: bool,
     /// A peer's proof that the height is decided, while its block is not here or not validated.
@@ -86,6 +88,7 @@ impl Core {
                 outputs: Vec::new(),
             },
             future: FutureMessages::default(),
+            committed: Height::GENESIS,
             closed: false,
             certificate: None,
             previous: None,
@@ -103,7 +106,7 @@ impl Core {
     pub fn handle(&mut self, input: Input) -> Result<Vec<Output>, CoreError> {
         match input {
             Input::StartHeight { height, validators } => self.on_start_height(height, validators)?,
-            Input::Superseded => self.close(),
+            Input::Superseded { head } => self.on_superseded(head),
             Input::Message(message) => self.on_message(message)?,
             Input::Built { height, round, block } => self.on_built(height, round, block)?,
             Input::Validated { height, block_hash, valid } => self.on_validated(height, block_hash, valid)?,
@@ -127,6 +130,13 @@ impl Core {
         self.closed || self.host.decision.is_some()
     }
 
+    /// Messages of the height after the new head may come before that height starts here.
+    fn on_superseded(&mut self, head: Height) {
+        self.committed = self.committed.max(head);
+        self.future.forget(self.committed);
+        self.close();
+    }
+
     fn on_start_height(&mut self, height: Height, validators: ValidatorSet) -> Result<(), CoreError> {
         self.previous = self.previous.take().filter(|certificate| certificate.height.next() == height);
         self.start_height(height, validators)?;
@@ -147,7 +157,7 @@ impl Core {
     fn on_message(&mut self, message: CheckedMessage) -> Result<(), CoreError> {
         let height = message.height();
         if height > self.host.height {
-            self.future.insert(self.host.height, message);
+            self.future.insert(self.host.height.max(self.committed), message);
             return Ok(());
         }
         if height < self.host.height {
@@ -310,7 +320,6 @@ impl Core {
         );
         match result {
             Ok(()) => Ok(()),
-            Err(error) if self.bft.is_replaying_wal() => Err(CoreError::Replay(error.to_string())),
             Err(
                 error @ (BftError::DriverProcess(_)
                 | BftError::InvalidCommitCertificate(..)
@@ -319,6 +328,8 @@ impl Core {
                 tracing::warn!(%error, height = %self.host.height, "input refused");
                 Ok(())
             }
+            // What was tolerated when it happened is tolerated again, above.
+            Err(error) if self.bft.is_replaying_wal() => Err(CoreError::Replay(error.to_string())),
             Err(error) => Err(CoreError::Internal(error.to_string())),
         }
     }

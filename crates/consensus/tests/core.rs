@@ -378,7 +378,7 @@ fn a_commit_certificate_decides_once_the_block_is_known_to_be_valid() {
 #[test]
 fn a_height_committed_by_sync_is_left_alone() {
     let (mut bench, body) = with_proposal();
-    bench.feed(Input::Superseded);
+    bench.feed(Input::Superseded { head: Height::new(1) });
     bench.outputs.clear();
     for from in bench.others() {
         bench.vote(from, 0, VoteKind::Precommit, Some(body.hash()));

@@ -33,7 +33,7 @@ const QUIETER: &str = "arc_malachitebft_core_consensus=warn,\
 pub fn parse_filter(text: &str) -> Result<String, String> {
     let accepted = "expected off, error, warn, info, debug, trace, or target=level pairs";
     // `tracing` takes a lone word for a target, so that a misspelt level would silence everything.
-    let is_directive = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let is_directive = |part: &str| part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
     if let Some(word) = text.split(',').map(str::trim).find(|part| !is_directive(part)) {
         return Err(format!("`{word}` is no level; {accepted}"));
     }

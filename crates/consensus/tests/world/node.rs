@@ -241,7 +241,8 @@ impl World {
         if self.nodes[index].is_down() || !self.commit(index, block) {
             return;
         }
-        self.feed(index, Input::Superseded);
+        let head = Height::new(self.nodes[index].head());
+        self.feed(index, Input::Superseded { head });
     }
 
     /// Sends each peer the message, or one that conflicts with it, or both.
