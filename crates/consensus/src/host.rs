@@ -219,9 +219,10 @@ impl Host {
         }
     }
 
-    /// A node that never signs has nothing to contradict: it keeps no log.
+    /// A node that signs nothing has nothing to contradict: it keeps no log. With a log that was lost, that would
+    /// record our own old votes from peers, which no replay could derive again.
     fn log(&mut self, entry: Entry) {
-        if self.key.is_none() {
+        if self.key.is_none() || self.guard.sits_out(self.height) {
             return;
         }
         let bytes = Record { height: self.height, entry }.encoded();

@@ -1,8 +1,10 @@
 //! The last line against double signing: what this key signed last, kept apart from the log.
 //!
 //! A message may be signed when its (height, round, step) is above the last one, or when it is the same message
-//! again: ed25519 is deterministic, so that gives the same signature. Everything else is refused for ever, also
-//! when the consensus log is lost.
+//! again: ed25519 is deterministic, so that gives the same signature. Everything else is refused for ever.
+//!
+//! The log is durable before the sign state. A sign state that the log does not explain therefore means that the log
+//! was lost, and with it what this validator is locked on: it signs nothing more at that height.
 
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -88,20 +90,27 @@ impl SignState {
 /// Why a signature was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "refused to sign {:?} at height {} round {}: already signed {:?} at height {} round {}",
-    wanted.step, wanted.height, wanted.round, last.step, last.height, last.round
+    "refused to sign {:?} at height {} round {}: signed {:?} at height {} round {} before{}",
+    wanted.step, wanted.height, wanted.round, last.step, last.height, last.round,
+    if *log_is_lost { ", and the consensus log of that height is lost" } else { "" }
 )]
 pub struct Refusal {
     /// What was to be signed.
     pub wanted: SignState,
     /// What was signed last.
     pub last: SignState,
+    /// Whether nothing is signed at that height because its log does not explain the last signature.
+    pub log_is_lost: bool,
 }
 
 /// Remembers the last signature and refuses everything below or beside it.
 #[derive(Clone, Debug, Default)]
 pub struct SignGuard {
     last: Option<SignState>,
+    /// The file's signature, while neither the log nor its replay has shown it.
+    unexplained: bool,
+    /// The log has been replayed: what it did not explain, it never will.
+    replayed: bool,
 }
 
 impl SignGuard {
@@ -111,7 +120,7 @@ impl SignGuard {
     /// The bytes are not a sign state: never taken for an empty one.
     pub fn open(bytes: Option<&[u8]>) -> alloy_rlp::Result<Self> {
         let last = bytes.map(|bytes| decode_exact(bytes, SignState::BYTES_MAX)).transpose()?;
-        Ok(Self { last })
+        Ok(Self { last, unexplained: last.is_some(), replayed: false })
     }
 
     /// Asks to sign. On success the caller must make [`Self::encoded`] durable before the signature leaves the node.
@@ -119,12 +128,22 @@ impl SignGuard {
     /// # Errors
     /// [`Refusal`] when a signature here could contradict an earlier one.
     pub fn permit(&mut self, wanted: SignState) -> Result<(), Refusal> {
-        match self.last {
-            Some(last) if wanted != last && wanted.position() <= last.position() => Err(Refusal { wanted, last }),
-            _ => {
-                self.last = Some(wanted);
-                Ok(())
-            }
+        if let Some(last) = self.last
+            && !self.may_follow(wanted, last)
+        {
+            return Err(Refusal { wanted, last, log_is_lost: self.sits_out(wanted.height) });
+        }
+        self.last = Some(wanted);
+        self.unexplained = false;
+        Ok(())
+    }
+
+    fn may_follow(&self, wanted: SignState, last: SignState) -> bool {
+        match (wanted.height > last.height, self.unexplained) {
+            (true, _) => true,
+            // A replay may derive what was signed before its record was written, and nothing else until then.
+            (false, true) => !self.replayed && wanted == last,
+            (false, false) => wanted == last || wanted.position() > last.position(),
         }
     }
 
@@ -132,10 +151,21 @@ impl SignGuard {
     /// then be made durable.
     pub fn observe(&mut self, signed: SignState) -> bool {
         let advances = self.last.is_none_or(|last| last.position() < signed.position());
-        if advances {
+        if advances || self.last == Some(signed) {
             self.last = Some(signed);
+            self.unexplained = false;
         }
         advances
+    }
+
+    /// Ends the replay of the log.
+    pub fn end_replay(&mut self) {
+        self.replayed = true;
+    }
+
+    /// Whether this validator signs nothing at `height`, because the log does not explain what it signed there.
+    pub fn sits_out(&self, height: Height) -> bool {
+        self.replayed && self.unexplained && self.last.is_some_and(|last| height <= last.height)
     }
 
     /// The sign-state file's next content; `None` before the first signature.
@@ -167,7 +197,7 @@ mod tests {
             ("a higher height, round 0", state(6, 0, Propose, 2), true),
         ];
         for (name, wanted, permitted) in table {
-            let mut guard = SignGuard { last: Some(last) };
+            let mut guard = SignGuard { last: Some(last), unexplained: false, replayed: true };
             assert_eq!(guard.permit(wanted).is_ok(), permitted, "{name}");
             let remembered = if permitted { wanted } else { last };
             assert_eq!(guard.last, Some(remembered), "{name}");
@@ -199,10 +229,38 @@ mod tests {
 
     #[test]
     fn the_log_can_raise_the_guard_but_never_lower_it() {
-        let mut guard = SignGuard { last: Some(state(5, 2, SignStep::Prevote, 1)) };
+        let mut guard = SignGuard { last: Some(state(5, 2, SignStep::Prevote, 1)), ..SignGuard::default() };
         assert!(!guard.observe(state(5, 1, SignStep::Precommit, 3)));
         assert!(!guard.observe(state(5, 2, SignStep::Prevote, 3)));
         assert!(guard.observe(state(5, 2, SignStep::Precommit, 3)));
         assert!(guard.permit(state(5, 2, SignStep::Precommit, 4)).is_err());
+    }
+
+    #[test]
+    fn a_height_whose_log_is_lost_is_sat_out() {
+        let last = state(5, 2, SignStep::Prevote, 1);
+        let mut guard = SignGuard::open(Some(&alloy_rlp::encode(last))).unwrap();
+        guard.observe(state(5, 0, SignStep::Precommit, 1));
+        assert!(guard.permit(state(5, 2, SignStep::Precommit, 1)).is_err(), "a replay signs nothing above it");
+        guard.end_replay();
+        for wanted in [last, state(5, 2, SignStep::Precommit, 1), state(5, 9, SignStep::Propose, 1)] {
+            assert!(guard.permit(wanted).unwrap_err().log_is_lost);
+        }
+        guard.permit(state(6, 0, SignStep::Propose, 1)).unwrap();
+        guard.permit(state(6, 0, SignStep::Prevote, 1)).unwrap();
+    }
+
+    #[test]
+    fn a_log_or_its_replay_explains_the_last_signature() {
+        let last = state(5, 2, SignStep::Prevote, 1);
+        let next = state(5, 2, SignStep::Precommit, 1);
+        let explained: [fn(&mut SignGuard, SignState); 2] =
+            [|guard, last| _ = guard.observe(last), |guard, last| guard.permit(last).unwrap()];
+        for explain in explained {
+            let mut guard = SignGuard::open(Some(&alloy_rlp::encode(last))).unwrap();
+            explain(&mut guard, last);
+            guard.end_replay();
+            guard.permit(next).unwrap();
+        }
     }
 }

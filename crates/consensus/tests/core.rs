@@ -235,6 +235,27 @@ fn without_its_log_the_sign_state_still_refuses_and_the_node_goes_on() {
 }
 
 #[test]
+fn without_its_log_it_signs_in_no_round_of_that_height_and_starts_again() {
+    let (bench, _) = with_proposal();
+    let own = bench.own_votes().remove(0);
+    let next_round_after_a_restart = |records: &[Vec<u8>]| {
+        let mut restarted = Bench::start(&bench.fixture, bench.index, bench.sign_state(), records);
+        restarted.message(ConsensusMessage::Vote(own.clone()));
+        for from in restarted.others() {
+            restarted.vote(from, 0, VoteKind::Precommit, None);
+        }
+        restarted.timeout(0, TimeoutKind::Precommit);
+        restarted.timeout(1, TimeoutKind::Propose);
+        restarted
+    };
+    let votes_on = |bench: &Bench| bench.own_votes().iter().any(|signed| signed.vote.round == Round::new(1));
+    assert!(votes_on(&next_round_after_a_restart(&bench.records())), "with its log it goes on");
+    let amnesiac = next_round_after_a_restart(&[]);
+    assert!(!votes_on(&amnesiac), "it does not know what it is locked on");
+    assert!(amnesiac.records().is_empty(), "its own old vote, come back from a peer, would fail the next replay");
+}
+
+#[test]
 fn unreadable_state_is_an_error_never_a_fresh_start() {
     let fixture = Fixture::new(4);
     let start = |sign_state, records: &[Vec<u8>]| {

@@ -33,6 +33,7 @@ impl Core {
             self.process(input)?;
         }
         self.bft.reset_entries_index();
+        self.host.guard.end_replay();
         self.host.replayed.clear();
         for signed in proposals {
             self.ask_for_verdict(&signed.proposal);
