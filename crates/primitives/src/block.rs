@@ -1,6 +1,7 @@
 //! Ethereum's own block types, named once.
 
 use crate::CommitCertificate;
+use crate::vote::{decode_option, encode_option, option_length};
 use alloy_consensus::{EthereumTxEnvelope, ReceiptEnvelope, TxEip4844, transaction::Recovered};
 use alloy_primitives::{B256, Sealed};
 use alloy_rlp::{BufMut, Decodable, Encodable};
@@ -35,30 +36,30 @@ impl ProposedBlock {
     }
 }
 
+impl ProposedBlock {
+    fn payload_length(&self) -> usize {
+        self.block.length() + option_length(&self.parent_certificate)
+    }
+}
+
 impl Encodable for ProposedBlock {
     fn encode(&self, out: &mut dyn BufMut) {
-        let certificates = Vec::from_iter(self.parent_certificate.clone());
-        let payload_length = self.block.length() + certificates.length();
-        alloy_rlp::Header { list: true, payload_length }.encode(out);
+        alloy_rlp::Header { list: true, payload_length: self.payload_length() }.encode(out);
         self.block.encode(out);
-        certificates.encode(out);
+        encode_option(&self.parent_certificate, out);
     }
 
     fn length(&self) -> usize {
-        let certificates = Vec::from_iter(self.parent_certificate.clone());
-        let payload = self.block.length() + certificates.length();
+        let payload = self.payload_length();
         payload + alloy_rlp::length_of_length(payload)
     }
 }
 
 impl Decodable for ProposedBlock {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let mut payload = alloy_rlp::Header::decode_bytes(buf, true)?;
-        let block = Arc::new(Block::decode(&mut payload)?);
-        let mut certificates = Vec::<CommitCertificate>::decode(&mut payload)?;
-        if !payload.is_empty() || certificates.len() > 1 {
-            return Err(alloy_rlp::Error::UnexpectedLength);
-        }
-        Ok(Self { block, parent_certificate: certificates.pop() })
+        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+        let block = Arc::new(Block::decode(payload)?);
+        let proposed = Self { block, parent_certificate: decode_option(payload)? };
+        if payload.is_empty() { Ok(proposed) } else { Err(alloy_rlp::Error::UnexpectedLength) }
     }
 }

@@ -185,11 +185,11 @@ impl Genesis {
     /// See [`GenesisError`].
     pub fn from_json(text: &str) -> Result<Self, GenesisError> {
         let file: alloy_genesis::Genesis = serde_json::from_str(text)?;
-        let json: serde_json::Value = serde_json::from_str(text)?;
         let heddle = match file.config.extra_fields.get("heddle") {
             None => None,
             Some(value) => {
-                // The parser's default is mainnet's: signatures would be good there too.
+                // The parser's default is mainnet's: signatures would be good there too. Only the text tells.
+                let json: serde_json::Value = serde_json::from_str(text)?;
                 if json.pointer("/config/chainId").is_none() {
                     let (value, expected) = ("missing".to_owned(), "the chain's EIP-155 id");
                     return Err(GenesisError::Value { key: "config.chainId", value, expected });

@@ -37,13 +37,13 @@ impl Decodable for VoteKind {
     }
 }
 
-/// A value that may be nil, as zero or one items of a list.
-pub(crate) fn encode_option<T: Encodable + Clone>(value: &Option<T>, out: &mut dyn BufMut) {
-    Vec::from_iter(value.clone()).encode(out);
+/// A value that may be nil, as a list of zero or one items.
+pub(crate) fn encode_option<T: Encodable>(value: &Option<T>, out: &mut dyn BufMut) {
+    alloy_rlp::encode_list::<T, T>(value.as_slice(), out);
 }
 
-pub(crate) fn option_length<T: Encodable + Clone>(value: &Option<T>) -> usize {
-    Vec::from_iter(value.clone()).length()
+pub(crate) fn option_length<T: Encodable>(value: &Option<T>) -> usize {
+    alloy_rlp::list_length::<T, T>(value.as_slice())
 }
 
 pub(crate) fn decode_option<T: Decodable>(buf: &mut &[u8]) -> alloy_rlp::Result<Option<T>> {
