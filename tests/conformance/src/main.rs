@@ -1,0 +1,3 @@
+//! Runs Ethereum's own test suites against Heddle.
+
+fn main() {}
