@@ -2,11 +2,9 @@
 
 use crate::batch::Operation;
 use crate::snapshot::rows_exist;
-use crate::{Batch, DatabaseConfig, DirectoryLock, Snapshot, StorageError, Table};
-use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, LogLevel, Options,
-    WriteBatch, WriteOptions,
-};
+use crate::{Batch, DatabaseConfig, DirectoryLock, Snapshot, StorageError, Table, options};
+use parking_lot::Mutex;
+use rocksdb::{ColumnFamily, DB, Env, FlushOptions, Options, WriteBatch, WriteOptions};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +25,10 @@ pub struct Database {
 pub(crate) struct Inner {
     /// Dropped, and so closed, before the lock is released.
     pub(crate) db: DB,
-    _lock: DirectoryLock,
+    /// `None` in memory, where nothing is shared and nothing is synced.
+    lock: Option<DirectoryLock>,
+    /// Whether [`Database::commit_unsynced`] wrote what the disk has not confirmed. Held by the one write at a time.
+    unsynced: Mutex<bool>,
 }
 
 impl Database {
@@ -37,14 +38,36 @@ impl Database {
     /// [`StorageError::Locked`], [`StorageError::Format`] for a database of another version, or RocksDB's own.
     pub fn open(directory: &Path, config: &DatabaseConfig) -> Result<Self, StorageError> {
         let lock = DirectoryLock::acquire(directory)?;
-        let options = database_options(config);
+        let options = options::database(config);
         refuse_unknown_tables(directory, &options)?;
-        let cache = Cache::new_lru_cache(config.block_cache_bytes);
-        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
-        let db = DB::open_cf_descriptors(&options, directory, tables)?;
-        let database = Self { inner: Arc::new(Inner { db, _lock: lock }) };
+        let database = Self::with_options(directory, &options, config, Some(lock))?;
         database.check_format(directory)?;
         Ok(database)
+    }
+
+    /// An empty database that lives in memory and is gone with its last handle: for tests and for tools that look at a
+    /// state once. Opening takes a few milliseconds. Promises of durability mean nothing here.
+    ///
+    /// # Errors
+    /// RocksDB's own.
+    pub fn open_in_memory(config: &DatabaseConfig) -> Result<Self, StorageError> {
+        let mut options = options::database(config);
+        options.set_env(&Env::mem_env()?);
+        // RocksDB's binding creates the directory on disk, so it is one that exists; the files are in memory.
+        let directory = std::env::temp_dir();
+        let database = Self::with_options(&directory, &options, config, None)?;
+        database.check_format(&directory)?;
+        Ok(database)
+    }
+
+    fn with_options(
+        directory: &Path,
+        options: &Options,
+        config: &DatabaseConfig,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Self, StorageError> {
+        let db = DB::open_cf_descriptors(options, directory, options::tables(config))?;
+        Ok(Self { inner: Arc::new(Inner { db, lock, unsynced: Mutex::new(false) }) })
     }
 
     /// Reads a row.
@@ -74,23 +97,40 @@ impl Database {
         Snapshot::of(self.inner.clone())
     }
 
-    /// Writes a batch: after `Ok` it survives a power loss, whole; after an error the database must be reopened.
+    /// Writes a batch: after `Ok` it survives a power loss, whole, and so does every earlier one; after an error the
+    /// database must be reopened.
     ///
     /// # Errors
     /// The disk's.
     pub fn commit(&self, batch: Batch) -> Result<(), StorageError> {
-        let mut write = WriteBatch::default();
-        for (table, operation) in batch.operations {
-            let family = self.inner.family(table)?;
-            match operation {
-                Operation::Put { key, value } => write.put_cf(family, key, value),
-                Operation::Delete { key } => write.delete_cf(family, key),
-                Operation::DeleteRange { from, to } => write.delete_range_cf(family, from, to),
-            }
-        }
+        let mut unsynced = self.inner.unsynced.lock();
+        // Otherwise a crash could keep this batch and lose an earlier one.
+        self.inner.flush(&mut unsynced)?;
         let mut options = WriteOptions::default();
-        options.set_sync(true);
-        Ok(self.inner.db.write_opt(write, &options)?)
+        options.set_sync(self.inner.lock.is_some());
+        self.inner.write(batch, &options)
+    }
+
+    /// Writes a batch that is visible at once and durable with the next [`Self::sync`] or [`Self::commit`], or by
+    /// itself when memory is full. A crash before that, of the process alone too, loses whole batches, the last ones
+    /// first. For bulk imports, which can repeat what is lost: nothing is written twice, to a log and to a table.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn commit_unsynced(&self, batch: Batch) -> Result<(), StorageError> {
+        let mut unsynced = self.inner.unsynced.lock();
+        *unsynced = true;
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.inner.write(batch, &options)
+    }
+
+    /// Makes every batch written before durable: one small file a table that changed, so not after every batch.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn sync(&self) -> Result<(), StorageError> {
+        self.inner.flush(&mut self.inner.unsynced.lock())
     }
 
     /// Writes the format to an empty database; otherwise checks that it is ours.
@@ -113,6 +153,32 @@ impl Database {
 }
 
 impl Inner {
+    fn write(&self, batch: Batch, options: &WriteOptions) -> Result<(), StorageError> {
+        let mut write = WriteBatch::default();
+        for (table, operation) in batch.operations {
+            let family = self.family(table)?;
+            match operation {
+                Operation::Put { key, value } => write.put_cf(family, key, value),
+                Operation::Delete { key } => write.delete_cf(family, key),
+                Operation::DeleteRange { from, to } => write.delete_range_cf(family, from, to),
+            }
+        }
+        Ok(self.db.write_opt(write, options)?)
+    }
+
+    /// Writes to tables what is in no log: all tables at once ([`options::database`] asks for that), so that what
+    /// survives a crash ends at a batch.
+    fn flush(&self, unsynced: &mut bool) -> Result<(), StorageError> {
+        if *unsynced && self.lock.is_some() {
+            let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
+            let mut options = FlushOptions::default();
+            options.set_wait(true);
+            self.db.flush_cfs_opt(&families, &options)?;
+        }
+        *unsynced = false;
+        Ok(())
+    }
+
     pub(crate) fn family(&self, table: Table) -> Result<&ColumnFamily, StorageError> {
         // Every table was opened, so RocksDB always knows it; an error costs no more than a panic here.
         self.db.cf_handle(table.name()).ok_or_else(|| StorageError::UnknownTable(table.name()))
@@ -139,40 +205,6 @@ fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), Stor
             supported: FORMAT,
         }),
     }
-}
-
-fn database_options(config: &DatabaseConfig) -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_max_background_jobs(2);
-    options.set_max_open_files(i32::from(config.open_files_max));
-    options.set_db_write_buffer_size(config.write_buffer_bytes);
-    // A table that is rarely written would otherwise keep old write-ahead logs alive for ever.
-    options.set_max_total_wal_size(4 * config.write_buffer_bytes as u64);
-    options.set_track_and_verify_wals_in_manifest(true);
-    options.set_bytes_per_sync(1024 * 1024);
-    options.set_log_level(LogLevel::Warn);
-    options.set_max_log_file_size(1024 * 1024);
-    options.set_keep_log_file_num(2);
-    options
-}
-
-fn table_options(table: Table, cache: &Cache) -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    blocks.set_block_size(16 * 1024);
-    // Filters and indices count against the cache's bound instead of growing with the database.
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    if table.is_probed() {
-        blocks.set_bloom_filter(10.0, false);
-    }
-    let mut options = Options::default();
-    options.set_compression_type(DBCompressionType::Lz4);
-    options.set_level_compaction_dynamic_level_bytes(true);
-    options.set_block_based_table_factory(&blocks);
-    options
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! - one process owns a directory, held by a lock that the system releases when the process ends.
 //!
 //! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `table` (the
-//! tables), `log` (the consensus log), `sign_state` (the last signed step), `lock` (one process a directory),
+//! tables), `options` (RocksDB's), `log` (the consensus log), `sign_state` (the last signed step), `lock` (one process a directory),
 //! `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.
@@ -19,6 +19,7 @@ mod durable;
 mod error;
 mod lock;
 mod log;
+mod options;
 mod sign_state;
 mod snapshot;
 mod table;

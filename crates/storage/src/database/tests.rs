@@ -6,6 +6,12 @@ fn open(directory: &Path) -> Result<Database, StorageError> {
     Database::open(directory, &config)
 }
 
+fn put(table: Table, key: &[u8], value: &[u8]) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(table, key, value);
+    batch
+}
+
 #[test]
 fn a_batch_is_applied_in_order_and_survives_reopening() {
     let directory = tempfile::tempdir().unwrap();
@@ -31,11 +37,7 @@ fn a_batch_is_applied_in_order_and_survives_reopening() {
 fn a_snapshot_sees_the_moment_it_was_taken_and_outlives_the_handle() {
     let directory = tempfile::tempdir().unwrap();
     let database = open(directory.path()).unwrap();
-    let put = |key: &[u8], value: &[u8]| {
-        let mut batch = Batch::new();
-        batch.put(Table::Accounts, key, value);
-        database.commit(batch).unwrap();
-    };
+    let put = |key: &[u8], value: &[u8]| database.commit(put(Table::Accounts, key, value)).unwrap();
     put(b"a1", b"1");
     put(b"a2", b"2");
     put(b"b1", b"3");
@@ -57,6 +59,57 @@ fn a_snapshot_sees_the_moment_it_was_taken_and_outlives_the_handle() {
 }
 
 #[test]
+fn a_database_in_memory_holds_rows_and_shares_nothing() {
+    let [one, other] = [(); 2].map(|()| Database::open_in_memory(&DatabaseConfig::default()).unwrap());
+    one.commit(put(Table::Code, b"hash", b"code")).unwrap();
+    one.commit_unsynced(put(Table::Code, b"hash 2", b"code 2")).unwrap();
+    one.sync().unwrap();
+    let read = |database: &Database| database.multi_get(Table::Code, ["hash", "hash 2"]).unwrap();
+    assert_eq!(read(&one), [Some(b"code".to_vec()), Some(b"code 2".to_vec())]);
+    assert_eq!(read(&other), [None, None]);
+    let directory = std::env::temp_dir();
+    assert!(!directory.join(CURRENT_FILE).exists() && !directory.join("heddle.lock").exists());
+}
+
+/// What a crash at this moment leaves: the files as they are, without what the process still holds.
+fn crash(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn what_is_unsynced_is_lost_whole_and_what_is_synced_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    let both = |number: u64| {
+        let mut batch = put(Table::Headers, &number.to_be_bytes(), b"header");
+        batch.put(Table::Bodies, number.to_be_bytes(), b"body");
+        batch
+    };
+    let found = |directory: &Path| {
+        let database = open(directory).unwrap();
+        let rows = |table| database.snapshot().range(table, &[], None).unwrap().count();
+        (rows(Table::Headers), rows(Table::Bodies))
+    };
+    database.commit(both(1)).unwrap();
+    database.commit_unsynced(both(2)).unwrap();
+    assert_eq!(found(crash(directory.path()).path()), (1, 1));
+    database.sync().unwrap();
+    database.commit_unsynced(both(3)).unwrap();
+    assert_eq!(found(crash(directory.path()).path()), (2, 2));
+    // A synced batch takes every earlier one with it.
+    database.commit(both(4)).unwrap();
+    assert_eq!(found(crash(directory.path()).path()), (4, 4));
+    database.commit_unsynced(both(5)).unwrap();
+    drop(database);
+    assert_eq!(found(directory.path()), (5, 5), "closing writes what is left");
+}
+
+#[test]
 fn a_second_opener_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let database = open(directory.path()).unwrap();
@@ -69,9 +122,7 @@ fn a_second_opener_is_refused() {
 fn other_formats_are_refused_with_both_numbers() {
     for (row, expected) in [(&[0, 0, 0, 9][..], "format 9"), (b"?", "format of an unknown kind")] {
         let directory = tempfile::tempdir().unwrap();
-        let mut batch = Batch::new();
-        batch.put(Table::Meta, FORMAT_KEY, row);
-        open(directory.path()).unwrap().commit(batch).unwrap();
+        open(directory.path()).unwrap().commit(put(Table::Meta, FORMAT_KEY, row)).unwrap();
         let error = open(directory.path()).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("reads format 1"), "{error}");
     }
