@@ -360,6 +360,6 @@ async fn observe(chain: Chain, status: NodeStatusView, metrics: ChainMetrics) ->
 
 fn log_block(committed: &CommittedBlock) {
     let header = &committed.header;
-    let (transactions, round) = (committed.block.body.transactions.len(), committed.certificate.round);
+    let (transactions, round) = (committed.block.body.transactions.len(), committed.round());
     tracing::info!(number = header.number, hash = %header.seal(), transactions, gas = header.gas_used, %round, "block");
 }

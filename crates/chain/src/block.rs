@@ -2,8 +2,9 @@
 
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
-use heddle_primitives::{Block, CommitCertificate, Receipt, SealedHeader};
+use heddle_primitives::{Block, CommitCertificate, Receipt, Round, SealedHeader};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A block that was just committed: what the one broadcast says.
 #[derive(Clone, Debug)]
@@ -16,10 +17,30 @@ pub struct CommittedBlock {
     pub senders: Vec<Address>,
     /// Receipts of the block's transactions, in order.
     pub receipts: Vec<Receipt>,
-    /// Why it is final.
-    pub certificate: CommitCertificate,
+    /// Why it is final; `None` on a plain Ethereum chain.
+    pub certificate: Option<CommitCertificate>,
     /// Every account whose balance, nonce, code or storage the block changed, sorted.
     pub changed_accounts: Vec<Address>,
+    /// How long this node took for it.
+    pub timings: Timings,
+}
+
+impl CommittedBlock {
+    /// The round in which it was decided; the first on a chain without rounds.
+    pub fn round(&self) -> Round {
+        self.certificate.as_ref().map(|certificate| certificate.round).unwrap_or_default()
+    }
+}
+
+/// What a block cost this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Running its transactions.
+    pub execution: Duration,
+    /// Computing the state root.
+    pub state_root: Duration,
+    /// Writing it.
+    pub commit: Duration,
 }
 
 /// A committed block as read back.

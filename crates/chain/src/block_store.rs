@@ -5,7 +5,7 @@
 use crate::block::BlockId;
 use crate::{ChainError, StoredBlock, TransactionLocation};
 use alloy_consensus::BlockBody;
-use alloy_primitives::{Address, B256, Sealable, keccak256};
+use alloy_primitives::{Address, B256, Sealable, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader, Transaction};
 use heddle_storage::{Batch, Database, Table};
@@ -14,6 +14,8 @@ use heddle_storage::{Batch, Database, Table};
 const META_GENESIS: &[u8] = b"chain.genesis";
 /// Key in [`Table::Meta`] of the head's number and hash.
 const META_HEAD: &[u8] = b"chain.head";
+/// Key in [`Table::Meta`] of the sum of all blocks' difficulties, on a chain that has any.
+const META_TOTAL_DIFFICULTY: &[u8] = b"chain.total_difficulty";
 
 /// The row of [`Table::Bodies`]: senders stand beside the transactions, because recovering them costs more than reading.
 #[derive(RlpEncodable, RlpDecodable)]
@@ -65,6 +67,11 @@ impl BlockStore {
         self.row(Table::Meta, META_HEAD, "head")
     }
 
+    /// The sum of the difficulties of all committed blocks.
+    pub(crate) fn total_difficulty(&self) -> Result<U256, ChainError> {
+        Ok(self.row(Table::Meta, META_TOTAL_DIFFICULTY, "total difficulty")?.unwrap_or_default())
+    }
+
     pub(crate) fn header(&self, number: u64) -> Result<Option<SealedHeader>, ChainError> {
         let header: Option<Header> = self.row(Table::Headers, &number.to_be_bytes(), "header")?;
         Ok(header.map(Sealable::seal_slow))
@@ -103,6 +110,13 @@ impl BlockStore {
 
     pub(crate) fn put_genesis_hash(batch: &mut Batch, hash: B256) {
         batch.put(Table::Meta, META_GENESIS, alloy_rlp::encode(hash));
+    }
+
+    /// Writes the sum that `difficulty` has been added to; after the merge it stays what it was.
+    pub(crate) fn put_total_difficulty(batch: &mut Batch, difficulty: U256, total: U256) {
+        if !difficulty.is_zero() {
+            batch.put(Table::Meta, META_TOTAL_DIFFICULTY, alloy_rlp::encode(total));
+        }
     }
 
     /// Writes a block with its indices, and makes it the head.

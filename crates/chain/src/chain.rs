@@ -118,5 +118,6 @@ fn write_genesis(genesis: &Genesis, database: &Database, states: &StateStore) ->
     update.write_into(header.number, &mut batch)?;
     BlockStore::put_genesis_hash(&mut batch, genesis.hash());
     BlockStore::put_head(&mut batch, &BlockRows { header, body: &body, senders: &[], receipts: &[] });
+    BlockStore::put_total_difficulty(&mut batch, header.difficulty, header.difficulty);
     Ok(database.commit(batch)?)
 }

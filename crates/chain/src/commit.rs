@@ -7,6 +7,7 @@ use crate::{Chain, ChainError, CommittedBlock, Head};
 use heddle_primitives::{CertifiedBlock, CommitCertificate};
 use heddle_storage::Batch;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Chain {
     /// Makes a certified block the head: executes it unless that was done, writes it in one synced batch, tells
@@ -30,7 +31,7 @@ impl Chain {
             Some(execution) => execution,
             None => self.verify_certified(&head, certified)?,
         };
-        self.write(execution, certified.certificate())
+        self.write(&head, execution, Some(certified.certificate()))
     }
 
     /// A block at a height that is decided must be the one that was committed.
@@ -55,26 +56,36 @@ impl Chain {
         })
     }
 
-    fn write(&self, execution: Execution, certificate: &CommitCertificate) -> Result<Arc<Head>, ChainError> {
+    /// Makes an executed block the head. The caller holds the door.
+    pub(crate) fn write(
+        &self,
+        parent: &Head,
+        execution: Execution,
+        certificate: Option<&CommitCertificate>,
+    ) -> Result<Arc<Head>, ChainError> {
+        let started = Instant::now();
         let inner = &self.inner;
-        let Execution { header, proposed, senders, receipts, changed_accounts, update } = execution;
+        let Execution { header, proposed, senders, receipts, changed_accounts, update, mut timings } = execution;
+        let total_difficulty = parent.total_difficulty.saturating_add(header.difficulty);
         let mut batch = Batch::new();
         let rows = BlockRows { header: &header, body: &proposed.block.body, senders: &senders, receipts: &receipts };
         BlockStore::put_head(&mut batch, &rows);
-        BlockStore::put_certificate(&mut batch, certificate);
-        if let Some(parent) = &proposed.parent_certificate {
-            // From now on the parent is served with the certificate that the chain itself binds.
-            BlockStore::put_certificate(&mut batch, parent);
+        BlockStore::put_total_difficulty(&mut batch, header.difficulty, total_difficulty);
+        // From now on the parent is served with the certificate that the chain itself binds.
+        for certificate in certificate.into_iter().chain(&proposed.parent_certificate) {
+            BlockStore::put_certificate(&mut batch, certificate);
         }
         update.write_into(header.number, &mut batch)?;
         inner.database.commit(batch)?;
 
-        let head = Arc::new(Head::new(&inner.rules, header.clone(), Some(certificate.clone()), inner.states.view()?));
+        let state = inner.states.view()?;
+        let head = Head::new(&inner.rules, header.clone(), certificate.cloned(), total_difficulty, state);
+        let head = Arc::new(head);
         inner.head.store(head.clone());
         inner.executions.clear();
-        let block = proposed.block;
-        let certificate = certificate.clone();
-        let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts };
+        timings.commit = started.elapsed();
+        let (block, certificate) = (proposed.block, certificate.cloned());
+        let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };
         // Nobody may be listening, as in tests and tools: that is no failure.
         let _ = inner.events.send(Arc::new(event));
         Ok(head)

@@ -150,6 +150,20 @@ pub enum ChainError {
     /// The genesis has no `heddle` section, so nobody may propose or commit: the caller's fault.
     #[error("the genesis has no heddle section: this chain is read-only")]
     ReadOnly,
+    /// The genesis has a `heddle` section, so that a block without a certificate is not final: the caller's fault.
+    #[error("the genesis has a heddle section: a block of this chain needs its certificate")]
+    Uncertified,
+    /// An imported block is not the one that is committed at its height, and committed blocks are final: the caller's
+    /// fault.
+    #[error("block {number} ({hash}) is not the one that is committed at its height ({committed})")]
+    Conflict {
+        /// The height.
+        number: u64,
+        /// Hash of the imported block.
+        hash: B256,
+        /// Hash of the committed one.
+        committed: B256,
+    },
     /// Two certified blocks at one height: more than a third of the voting power is faulty. The node must stop.
     #[error("safety violation at height {height}: {committed} is committed, {certified} is certified too")]
     SafetyViolation {
@@ -202,7 +216,9 @@ impl ChainError {
             | Self::LogRange { .. }
             | Self::TooManyLogs { .. }
             | Self::TooManyLogBytes { .. }
-            | Self::ReadOnly => Fault::Caller,
+            | Self::ReadOnly
+            | Self::Uncertified
+            | Self::Conflict { .. } => Fault::Caller,
             Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
             Self::Call(_) | Self::State(StateError::HistoryPruned { .. }) => Fault::Caller,
             Self::SafetyViolation { .. }

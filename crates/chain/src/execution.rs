@@ -1,5 +1,6 @@
 //! Executed proposals, kept until one of them is committed.
 
+use crate::Timings;
 use alloy_primitives::{Address, B256};
 use heddle_primitives::{ProposedBlock, Receipt, SealedHeader};
 use heddle_state::StateUpdate;
@@ -15,6 +16,7 @@ pub(crate) struct Execution {
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) changed_accounts: Vec<Address>,
     pub(crate) update: StateUpdate,
+    pub(crate) timings: Timings,
 }
 
 /// Executions by block hash, bounded; the least recently used goes first.

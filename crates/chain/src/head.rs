@@ -2,7 +2,7 @@
 
 use crate::block_store::{BlockStore, missing};
 use crate::{ChainError, ChainRules, next_base_fee};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 use heddle_primitives::{CommitCertificate, Genesis, Height, SealedHeader};
 use heddle_state::{StateStore, StateView};
 use std::fmt::Debug;
@@ -12,8 +12,10 @@ use std::fmt::Debug;
 pub struct Head {
     /// Its header with its hash.
     pub header: SealedHeader,
-    /// Why it is final, as this node learnt it; `None` for genesis.
+    /// Why it is final, as this node learnt it; `None` for genesis and on a plain Ethereum chain.
     pub certificate: Option<CommitCertificate>,
+    /// Sum of the difficulties of all blocks up to it, which decides when a chain merges; zero on a Heddle chain.
+    pub total_difficulty: U256,
     /// Base fee of the block after it, in wei.
     pub next_base_fee: u64,
     state: StateView,
@@ -24,10 +26,11 @@ impl Head {
         rules: &ChainRules,
         header: SealedHeader,
         certificate: Option<CommitCertificate>,
+        total_difficulty: U256,
         state: StateView,
     ) -> Self {
         let next_base_fee = next_base_fee(rules, &header).unwrap_or_default();
-        Self { header, certificate, next_base_fee, state }
+        Self { header, certificate, total_difficulty, next_base_fee, state }
     }
 
     /// Reads the head and checks that its rows belong together.
@@ -41,12 +44,13 @@ impl Head {
         let header = blocks.header(id.number)?.ok_or_else(|| missing("header", id.number))?;
         let certificate = blocks.certificate(id.number)?;
         let certified = certificate.as_ref().map(|certificate| certificate.block_hash);
+        let certified_expected = (rules.is_heddle() && id.hash != genesis.hash()).then_some(id.hash);
         let state = states.view()?;
         agree("hash of the head's header", header.seal(), id.hash)?;
-        agree("block that the head's certificate is for", certified, (id.hash != genesis.hash()).then_some(id.hash))?;
+        agree("block that the head's certificate is for", certified, certified_expected)?;
         agree("block that the state is of", state.number(), Some(id.number))?;
         agree("root of the state", states.state_root()?, header.state_root)?;
-        Ok(Self::new(rules, header, certificate, state))
+        Ok(Self::new(rules, header, certificate, blocks.total_difficulty()?, state))
     }
 
     /// Its height.

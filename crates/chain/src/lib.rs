@@ -1,10 +1,11 @@
 //! The head of the chain: proposes, verifies and commits blocks; the only commit door.
 //!
 //! Rules of this crate:
-//! - the database has one writer, [`Chain::commit`]: a block enters in one synced batch with its receipts, indices,
+//! - the database has one writer, the commit door: a block enters in one synced batch with its receipts, indices,
 //!   certificates and state, and only then becomes the head and is told to subscribers;
-//! - only a [`CertifiedBlock`](heddle_primitives::CertifiedBlock) can be committed, and only after this node executed
-//!   it itself; every committed block is final;
+//! - only what this node executed itself can be committed: on a Heddle chain a
+//!   [`CertifiedBlock`](heddle_primitives::CertifiedBlock), on a plain Ethereum chain a [`RecoveredBlock`]; every
+//!   committed block is final;
 //! - proposing and validating write nothing; their executions are remembered for the commit;
 //! - all methods block: call them where blocking is allowed. No lock is held while a block executes, except that one
 //!   commit waits for another.
@@ -13,8 +14,10 @@
 //! build    head + candidates ------> proposed block -+
 //! validate proposed block -> verify -> execution ----+--> executions of the next height
 //! commit   certified block -> execution from there, or verify now -> batch -> head -> event
+//! import   recovered block -> verify ------------------------------> batch -> head -> event
 //! ```
 
+mod assemble;
 mod block;
 mod block_store;
 mod chain;
@@ -23,6 +26,7 @@ mod config;
 mod error;
 mod execution;
 mod head;
+mod import;
 mod logs;
 mod propose;
 mod reads;
@@ -32,13 +36,15 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use block::{CommittedBlock, StoredBlock, TransactionLocation};
+pub use assemble::BlockTemplate;
+pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
 pub use config::ChainConfig;
 pub use error::{BlockError, ChainError, Fault};
 pub use head::Head;
 pub use heddle_evm::{CallError, CallOutcome, CallRequest, CallStatus, ChainRules, RuleError, next_base_fee};
 pub use heddle_state::StateView;
+pub use import::RecoveredBlock;
 pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};
 pub use propose::{BuildRequest, BuiltBlock};
 pub use verify::KnownSenders;

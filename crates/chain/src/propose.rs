@@ -1,12 +1,13 @@
 //! Building a block on the head.
 
 use crate::execution::Execution;
-use crate::{Chain, ChainError, Head};
+use crate::{Chain, ChainError, Head, Timings};
 use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
 use heddle_evm::{BuildLimits, NextBlock, complete_header, next_header};
 use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes of transactions in a block. A block adds a header of less than 1 KiB and, for each transaction of a hundred
 /// bytes or more, at most four bytes of length: a sixteenth covers both.
@@ -52,9 +53,13 @@ impl Chain {
         let header = next_header(&inner.rules, &head.header, &next);
         let limits = BuildLimits { transaction_bytes_max: TRANSACTION_BYTES_MAX, deadline: request.deadline };
         let mut candidates = request.candidates;
+        let started = Instant::now();
         let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &header, &mut candidates, &limits)
             .map_err(ChainError::Execution)?;
+        let mut timings = Timings { execution: started.elapsed(), ..Timings::default() };
+        let started = Instant::now();
         let update = inner.states.compute(&head.state(), &built.outcome.changes)?;
+        timings.state_root = started.elapsed();
 
         let (transactions, senders): (Vec<_>, Vec<_>) =
             built.transactions.into_iter().map(RecoveredTransaction::into_parts).unzip();
@@ -72,6 +77,7 @@ impl Chain {
             receipts: built.outcome.receipts,
             changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
             update,
+            timings,
         });
         Ok(BuiltBlock { proposed, hash, invalid: built.invalid })
     }

@@ -1,6 +1,7 @@
 //! Whole chains in temporary directories, with real keys, signatures and databases.
 
 mod fixture;
+mod import;
 mod lifecycle;
 mod reads;
 mod rules;

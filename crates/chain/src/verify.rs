@@ -1,12 +1,14 @@
 //! Checking a block that somebody else built on the head.
 
 use crate::execution::Execution;
-use crate::{BlockError, Chain, ChainError, Head};
+use crate::{BlockError, Chain, ChainError, ChainRules, Head, Timings};
 use alloy_consensus::transaction::{Recovered, SignerRecoverable};
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{BlockContext, ExecutionError, Mode, execute, validate_body, validate_header, validate_outcome};
-use heddle_primitives::{Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
+use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
+use std::time::Instant;
 
 /// Senders recovered before, such as the mempool's. A transaction's hash covers its signature, so it has one sender.
 pub type KnownSenders<'a> = &'a (dyn Fn(&TxHash) -> Option<Address> + Sync);
@@ -78,23 +80,42 @@ impl Chain {
         validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
         self.check_beneficiary(&block.header)?;
         self.check_parent_certificate(head, proposed)?;
-        let transactions = recover(&block.body.transactions, known)?;
+        let transactions = recover(&inner.rules, block, known)?;
+        self.execute(head, proposed.clone(), hash, &transactions)
+    }
+
+    /// Runs a block on the head, and compares all that follows from it with what its header says.
+    pub(crate) fn execute(
+        &self,
+        head: &Head,
+        proposed: ProposedBlock,
+        hash: B256,
+        transactions: &[RecoveredTransaction],
+    ) -> Result<Execution, ChainError> {
+        let inner = &self.inner;
+        let block = &proposed.block;
+        let mut timings = Timings::default();
+        let started = Instant::now();
         let context = BlockContext::of(block);
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, Mode::Sequential)
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, Mode::Sequential)
             .map_err(blame)?;
         validate_outcome(&inner.rules, &block.header, &outcome).map_err(BlockError::from)?;
+        timings.execution = started.elapsed();
+        let started = Instant::now();
         let update = inner.states.compute(&head.state(), &outcome.changes)?;
         let (found, expected) = (block.header.state_root, update.state_root);
         if found != expected {
             return Err(BlockError::StateRoot { found, expected }.into());
         }
+        timings.state_root = started.elapsed();
         Ok(Execution {
             header: Sealed::new_unchecked(block.header.clone(), hash),
-            proposed: proposed.clone(),
+            proposed,
             senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
             update,
+            timings,
         })
     }
 
@@ -142,16 +163,26 @@ fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
 }
 
 /// Recovers the senders that are not known, on all cores: this costs more than executing a transfer.
-fn recover(transactions: &[Transaction], known: KnownSenders<'_>) -> Result<Vec<RecoveredTransaction>, BlockError> {
+pub(crate) fn recover(
+    rules: &ChainRules,
+    block: &Block,
+    known: KnownSenders<'_>,
+) -> Result<Vec<RecoveredTransaction>, BlockError> {
+    // EIP-2: from Homestead on, one transaction has one valid signature.
+    let is_low_s_required = rules.is_homestead_active_at_block(block.header.number);
     let recover_one = |(index, transaction): (usize, &Transaction)| {
-        let sender = known(transaction.tx_hash()).map_or_else(|| transaction.recover_signer(), Ok);
+        let sender = match known(transaction.tx_hash()) {
+            Some(sender) => Ok(sender),
+            None if is_low_s_required => transaction.recover_signer(),
+            None => transaction.recover_signer_unchecked(),
+        };
         let sender = sender.map_err(|_| BlockError::Signature { index })?;
         Ok(Recovered::new_unchecked(transaction.clone(), sender))
     };
-    transactions.par_iter().enumerate().map(recover_one).collect()
+    block.body.transactions.par_iter().enumerate().map(recover_one).collect()
 }
 
 /// Executing somebody else's block failed: because of the block, or because of us.
-fn blame(error: ExecutionError) -> ChainError {
+pub(crate) fn blame(error: ExecutionError) -> ChainError {
     if error.is_invalid_block() { BlockError::Execution(error).into() } else { ChainError::Execution(error) }
 }

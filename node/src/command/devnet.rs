@@ -226,6 +226,6 @@ fn print_block(committed: &CommittedBlock) {
         header.seal(),
         committed.block.body.transactions.len(),
         header.gas_used,
-        committed.certificate.round,
+        committed.round(),
     );
 }

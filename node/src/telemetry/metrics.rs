@@ -44,7 +44,7 @@ impl ChainMetrics {
     pub fn committed(&self, block: &CommittedBlock, elapsed: Duration) {
         self.block_time.observe(elapsed.as_secs_f64());
         self.height.set(block.header.number as i64);
-        self.round.set(i64::from(block.certificate.round.as_u32()));
+        self.round.set(i64::from(block.round().as_u32()));
         self.transactions.inc_by(block.block.body.transactions.len() as u64);
         self.gas.inc_by(block.header.gas_used);
     }

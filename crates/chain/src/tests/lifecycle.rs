@@ -130,7 +130,7 @@ fn an_event_tells_what_was_committed() {
     let head = node.extend(two_transactions(0));
     let event = events.try_recv().unwrap();
     assert_eq!(event.header, head.header);
-    assert_eq!(Some(&event.certificate), head.certificate.as_ref());
+    assert_eq!(event.certificate, head.certificate);
     assert_eq!(event.senders, vec![user().address(); 2]);
     assert_eq!(event.receipts, node.receipts(1).unwrap().unwrap());
     assert_eq!(event.logs(&LogFilter::default().into()).len(), 1);

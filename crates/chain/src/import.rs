@@ -1,0 +1,83 @@
+//! Importing blocks of a plain Ethereum chain, which no certificate makes final.
+
+use crate::block_store::missing;
+use crate::verify::{recover, require_next};
+use crate::{BlockError, Chain, ChainError, ChainRules, Head};
+use alloy_primitives::B256;
+use heddle_evm::{validate_body, validate_header};
+use heddle_primitives::{Block, ProposedBlock, RecoveredTransaction};
+use std::sync::Arc;
+
+/// A block whose senders have been recovered from its signatures. Recovering needs no state, so that it can run ahead
+/// of the import.
+#[derive(Clone, Debug)]
+pub struct RecoveredBlock {
+    hash: B256,
+    block: Arc<Block>,
+    transactions: Vec<RecoveredTransaction>,
+}
+
+impl RecoveredBlock {
+    /// Recovers the sender of every transaction, on all cores.
+    ///
+    /// # Errors
+    /// [`BlockError::Signature`] for a transaction that nobody signed.
+    pub fn recover(rules: &ChainRules, block: Block) -> Result<Self, BlockError> {
+        let transactions = recover(rules, &block, &|_| None)?;
+        Ok(Self { hash: block.header.hash_slow(), block: Arc::new(block), transactions })
+    }
+
+    /// The block's hash.
+    pub fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    /// The block.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+}
+
+impl Chain {
+    /// Makes a block of a plain Ethereum chain the head: checks every rule of its header and body, executes it, and
+    /// commits it as [`Self::commit`] does. Importing again what is committed, at any height, changes nothing.
+    ///
+    /// Difficulty is taken as given: there is no proof-of-work check.
+    ///
+    /// # Errors
+    /// [`ChainError::InvalidBlock`] names the rule that the block breaks, [`ChainError::Conflict`] and
+    /// [`ChainError::NotNext`] say that it has another place than after the head, [`ChainError::Uncertified`] that the
+    /// chain is a Heddle chain; others are ours.
+    pub fn import(&self, block: &RecoveredBlock) -> Result<Arc<Head>, ChainError> {
+        if self.inner.rules.is_heddle() {
+            return Err(ChainError::Uncertified);
+        }
+        let _door = self.inner.commit_door.lock();
+        let head = self.head();
+        let header = &block.block.header;
+        if header.parent_hash != head.hash() {
+            if self.is_committed(block)? {
+                return Ok(head);
+            }
+            require_next(&head, header.number)?;
+        }
+        validate_header(&self.inner.rules, &head.header, header).map_err(BlockError::from)?;
+        validate_body(&self.inner.rules, &block.block).map_err(BlockError::from)?;
+        let proposed = ProposedBlock { block: block.block.clone(), parent_certificate: None };
+        let execution = self.execute(&head, proposed, block.hash, &block.transactions)?;
+        self.write(&head, execution, None)
+    }
+
+    /// Whether this very block is committed; another one at its height is an error.
+    fn is_committed(&self, block: &RecoveredBlock) -> Result<bool, ChainError> {
+        let number = block.block.header.number;
+        if number > self.head().header.number {
+            return Ok(false);
+        }
+        let committed = self.inner.blocks.hash(number)?.ok_or_else(|| missing("header", number))?;
+        if committed != block.hash {
+            return Err(ChainError::Conflict { number, hash: block.hash, committed });
+        }
+        Ok(true)
+    }
+}
