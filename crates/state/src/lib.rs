@@ -9,11 +9,12 @@
 //! - a row that cannot be read as what it must be is an error, never an empty account.
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
-//! (earlier states), `rows` (keys and values of the tables), `genesis`, `error`.
+//! (earlier states), `range_proof` (proofs of ranges of leaves), `rows` (keys and values of the tables), `genesis`, `error`.
 
 mod error;
 mod genesis;
 mod history;
+mod range_proof;
 mod rows;
 mod store;
 mod trie;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use error::StateError;
 pub use genesis::genesis_changes;
+pub use range_proof::{RangeProofError, verify_range};
 pub use store::StateStore;
 pub use update::StateUpdate;
 pub use view::StateView;
