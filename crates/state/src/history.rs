@@ -2,7 +2,7 @@
 //! touched the key replaced, or the current value when none did.
 
 use crate::StateError;
-use crate::rows::{ChangedKeys, OLDEST_KEY, history_key, read_number, storage_key};
+use crate::rows::{ChangeSet, OLDEST_KEY, history_key, read_number};
 use heddle_storage::{Batch, Snapshot, Table};
 
 /// Most blocks pruned into one batch, which bounds the batch and the time it takes.
@@ -37,10 +37,10 @@ pub(crate) fn prune(snapshot: &Snapshot, head: u64, oldest_wanted: u64, batch: &
         return Ok(oldest);
     }
     for number in oldest + 1..=oldest_new {
-        for changed in read_change_set(snapshot, number)? {
-            batch.delete(Table::AccountHistory, history_key(changed.address.as_slice(), number));
-            for slot in changed.slots {
-                batch.delete(Table::StorageHistory, history_key(&storage_key(changed.address, slot), number));
+        for changed in read_change_set(snapshot, number)?.accounts {
+            batch.delete(Table::AccountHistory, history_key(changed.key(), number));
+            for slot in changed.slot_keys() {
+                batch.delete(Table::StorageHistory, history_key(slot, number));
             }
         }
         batch.delete(Table::ChangeSets, number.to_be_bytes());
@@ -49,7 +49,7 @@ pub(crate) fn prune(snapshot: &Snapshot, head: u64, oldest_wanted: u64, batch: &
     Ok(oldest_new)
 }
 
-fn read_change_set(snapshot: &Snapshot, number: u64) -> Result<Vec<ChangedKeys>, StateError> {
+fn read_change_set(snapshot: &Snapshot, number: u64) -> Result<ChangeSet, StateError> {
     let key = number.to_be_bytes();
     match snapshot.get(Table::ChangeSets, key)? {
         Some(row) => alloy_rlp::decode_exact(row).map_err(|error| StateError::corrupt(Table::ChangeSets, &key, error)),

@@ -4,8 +4,9 @@
 //! - nothing is written here: a [`StateUpdate`] adds its rows to the caller's batch, so that a block and its state are
 //!   committed together or not at all;
 //! - a [`StateView`] is one committed state for as long as it lives, whatever is committed meanwhile;
-//! - the tables hold the last committed state flat (one read an account or slot), the trie of exactly that state (no
-//!   node too many), and the values that each block replaced, from which earlier states are read;
+//! - the tables hold the last committed state flat (one read an account or slot), which is also the leaves of the tries,
+//!   the branches of the tries of exactly that state (none too many), and the values that each block replaced, from which
+//!   earlier states are read;
 //! - a row that cannot be read as what it must be is an error, never an empty account.
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`

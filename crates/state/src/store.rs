@@ -1,11 +1,10 @@
 //! The door to the state.
 
-use crate::rows::{HEAD_KEY, TrieId, read_number};
+use crate::rows::{HEAD_KEY, read_number, read_root};
 use crate::{StateError, StateUpdate, StateView, history};
-use alloy_primitives::{B256, keccak256};
-use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
+use alloy_primitives::B256;
 use heddle_primitives::StateChanges;
-use heddle_storage::{Batch, Database, Snapshot, Table};
+use heddle_storage::{Batch, Database, Snapshot};
 
 /// The committed states of a chain; clones share the database.
 #[derive(Clone, Debug)]
@@ -49,8 +48,7 @@ impl StateStore {
     /// # Errors
     /// The disk's.
     pub fn state_root(&self) -> Result<B256, StateError> {
-        let root = self.database.get(Table::TrieNodes, TrieId::Accounts.node_key(&Nibbles::new()))?;
-        Ok(root.map_or(EMPTY_ROOT_HASH, keccak256))
+        read_root(&self.database.snapshot())
     }
 
     /// Computes what `changes` make of the last committed state. Nothing is written, so a proposal that is never

@@ -1,5 +1,6 @@
 //! The whole crate against a plain model of the state.
 
+use crate::rows::{ChangeSet, ReplacedDigest, history_key};
 use crate::{StateError, StateStore, genesis_changes};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, keccak256};
 use alloy_trie::TrieAccount;
@@ -175,6 +176,25 @@ fn code_is_found_by_hash() {
     assert_eq!(view.code(hash).unwrap(), code);
     assert_eq!(view.code(KECCAK256_EMPTY).unwrap(), Bytes::new());
     assert!(matches!(view.code(B256::ZERO), Err(StateError::MissingCode(_))));
+}
+
+#[test]
+fn a_change_set_names_the_history_rows_of_its_block_and_binds_their_values() {
+    let mut chain = Chain::new();
+    chain.commit(&changes(&[(ALICE, account(0, 100), &[(1, 1), (2, 7)])]));
+    chain.commit(&changes(&[(ALICE, account(1, 90), &[(1, 0), (2, 8)]), (BOB, account(0, 10), &[(3, 1)])]));
+    let row = chain.database.get(Table::ChangeSets, 1u64.to_be_bytes()).unwrap().unwrap();
+    let set: ChangeSet = alloy_rlp::decode_exact(&row).unwrap();
+    let mut digest = ReplacedDigest::default();
+    let mut rows = 0;
+    for account in &set.accounts {
+        let row = |table, key| chain.database.get(table, key).unwrap().unwrap();
+        digest.add(&row(Table::AccountHistory, history_key(account.key(), 1)));
+        account.slot_keys().for_each(|slot| digest.add(&row(Table::StorageHistory, history_key(slot, 1))));
+        rows += 1 + account.slots.len();
+    }
+    assert_eq!(digest.finish(), set.digest);
+    assert_eq!(rows, chain.rows(Table::AccountHistory).len() + chain.rows(Table::StorageHistory).len());
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! From a block's changes to the rows that make them the state.
 
-use crate::rows::{self, ChangedKeys, HEAD_KEY, OLDEST_KEY, TrieId, history_key, storage_key};
-use crate::trie::{Trie, TrieUpdate};
+use crate::rows::{
+    self, AccountKey, ChangeSet, ChangedAccount, HEAD_KEY, OLDEST_KEY, ROOT_KEY, ReplacedDigest, SlotKey, TrieId,
+    history_key,
+};
+use crate::trie::{self, Change, StoredTrie, TrieUpdate};
 use crate::{StateError, StateView};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
 use heddle_primitives::{AccountChange, StateChanges};
 use heddle_storage::{Batch, Snapshot, Table};
 use rayon::prelude::*;
@@ -16,8 +19,9 @@ pub struct StateUpdate {
     /// Root hash of the account trie after the block.
     pub state_root: B256,
     parent: Option<u64>,
+    /// In the order of their keys.
     accounts: Vec<AccountUpdate>,
-    nodes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    trie: TrieUpdate,
     code: BTreeMap<B256, Bytes>,
 }
 
@@ -28,13 +32,11 @@ impl StateUpdate {
         let accounts = accounts.map(|(address, change)| AccountUpdate::compute(snapshot, *address, change));
         let mut accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         accounts.retain(|account| account.row != account.replaced);
-        let mut trie = Trie::open(snapshot, TrieId::Accounts)?;
-        trie.apply(accounts.iter().map(|account| (keccak256(account.address), account.row.clone())).collect())?;
-        let TrieUpdate { root, mut nodes } = trie.finish();
-        for account in &mut accounts {
-            nodes.append(&mut account.nodes);
-        }
-        Ok(Self { state_root: root, parent: parent.number(), accounts, nodes, code: changes.code.clone() })
+        accounts.sort_unstable_by_key(|account| account.key);
+        let leaves: Vec<_> = accounts.iter().map(AccountUpdate::leaf).collect();
+        let trie = StoredTrie { snapshot, id: TrieId::Accounts };
+        let trie = trie::update(&trie, rows::read_root(snapshot)?, &leaves)?;
+        Ok(Self { state_root: trie.root, parent: parent.number(), accounts, trie, code: changes.code.clone() })
     }
 
     /// Adds the rows to the batch that commits block `number`: flat state, code, trie nodes, and the replaced values.
@@ -52,38 +54,49 @@ impl StateUpdate {
             None => batch.put(Table::Meta, OLDEST_KEY, number.to_be_bytes()),
         }
         for account in self.accounts {
-            put_or_delete(batch, Table::Accounts, account.address.to_vec(), account.row);
             for slot in account.slots {
                 let row = Some(rows::encode_value(slot.value)).filter(|row| !row.is_empty());
-                put_or_delete(batch, Table::Storage, storage_key(account.address, slot.slot), row);
+                put_or_delete(batch, Table::Storage, slot.key.as_ref(), row);
             }
+            write_trie(batch, TrieId::Storage(account.key), account.trie);
+            put_or_delete(batch, Table::Accounts, account.key.as_ref(), account.row);
         }
-        for (key, node) in self.nodes {
-            put_or_delete(batch, Table::TrieNodes, key, node);
-        }
+        write_trie(batch, TrieId::Accounts, self.trie);
         for (hash, code) in self.code {
             batch.put(Table::Code, hash.to_vec(), code);
         }
+        batch.put(Table::Meta, ROOT_KEY, self.state_root.to_vec());
         batch.put(Table::Meta, HEAD_KEY, number.to_be_bytes());
         Ok(())
     }
 
     fn write_history(&self, number: u64, batch: &mut Batch) {
-        let mut changed = Vec::with_capacity(self.accounts.len());
-        for AccountUpdate { address, replaced, slots, .. } in &self.accounts {
+        let mut accounts = Vec::with_capacity(self.accounts.len());
+        let mut digest = ReplacedDigest::default();
+        for AccountUpdate { key, replaced, slots, .. } in &self.accounts {
             let replaced = replaced.clone().unwrap_or_default();
-            batch.put(Table::AccountHistory, history_key(address.as_slice(), number), replaced);
+            digest.add(&replaced);
+            batch.put(Table::AccountHistory, history_key(key, number), replaced);
             for slot in slots {
-                let key = history_key(&storage_key(*address, slot.slot), number);
-                batch.put(Table::StorageHistory, key, rows::encode_value(slot.replaced));
+                let replaced = rows::encode_value(slot.replaced);
+                digest.add(&replaced);
+                batch.put(Table::StorageHistory, history_key(slot.key, number), replaced);
             }
-            changed.push(ChangedKeys { address: *address, slots: slots.iter().map(|slot| slot.slot).collect() });
+            let slots = slots.iter().map(|slot| slot.key.slot()).collect();
+            accounts.push(ChangedAccount { account: key.0, slots });
         }
-        batch.put(Table::ChangeSets, number.to_be_bytes(), alloy_rlp::encode(changed));
+        let changes = ChangeSet { accounts, digest: digest.finish() };
+        batch.put(Table::ChangeSets, number.to_be_bytes(), alloy_rlp::encode(changes));
     }
 }
 
-fn put_or_delete(batch: &mut Batch, table: Table, key: Vec<u8>, row: Option<Vec<u8>>) {
+fn write_trie(batch: &mut Batch, id: TrieId, update: TrieUpdate) {
+    for (path, row) in update.rows {
+        put_or_delete(batch, Table::TrieNodes, id.node_key(&path), row);
+    }
+}
+
+fn put_or_delete(batch: &mut Batch, table: Table, key: impl Into<Vec<u8>>, row: Option<Vec<u8>>) {
     match row {
         Some(row) => batch.put(table, key, row),
         None => batch.delete(table, key),
@@ -93,81 +106,91 @@ fn put_or_delete(batch: &mut Batch, table: Table, key: Vec<u8>, row: Option<Vec<
 /// What changes of one account come to.
 #[derive(Debug)]
 struct AccountUpdate {
-    address: Address,
+    key: AccountKey,
     /// The new row, which is also the leaf of the account trie; `None` when the account no longer exists.
     row: Option<Vec<u8>>,
     /// The row before.
     replaced: Option<Vec<u8>>,
-    /// Slots whose value differs.
+    /// Slots whose value differs, in the order of their keys.
     slots: Vec<SlotUpdate>,
     /// Changed nodes of the storage trie.
-    nodes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    trie: TrieUpdate,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct SlotUpdate {
-    slot: U256,
+    key: SlotKey,
     value: U256,
     replaced: U256,
 }
 
 impl AccountUpdate {
     fn compute(snapshot: &Snapshot, address: Address, change: &AccountChange) -> Result<Self, StateError> {
-        let replaced = snapshot.get(Table::Accounts, address)?;
-        let before = replaced.as_ref().map(|row| rows::decode_account(Table::Accounts, address.as_slice(), row));
+        let key = AccountKey::of(address);
+        let replaced = snapshot.get(Table::Accounts, key)?;
+        let before = replaced.as_ref().map(|row| rows::decode_account(Table::Accounts, key.as_ref(), row));
         let storage_root = before.transpose()?.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         // An account that is gone takes its storage with it, and one without storage has nothing to wipe.
         let is_wiped = (change.storage_wiped || change.account.is_none()) && storage_root != EMPTY_ROOT_HASH;
         let slots = match change.account {
-            Some(_) => slot_updates(snapshot, address, &change.storage, is_wiped)?,
-            None => slot_updates(snapshot, address, &BTreeMap::new(), is_wiped)?,
+            Some(_) => slot_updates(snapshot, key, &change.storage, is_wiped)?,
+            None => slot_updates(snapshot, key, &BTreeMap::new(), is_wiped)?,
         };
-        let storage = match slots.is_empty() {
-            true => TrieUpdate { root: storage_root, nodes: Vec::new() },
-            false => update_storage_trie(snapshot, address, &slots)?,
-        };
+        let leaves: Vec<_> = slots.iter().map(SlotUpdate::leaf).collect();
+        let trie = trie::update(&StoredTrie { snapshot, id: TrieId::Storage(key) }, storage_root, &leaves)?;
         let row = change.account.map(|account| {
-            alloy_rlp::encode(TrieAccount::new(account.nonce, account.balance, storage.root, account.code_hash))
+            alloy_rlp::encode(TrieAccount::new(account.nonce, account.balance, trie.root, account.code_hash))
         });
-        Ok(Self { address, row, replaced, slots, nodes: storage.nodes })
+        Ok(Self { key, row, replaced, slots, trie })
+    }
+
+    fn leaf(&self) -> Change<'_> {
+        Change {
+            key: Nibbles::unpack_array(&self.key.0),
+            value: self.row.as_deref().map(Into::into),
+            existed: self.replaced.is_some(),
+        }
     }
 }
 
-/// The slots that differ afterwards, in order; with a wipe, `changed` is the whole storage.
+impl SlotUpdate {
+    fn leaf(&self) -> Change<'static> {
+        Change {
+            key: Nibbles::unpack_array(&self.key.slot()),
+            value: (!self.value.is_zero()).then(|| alloy_rlp::encode(self.value).into()),
+            existed: !self.replaced.is_zero(),
+        }
+    }
+}
+
+/// The slots that differ afterwards, in the order of their keys; with a wipe, `changed` is the whole storage.
 fn slot_updates(
     snapshot: &Snapshot,
-    address: Address,
+    account: AccountKey,
     changed: &BTreeMap<U256, U256>,
     is_wiped: bool,
 ) -> Result<Vec<SlotUpdate>, StateError> {
-    let mut slots = BTreeMap::new();
-    if is_wiped {
-        for row in snapshot.prefix(Table::Storage, address.as_slice())? {
-            let (key, row) = row?;
-            let slot = rows::slot_of_key(&key)?;
-            let replaced = rows::decode_value(Table::Storage, &key, &row)?;
-            slots.insert(slot, SlotUpdate { slot, value: U256::ZERO, replaced });
-        }
-        for (&slot, &value) in changed {
-            slots.entry(slot).or_insert(SlotUpdate { slot, value, replaced: U256::ZERO }).value = value;
-        }
-    } else {
-        let keys: Vec<_> = changed.keys().map(|slot| storage_key(address, *slot)).collect();
-        let rows = snapshot.multi_get(Table::Storage, &keys)?;
-        for ((key, row), (&slot, &value)) in keys.iter().zip(rows).zip(changed) {
-            let replaced = rows::decode_value(Table::Storage, key, &row.unwrap_or_default())?;
-            slots.insert(slot, SlotUpdate { slot, value, replaced });
-        }
+    let mut slots: Vec<_> =
+        changed.iter().map(|(&slot, &value)| (account.slot(rows::hash_slot(slot)), value)).collect();
+    slots.sort_unstable_by_key(|(key, _)| *key);
+    let replaced = snapshot.multi_get(Table::Storage, slots.iter().map(|(key, _)| key))?;
+    let mut updates = Vec::with_capacity(slots.len());
+    for ((key, value), replaced) in slots.into_iter().zip(replaced) {
+        let replaced = rows::decode_value(Table::Storage, key.as_ref(), &replaced.unwrap_or_default())?;
+        updates.push(SlotUpdate { key, value, replaced });
     }
-    Ok(slots.into_values().filter(|slot| slot.value != slot.replaced).collect())
-}
-
-fn update_storage_trie(snapshot: &Snapshot, address: Address, slots: &[SlotUpdate]) -> Result<TrieUpdate, StateError> {
-    let mut trie = Trie::open(snapshot, TrieId::Storage(keccak256(address)))?;
-    let changes = slots.iter().map(|SlotUpdate { slot, value, .. }| {
-        let value = (!value.is_zero()).then(|| alloy_rlp::encode(value));
-        (keccak256(slot.to_be_bytes::<32>()), value)
-    });
-    trie.apply(changes.collect())?;
-    Ok(trie.finish())
+    if is_wiped {
+        let set = updates.len();
+        for row in snapshot.prefix(Table::Storage, account.as_ref())? {
+            let (key, row) = row?;
+            let replaced = rows::decode_value(Table::Storage, &key, &row)?;
+            let key = SlotKey::read(&key)?;
+            if updates[..set].binary_search_by_key(&key, |update| update.key).is_err() {
+                updates.push(SlotUpdate { key, value: U256::ZERO, replaced });
+            }
+        }
+        updates.sort_unstable_by_key(|update| update.key);
+    }
+    updates.retain(|slot| slot.value != slot.replaced);
+    Ok(updates)
 }

@@ -1,6 +1,6 @@
 //! Reads of one state.
 
-use crate::rows::{self, HEAD_KEY};
+use crate::rows::{self, AccountKey, HEAD_KEY};
 use crate::{StateError, history};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use alloy_trie::TrieAccount;
@@ -47,9 +47,9 @@ impl StateView {
     /// # Errors
     /// The disk's.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
-        let key = rows::storage_key(address, slot);
-        match self.row(Table::Storage, Table::StorageHistory, &key)? {
-            Some(row) => rows::decode_value(Table::Storage, &key, &row),
+        let key = AccountKey::of(address).slot(rows::hash_slot(slot));
+        match self.row(Table::Storage, Table::StorageHistory, key.as_ref())? {
+            Some(row) => rows::decode_value(Table::Storage, key.as_ref(), &row),
             None => Ok(U256::ZERO),
         }
     }
@@ -74,8 +74,9 @@ impl StateView {
     }
 
     fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
-        let row = self.row(Table::Accounts, Table::AccountHistory, address.as_slice())?;
-        row.map(|row| rows::decode_account(Table::Accounts, address.as_slice(), &row)).transpose()
+        let key = AccountKey::of(address);
+        let row = self.row(Table::Accounts, Table::AccountHistory, key.as_ref())?;
+        row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()
     }
 
     /// The row as it was after this view's block.

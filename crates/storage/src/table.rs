@@ -17,19 +17,19 @@ pub enum Table {
     Certificates,
     /// Transaction hash -> block number, index in the block.
     TransactionLookup,
-    /// Address -> account RLP, at the last committed block.
+    /// Hash of an address -> account RLP, at the last committed block.
     Accounts,
-    /// Address, slot -> value, at the last committed block; zero is no row.
+    /// Hash of an address, hash of a slot -> value, at the last committed block; zero is no row.
     Storage,
     /// Code hash -> code.
     Code,
-    /// Address, block number -> the account before that block; empty when there was none.
+    /// Hash of an address, block number -> the account before that block; empty when there was none.
     AccountHistory,
-    /// Address, slot, block number -> the value before that block; empty when it was zero.
+    /// Hash of an address, hash of a slot, block number -> the value before that block; empty when it was zero.
     StorageHistory,
-    /// Block number -> the keys with a history row of that block, so that they can be pruned.
+    /// Block number -> the keys with a history row of that block, so that they can be pruned, and a digest of those rows.
     ChangeSets,
-    /// Trie, path -> node RLP, at the last committed block.
+    /// Trie, path -> the branch there, at the last committed block; leaves are in the flat tables.
     TrieNodes,
 }
 
