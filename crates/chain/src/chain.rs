@@ -100,7 +100,7 @@ impl Chain {
 
     /// What the executor reads of `state`.
     pub(crate) fn reader(&self, state: StateView) -> ChainStateReader<'_> {
-        ChainStateReader { state, blocks: &self.inner.blocks }
+        ChainStateReader { state, blocks: &self.inner.blocks, states: &self.inner.states }
     }
 }
 

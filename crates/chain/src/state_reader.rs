@@ -3,13 +3,14 @@
 use crate::block_store::BlockStore;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use heddle_evm::{StateError, StateReader};
-use heddle_primitives::Account;
-use heddle_state::StateView;
+use heddle_primitives::{Account, StateChanges};
+use heddle_state::{StateStore, StateView};
 
 /// A state with the chain below it. Ancestors need no snapshot: a committed block never changes.
 pub(crate) struct ChainStateReader<'a> {
     pub(crate) state: StateView,
     pub(crate) blocks: &'a BlockStore,
+    pub(crate) states: &'a StateStore,
 }
 
 impl StateReader for ChainStateReader<'_> {
@@ -27,5 +28,9 @@ impl StateReader for ChainStateReader<'_> {
 
     fn block_hash(&self, number: u64) -> Result<B256, StateError> {
         Ok(self.blocks.hash(number).map_err(StateError::new)?.unwrap_or_default())
+    }
+
+    fn root_with(&self, changes: &StateChanges) -> Result<B256, StateError> {
+        Ok(self.states.compute(&self.state, changes).map_err(StateError::new)?.state_root)
     }
 }

@@ -9,29 +9,29 @@ use revm::{
 use std::collections::BTreeMap;
 
 /// Keeps what differs from the state before the block, in an order and form that do not depend on how it was executed.
-pub(crate) fn state_changes(bundle: BundleState) -> StateChanges {
+pub(crate) fn state_changes(bundle: &BundleState) -> StateChanges {
     let mut changes = StateChanges::default();
-    for (address, account) in bundle.state {
-        if let Some((hash, code)) = deployed_code(&account, &bundle.contracts) {
+    for (address, account) in &bundle.state {
+        if let Some((hash, code)) = deployed_code(account, &bundle.contracts) {
             changes.code.insert(hash, code);
         }
         if let Some(change) = account_change(account) {
-            changes.accounts.insert(address, change);
+            changes.accounts.insert(*address, change);
         }
     }
     changes
 }
 
-fn account_change(account: BundleAccount) -> Option<AccountChange> {
+fn account_change(account: &BundleAccount) -> Option<AccountChange> {
     let is_info_changed = account.is_info_changed();
     // An account that did not exist before the block had no storage to lose.
     let storage_wiped = account.was_destroyed() && account.original_info.is_some();
     let destroyed = account.was_destroyed();
     let mut storage = BTreeMap::new();
-    for (slot, value) in account.storage {
+    for (slot, value) in &account.storage {
         let before = if destroyed { Default::default() } else { value.previous_or_original_value };
         if value.present_value != before {
-            storage.insert(slot, value.present_value);
+            storage.insert(*slot, value.present_value);
         }
     }
     if !is_info_changed && !storage_wiped && storage.is_empty() {

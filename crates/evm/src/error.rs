@@ -101,6 +101,21 @@ pub enum RuleError {
     /// Nonzero after the merge.
     #[error("difficulty is {0}")]
     Difficulty(Mismatch<U256>),
+    /// Proof of work after the terminal total difficulty, or none before it.
+    #[error(
+        "difficulty is {difficulty} after a total difficulty of {parent_total_difficulty}, the merge is at {terminal}"
+    )]
+    Merge {
+        /// Of the block.
+        difficulty: U256,
+        /// Of all blocks before it.
+        parent_total_difficulty: U256,
+        /// At which proof of work ends.
+        terminal: U256,
+    },
+    /// Not marked as the chain's side of the DAO fork marks the ten blocks from the fork on.
+    #[error("extra data {0} is of the other side of the DAO fork")]
+    DaoExtraData(Bytes),
     /// Nonzero after the merge.
     #[error("nonce is {0}")]
     Nonce(Mismatch<u64>),

@@ -93,6 +93,7 @@ pub fn execute(
             let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
             for transaction in transactions {
                 run.transact(transaction).map_err(|error| run.blame(transaction, error))?;
+                run.seal_receipt()?;
             }
             run.finish()
         }

@@ -9,12 +9,13 @@
 //! ```text
 //! propose   next_header -> build   -> complete_header
 //! verify    validate_header -> validate_body -> execute -> validate_outcome
-//! ask       call | estimate_gas
+//! ask       call | estimate_gas | transact
 //! ```
 
 mod build;
 mod call;
 mod changes;
+mod dao;
 mod database;
 mod error;
 mod estimate;
@@ -27,6 +28,7 @@ mod run;
 mod system;
 #[cfg(test)]
 mod tests;
+mod transact;
 mod validation;
 
 pub use build::{BuildLimits, BuiltTransactions, build};
@@ -40,4 +42,5 @@ pub use header::{
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
 pub use system::system_contracts;
-pub use validation::{validate_body, validate_header, validate_outcome};
+pub use transact::{TransactionOutcome, transact};
+pub use validation::{validate_body, validate_header, validate_merge, validate_outcome};

@@ -1,7 +1,7 @@
 //! What the executor needs from others: the state it runs on.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use heddle_primitives::Account;
+use heddle_primitives::{Account, StateChanges};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -42,4 +42,11 @@ pub trait StateReader: Send + Sync {
     /// # Errors
     /// When the store fails.
     fn block_hash(&self, number: u64) -> Result<B256, StateError>;
+
+    /// The state root after `changes` to this state. Asked only for blocks before Byzantium, whose receipts hold the
+    /// state root after their transaction.
+    ///
+    /// # Errors
+    /// When the store fails, or cannot compute roots on this state.
+    fn root_with(&self, changes: &StateChanges) -> Result<B256, StateError>;
 }

@@ -5,6 +5,7 @@ use alloy_evm::{
     Evm,
     eth::receipt_builder::{ReceiptBuilder, ReceiptBuilderCtx},
 };
+use alloy_primitives::B256;
 use heddle_primitives::{Receipt, Transaction};
 
 /// Turns execution results into typed receipts with their blooms.
@@ -26,4 +27,11 @@ impl ReceiptBuilder for TypedReceipts {
         };
         Receipt::from_typed(context.tx_type, body)
     }
+}
+
+/// Replaces a receipt's status by the state root after its transaction, as before Byzantium (EIP-658).
+pub(crate) fn with_state_root(receipt: Receipt, root: B256) -> Receipt {
+    let tx_type = receipt.tx_type();
+    let status = Eip658Value::PostState(root);
+    Receipt::from_typed(tx_type, ReceiptBody { status, ..receipt.into_receipt() })
 }

@@ -1,21 +1,23 @@
 //! One sequential run over a block: the reference that every other mode must equal.
 
 use crate::database::{FirstFailure, ReaderDatabase};
-use crate::receipt::TypedReceipts;
+use crate::receipt::{TypedReceipts, with_state_root};
+use crate::rules::BlockRules;
 use crate::system::REQUIRED_FROM_PRAGUE;
-use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateError, StateReader, changes};
+use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateError, StateReader, changes, dao};
 use alloy_consensus::transaction::TxHashRef;
-use alloy_eips::eip7928::BlockAccessIndex;
+use alloy_eips::eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_evm::{
     Evm, EvmFactory,
-    block::{BlockExecutionError, BlockExecutor, BlockValidationError},
+    block::{BlockExecutionError, BlockExecutor, BlockValidationError, TxResult},
     eth::{EthBlockExecutionCtx, EthBlockExecutor, EthEvm, EthEvmFactory},
     precompiles::PrecompilesMap,
 };
 use alloy_hardforks::EthereumHardforks;
-use heddle_primitives::RecoveredTransaction;
+use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
     Database,
+    context::result::ExecutionResult,
     database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
     inspector::NoOpInspector,
 };
@@ -25,18 +27,35 @@ type BlockEvm<'a> = EthEvm<State<ReaderDatabase<'a>>, NoOpInspector, Precompiles
 
 /// A block under execution: started, given transactions, finished.
 pub(crate) struct BlockRun<'a> {
-    executor: EthBlockExecutor<'a, BlockEvm<'a>, &'a ChainRules, TypedReceipts>,
+    executor: EthBlockExecutor<'a, BlockEvm<'a>, BlockRules<'a>, TypedReceipts>,
+    reader: &'a dyn StateReader,
     failure: FirstFailure,
 }
 
 impl<'a> BlockRun<'a> {
-    /// Applies what comes before the first transaction: the system calls of EIP-2935 and EIP-4788.
+    /// Applies what comes before the first transaction: the DAO fork's moves, or the system calls of EIP-2935 and
+    /// EIP-4788.
     pub(crate) fn start(
         rules: &'a ChainRules,
         reader: &'a dyn StateReader,
         context: &BlockContext<'a>,
         transaction_count_hint: usize,
     ) -> Result<Self, ExecutionError> {
+        let mut run = Self::open(rules, reader, context, transaction_count_hint);
+        if rules.is_dao_fork_at(context.header.number) {
+            dao::move_balances(run.executor.evm.db_mut()).map_err(into_state_error)?;
+        }
+        run.executor.apply_pre_execution_changes().map_err(|error| blame(&run.failure, error))?;
+        Ok(run)
+    }
+
+    /// Prepares to run transactions under a block's header, and nothing else of the block.
+    pub(crate) fn open(
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+    ) -> Self {
         let database = ReaderDatabase::new(reader);
         let failure = database.failure();
         let evm = EthEvmFactory::default().create_evm(database.into_recorder(), rules.environment(context.header));
@@ -49,15 +68,41 @@ impl<'a> BlockRun<'a> {
             tx_count_hint: Some(transaction_count_hint),
             slot_number: context.header.slot_number,
         };
-        let executor = EthBlockExecutor::new(evm, executor_context, rules, TypedReceipts);
-        let mut run = Self { executor, failure };
-        run.executor.apply_pre_execution_changes().map_err(|error| blame(&run.failure, error))?;
-        Ok(run)
+        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(context.header), TypedReceipts);
+        Self { executor, reader, failure }
     }
 
     /// Executes one more transaction. A failing one leaves no trace and the run may go on.
     pub(crate) fn transact(&mut self, transaction: &RecoveredTransaction) -> Result<(), BlockExecutionError> {
-        self.executor.execute_transaction_with_index(transaction, self.executor.receipts.len()).map(|_| ())
+        self.transact_and(transaction, |_| ())
+    }
+
+    /// As [`Self::transact`], and shows how the execution ended.
+    pub(crate) fn transact_and(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        inspect: impl FnOnce(&ExecutionResult),
+    ) -> Result<(), BlockExecutionError> {
+        let index = self.executor.receipts.len();
+        self.executor.execute_transaction_with_index_and_result_closure(transaction, index, |done| {
+            inspect(&done.result().result);
+        })?;
+        Ok(())
+    }
+
+    /// Replaces the last receipt's status by the state root after its transaction, as blocks before Byzantium have it.
+    pub(crate) fn seal_receipt(&mut self) -> Result<(), ExecutionError> {
+        let number = self.executor.evm.block().number.saturating_to();
+        if self.executor.spec.is_byzantium_active_at_block(number) {
+            return Ok(());
+        }
+        let state = self.executor.evm.db_mut();
+        state.merge_transitions(BundleRetention::PlainState);
+        let root = self.reader.root_with(&changes::state_changes(&state.bundle_state))?;
+        let receipts = &mut self.executor.receipts;
+        let sealed = receipts.pop().map(|receipt| with_state_root(receipt, root));
+        receipts.extend(sealed);
+        Ok(())
     }
 
     /// Gas that further transactions may use.
@@ -78,16 +123,20 @@ impl<'a> BlockRun<'a> {
         self.require_system_contracts()?;
         let failure = self.failure;
         let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
-        let (mut state, _) = evm.finish();
-        state.merge_transitions(BundleRetention::PlainState);
+        let (changes, access_list) = settle(evm);
         Ok(ExecutionOutcome {
             receipts: result.receipts,
-            changes: changes::state_changes(state.take_bundle()),
+            changes,
             requests: result.requests,
             gas_used: result.gas_used,
             blob_gas_used: result.blob_gas_used,
-            access_list: state.take_built_alloy_bal().unwrap_or_default(),
+            access_list,
         })
+    }
+
+    /// Ends the run as it stands: the receipts and changes of the transactions alone.
+    pub(crate) fn stop(self) -> (Vec<Receipt>, StateChanges) {
+        (self.executor.receipts, settle(self.executor.evm).0)
     }
 
     /// Says whose fault it is that `transaction` was not executed.
@@ -119,6 +168,13 @@ impl<'a> BlockRun<'a> {
         }
         Ok(())
     }
+}
+
+/// What was recorded, in the form that is stored.
+fn settle(evm: BlockEvm<'_>) -> (StateChanges, BlockAccessList) {
+    let (mut state, _) = evm.finish();
+    state.merge_transitions(BundleRetention::PlainState);
+    (changes::state_changes(&state.bundle_state), state.take_built_alloy_bal().unwrap_or_default())
 }
 
 /// Says whose fault an error outside the transactions is.

@@ -35,12 +35,42 @@ pub fn validate_header(rules: &ChainRules, parent: &SealedHeader, header: &Heade
     equal(header.base_fee_per_gas.unwrap_or_default(), next_base_fee(rules, parent).unwrap_or_default())
         .map_err(RuleError::BaseFee)?;
     validate_blob_gas(rules, parent, header)?;
-    if rules.is_paris_active_at_block(header.number) {
+    validate_dao_extra_data(rules, header)?;
+    if rules.is_paris_certain(header) {
         equal(header.difficulty, U256::ZERO).map_err(RuleError::Difficulty)?;
+    }
+    if rules.is_paris(header) {
         equal(header.nonce.into(), 0).map_err(RuleError::Nonce)?;
         equal(header.ommers_hash, EMPTY_OMMER_ROOT_HASH).map_err(RuleError::OmmersHash)?;
     }
     if rules.is_heddle() { validate_heddle_fields(parent, header) } else { Ok(()) }
+}
+
+/// Checks that a block has left proof of work exactly when its parent's total difficulty, the sum of all difficulties
+/// from genesis to the parent, has reached the terminal one. Needed only where [`validate_header`] cannot tell: on
+/// chains that merge at a block that their genesis does not name.
+///
+/// # Errors
+/// [`RuleError::Merge`].
+pub fn validate_merge(rules: &ChainRules, parent_total_difficulty: U256, header: &Header) -> Result<(), RuleError> {
+    let Some(terminal) = rules.terminal_total_difficulty() else { return Ok(()) };
+    let is_merged = rules.is_paris_certain(header) || parent_total_difficulty >= terminal;
+    if header.difficulty.is_zero() == is_merged {
+        return Ok(());
+    }
+    Err(RuleError::Merge { difficulty: header.difficulty, parent_total_difficulty, terminal })
+}
+
+/// For ten blocks the extra data tells the two sides of the DAO fork apart.
+fn validate_dao_extra_data(rules: &ChainRules, header: &Header) -> Result<(), RuleError> {
+    const BLOCKS: u64 = 10;
+    const EXTRA_DATA: &[u8] = b"dao-hard-fork";
+    let Some(fork) = rules.dao_fork() else { return Ok(()) };
+    let is_marked_range = header.number.checked_sub(fork.block).is_some_and(|distance| distance < BLOCKS);
+    if is_marked_range && (header.extra_data.as_ref() == EXTRA_DATA) != fork.is_supported {
+        return Err(RuleError::DaoExtraData(header.extra_data.clone()));
+    }
+    Ok(())
 }
 
 fn validate_timestamp(rules: &ChainRules, parent: &Header, header: &Header) -> Result<(), RuleError> {
@@ -146,10 +176,7 @@ pub fn validate_outcome(rules: &ChainRules, header: &Header, outcome: &Execution
     equal(header.gas_used, outcome.gas_used).map_err(RuleError::GasUsed)?;
     equal(header.blob_gas_used.unwrap_or_default(), outcome.blob_gas_used).map_err(RuleError::BlobGasUsed)?;
     equal(header.logs_bloom, outcome.logs_bloom()).map_err(|mismatch| RuleError::LogsBloom(Box::new(mismatch)))?;
-    // Before Byzantium a receipt holds the state root after its transaction, which is not computed.
-    if rules.is_byzantium_active_at_block(header.number) {
-        equal(header.receipts_root, outcome.receipts_root()).map_err(RuleError::ReceiptsRoot)?;
-    }
+    equal(header.receipts_root, outcome.receipts_root()).map_err(RuleError::ReceiptsRoot)?;
     if let Some(requests_hash) = header.requests_hash {
         equal(requests_hash, outcome.requests.requests_hash()).map_err(RuleError::RequestsHash)?;
     }

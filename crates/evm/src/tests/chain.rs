@@ -6,6 +6,10 @@ use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Signature, TxKind, U256, keccak256, map::HashMap};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use alloy_trie::{
+    TrieAccount,
+    root::{state_root_unhashed, storage_root_unhashed},
+};
 use ed25519_dalek::SigningKey;
 use heddle_primitives::{
     Account, Genesis, Header, HeddleConfig, RecoveredTransaction, StateChanges, Transaction, Validator, ValidatorSet,
@@ -77,6 +81,16 @@ impl MemoryState {
         }
     }
 
+    pub fn root(&self) -> B256 {
+        let trie_account = |(address, account): (&Address, &Account)| {
+            let slots = self.storage.iter().filter(|((owner, _), value)| owner == address && !value.is_zero());
+            let storage = slots.map(|((_, slot), value)| (B256::from(*slot), *value));
+            let root = storage_root_unhashed(storage);
+            (*address, TrieAccount::new(account.nonce, account.balance, root, account.code_hash))
+        };
+        state_root_unhashed(self.accounts.iter().map(trie_account))
+    }
+
     pub fn balance(&self, address: Address) -> U256 {
         self.accounts.get(&address).map_or(U256::ZERO, |account| account.balance)
     }
@@ -107,6 +121,12 @@ impl StateReader for MemoryState {
 
     fn block_hash(&self, _number: u64) -> Result<B256, StateError> {
         Ok(B256::ZERO)
+    }
+
+    fn root_with(&self, changes: &StateChanges) -> Result<B256, StateError> {
+        let mut state = self.clone();
+        state.apply(changes);
+        Ok(state.root())
     }
 }
 
@@ -156,6 +176,17 @@ impl TestChain {
             "londonBlock":0,"terminalTotalDifficulty":0,"shanghaiTime":0},
             "gasLimit":"0x1c9c380","difficulty":"0x0","alloc":{}}"#;
         let mut file: alloy_genesis::Genesis = serde_json::from_str(text).unwrap();
+        file.alloc.extend(alloc(&signer, code));
+        Self::new(Genesis::from_json(&serde_json::to_string(&file).unwrap()).unwrap(), signer)
+    }
+
+    /// A plain Ethereum chain with the given forks in its `config`, and a difficulty at genesis.
+    pub fn with_config(config: &str, code: &[(Address, &'static [u8])]) -> Self {
+        let signer = signer(1);
+        let text = format!(
+            r#"{{"config":{{"chainId":31337,{config}}},"gasLimit":"0x1c9c380","difficulty":"0x20000","alloc":{{}}}}"#
+        );
+        let mut file: alloy_genesis::Genesis = serde_json::from_str(&text).unwrap();
         file.alloc.extend(alloc(&signer, code));
         Self::new(Genesis::from_json(&serde_json::to_string(&file).unwrap()).unwrap(), signer)
     }

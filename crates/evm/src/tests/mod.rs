@@ -5,3 +5,5 @@ mod call;
 mod chain;
 mod execution;
 mod header;
+mod legacy;
+mod transact;
