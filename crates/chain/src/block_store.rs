@@ -12,6 +12,8 @@ use heddle_storage::{Batch, Database, Table};
 
 /// Key in [`Table::Meta`] of the genesis hash.
 const META_GENESIS: &[u8] = b"chain.genesis";
+/// Key in [`Table::Meta`] of the genesis file's JSON.
+const META_GENESIS_FILE: &[u8] = b"chain.genesis_file";
 /// Key in [`Table::Meta`] of the head's number and hash.
 const META_HEAD: &[u8] = b"chain.head";
 /// Key in [`Table::Meta`] of the sum of all blocks' difficulties, on a chain that has any.
@@ -62,6 +64,11 @@ impl BlockStore {
         self.row(Table::Meta, META_GENESIS, "genesis hash")
     }
 
+    /// The genesis file's JSON; `None` when the database is new, or older than this row.
+    pub(crate) fn genesis_file(&self) -> Result<Option<Vec<u8>>, ChainError> {
+        Ok(self.database.get(Table::Meta, META_GENESIS_FILE)?)
+    }
+
     /// The last committed block; `None` when the database is new.
     pub(crate) fn head(&self) -> Result<Option<BlockId>, ChainError> {
         self.row(Table::Meta, META_HEAD, "head")
@@ -106,6 +113,10 @@ impl BlockStore {
     pub(crate) fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
         let row: Option<LookupRow> = self.row(Table::TransactionLookup, hash.as_slice(), "transaction lookup")?;
         Ok(row.map(|LookupRow { number, index }| TransactionLocation { number, index }))
+    }
+
+    pub(crate) fn put_genesis_file(batch: &mut Batch, json: String) {
+        batch.put(Table::Meta, META_GENESIS_FILE, json);
     }
 
     pub(crate) fn put_genesis_hash(batch: &mut Batch, hash: B256) {

@@ -30,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) executions: ExecutionCache,
     /// Held by the one commit at a time.
     pub(crate) commit_door: Mutex<()>,
+    /// Held by the one pruning at a time, which the commit does not wait for.
+    pub(crate) pruning: Mutex<()>,
     pub(crate) events: broadcast::Sender<Arc<CommittedBlock>>,
 }
 
@@ -48,12 +50,14 @@ impl Chain {
             Some(found) if found == genesis.hash() => {}
             Some(found) => return Err(ChainError::GenesisMismatch { database: found, genesis: genesis.hash() }),
         }
+        keep_genesis_file(&genesis, &database, &blocks)?;
         let head = Head::load(&genesis, &rules, &blocks, &states)?;
         let inner = Inner {
             executions: ExecutionCache::new(config.executions_cached),
             events: broadcast::Sender::new(config.events_buffered.max(1)),
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
+            pruning: Mutex::new(()),
             genesis,
             rules,
             config,
@@ -62,6 +66,18 @@ impl Chain {
             states,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The genesis that a database was last opened with, for tools that are given only the database; `None` when it is
+    /// new, or older than the row that holds it.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`] for a row that is no genesis file, or the database's own.
+    pub fn stored_genesis(database: &Database) -> Result<Option<Genesis>, ChainError> {
+        let Some(json) = BlockStore::new(database.clone()).genesis_file()? else { return Ok(None) };
+        let corrupt = |error: &dyn std::fmt::Display| ChainError::Corrupt(format!("genesis file row: {error}"));
+        let json = std::str::from_utf8(&json).map_err(|error| corrupt(&error))?;
+        Genesis::from_json(json).map(Some).map_err(|error| corrupt(&error))
     }
 
     /// The chain's genesis.
@@ -102,6 +118,18 @@ impl Chain {
     pub(crate) fn reader(&self, state: StateView) -> ChainStateReader<'_> {
         ChainStateReader { state, blocks: &self.inner.blocks, states: &self.inner.states }
     }
+}
+
+/// Keeps the file for [`Chain::stored_genesis`]. The genesis hash does not cover all of it, so that a file with a new
+/// fork replaces the old one.
+fn keep_genesis_file(genesis: &Genesis, database: &Database, blocks: &BlockStore) -> Result<(), ChainError> {
+    let json = genesis.to_json().map_err(|error| ChainError::Corrupt(format!("genesis file: {error}")))?;
+    if blocks.genesis_file()?.as_deref() == Some(json.as_bytes()) {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    BlockStore::put_genesis_file(&mut batch, json);
+    Ok(database.commit(batch)?)
 }
 
 fn write_genesis(genesis: &Genesis, database: &Database, states: &StateStore) -> Result<(), ChainError> {

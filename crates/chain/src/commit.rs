@@ -76,7 +76,7 @@ impl Chain {
             BlockStore::put_certificate(&mut batch, certificate);
         }
         update.write_into(header.number, &mut batch)?;
-        inner.database.commit(batch)?;
+        self.write_batch(batch)?;
 
         let state = inner.states.view()?;
         let head = Head::new(&inner.rules, header.clone(), certificate.cloned(), total_difficulty, state);
@@ -89,5 +89,19 @@ impl Chain {
         // Nobody may be listening, as in tests and tools: that is no failure.
         let _ = inner.events.send(Arc::new(event));
         Ok(head)
+    }
+
+    /// Makes durable what was committed without waiting for the disk.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn sync(&self) -> Result<(), ChainError> {
+        Ok(self.inner.database.sync()?)
+    }
+
+    /// Writes a batch as durably as the configuration says.
+    pub(crate) fn write_batch(&self, batch: Batch) -> Result<(), ChainError> {
+        let database = &self.inner.database;
+        Ok(if self.inner.config.commits_synced { database.commit(batch)? } else { database.commit_unsynced(batch)? })
     }
 }

@@ -12,6 +12,10 @@ pub struct ChainConfig {
     pub clock_drift_secs: u64,
     /// How many executed proposals of the next height are kept for their commit; at least 1 is kept.
     pub executions_cached: usize,
+    /// Whether every commit waits for the disk. Without it a crash may lose what was committed since the last
+    /// [`Chain::sync`](crate::Chain::sync), whole blocks from the end: for imports, which can repeat them, never for a
+    /// node that votes.
+    pub commits_synced: bool,
     /// Committed blocks that a subscriber may fall behind before it misses some; at least 1. Each is kept whole, so a
     /// slow subscriber costs as much memory as these blocks.
     pub events_buffered: usize,
@@ -19,6 +23,12 @@ pub struct ChainConfig {
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        Self { gas_limit_target: None, clock_drift_secs: 15, executions_cached: 8, events_buffered: 16 }
+        Self {
+            gas_limit_target: None,
+            clock_drift_secs: 15,
+            executions_cached: 8,
+            commits_synced: true,
+            events_buffered: 16,
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! A plain Ethereum chain: blocks enter without certificates, and only by obeying every rule.
 
 use super::fixture::{CHAIN_ID, GENESIS_TIME, LOGGER, genesis_with_balance, transaction, user};
-use crate::{BlockError, BlockTemplate, Chain, ChainConfig, ChainError, Fault, RecoveredBlock, RuleError};
+use crate::{
+    BlockError, BlockTemplate, Chain, ChainConfig, ChainError, Fault, History, PruneStep, RecoveredBlock, RuleError,
+};
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_primitives::{Address, B256, Bloom, U256};
 use heddle_primitives::{Block, Genesis, Transaction};
@@ -167,4 +169,36 @@ fn the_two_kinds_of_chain_do_not_mix() {
     assert!(matches!(heddle.assemble(BlockTemplate::default()), Err(ChainError::Uncertified)));
     assert!(matches!(plain.validators(plain.head().height()), Err(ChainError::ReadOnly)));
     assert_eq!(plain.genesis().chain_id(), CHAIN_ID);
+}
+
+#[test]
+fn the_genesis_file_is_kept_in_the_database() {
+    let plain = Plain::start();
+    let stored = Chain::stored_genesis(&plain.inner.database).unwrap().unwrap();
+    assert_eq!((stored.hash(), stored.config()), (plain_genesis().hash(), plain_genesis().config()));
+    let empty = Database::open_in_memory(&DatabaseConfig::default()).unwrap();
+    assert!(Chain::stored_genesis(&empty).unwrap().is_none());
+    let heddle = super::fixture::Node::start();
+    let stored = Chain::stored_genesis(&heddle.inner.database).unwrap().unwrap();
+    assert_eq!((stored.hash(), stored.heddle()), (heddle.genesis().hash(), heddle.genesis().heddle()));
+}
+
+#[test]
+fn pruned_states_are_refused_with_the_oldest_that_is_left() {
+    let plain = Plain::start();
+    for n in 0..6 {
+        plain.import(&plain.recovered(&plain.assembled(two_transactions(n * 2)))).unwrap();
+    }
+    let before = plain.state_at(1).unwrap();
+    assert_eq!(plain.prune_history(History::Archive).unwrap(), PruneStep { oldest: 0, target: 0 });
+    let step = plain.prune_history(History::Full(2)).unwrap();
+    assert_eq!((step, step.is_done()), (PruneStep { oldest: 4, target: 4 }, true));
+    let error = plain.state_at(3).err().unwrap();
+    assert_eq!(error.fault(), Fault::Caller);
+    assert!(error.to_string().contains('4'), "{error}");
+    let balance = |state: crate::StateView| state.account(RECIPIENT).unwrap().unwrap().balance;
+    let expected = |blocks: u64| U256::from(blocks * (5 + 1_000_000_000));
+    assert_eq!(balance(plain.state_at(4).unwrap()), expected(4));
+    // A reader that was there before sees what it saw.
+    assert_eq!(balance(before), expected(1));
 }
