@@ -12,9 +12,12 @@ macro_rules! tell {
 }
 
 mod adapters;
+mod chain_file;
 mod command;
 mod config;
+mod import;
 mod keys;
+mod progress;
 mod shutdown;
 mod telemetry;
 mod wiring;
@@ -35,12 +38,21 @@ fn main() -> ExitCode {
     };
     match cli.run() {
         Ok(result) => {
-            // Nobody may be reading any more: that is no failure of the command.
-            let _ = writeln!(std::io::stdout(), "{result}");
+            print_result(&result);
             ExitCode::SUCCESS
         }
-        Err(error) => fail(error.as_ref()),
+        Err(error) => {
+            if let Some(incomplete) = error.downcast_ref::<command::Incomplete>() {
+                print_result(&incomplete.result);
+            }
+            fail(error.as_ref())
+        }
     }
+}
+
+fn print_result(result: &serde_json::Value) {
+    // Nobody may be reading any more: that is no failure of the command.
+    let _ = writeln!(std::io::stdout(), "{result}");
 }
 
 /// Every failure ends in one sentence on stderr and a non-zero exit status.

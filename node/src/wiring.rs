@@ -81,9 +81,27 @@ pub struct Node {
 ///
 /// # Errors
 /// When another process holds the directory, or it holds another chain.
-pub fn open_chain(genesis: Genesis, datadir: &Path) -> Result<Chain, Box<dyn Error>> {
+pub fn open_chain(genesis: Genesis, datadir: &Path, config: ChainConfig) -> Result<Chain, Box<dyn Error>> {
     std::fs::create_dir_all(datadir).map_err(|error| format!("cannot create {}: {error}", datadir.display()))?;
     let database = Database::open(&datadir.join("db"), &DatabaseConfig::default())?;
+    Ok(Chain::open(genesis, database, config)?)
+}
+
+/// Opens the chain that a data directory holds, for tools: without a genesis file, that of the last opening.
+///
+/// # Errors
+/// When there is no database, another process holds it, or it does not fit the genesis file.
+pub fn open_existing_chain(genesis: Option<&Path>, datadir: &Path) -> Result<Chain, Box<dyn Error>> {
+    let directory = datadir.join("db");
+    if !directory.is_dir() {
+        return Err(format!("{} holds no database", datadir.display()).into());
+    }
+    let database = Database::open(&directory, &DatabaseConfig::default())?;
+    let genesis = match genesis {
+        Some(path) => Genesis::read(path)?,
+        None => Chain::stored_genesis(&database)?
+            .ok_or("the database does not know its genesis file: name it with --chain")?,
+    };
     Ok(Chain::open(genesis, database, ChainConfig::default())?)
 }
 
@@ -93,7 +111,7 @@ impl Node {
     /// # Errors
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
-        let chain = open_chain(config.genesis.clone(), &config.datadir)?;
+        let chain = open_chain(config.genesis.clone(), &config.datadir, ChainConfig::default())?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use heddle_primitives::{Block, CommitCertificate, Receipt, Round, SealedHeader};
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,21 @@ pub struct Timings {
     pub state_root: Duration,
     /// Writing it.
     pub commit: Duration,
+}
+
+impl Timings {
+    /// The sum of all parts.
+    pub fn total(&self) -> Duration {
+        self.execution + self.state_root + self.commit
+    }
+}
+
+impl AddAssign for Timings {
+    fn add_assign(&mut self, other: Self) {
+        self.execution += other.execution;
+        self.state_root += other.state_root;
+        self.commit += other.commit;
+    }
 }
 
 /// A committed block as read back.

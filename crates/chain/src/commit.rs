@@ -102,6 +102,10 @@ impl Chain {
     /// Writes a batch as durably as the configuration says.
     pub(crate) fn write_batch(&self, batch: Batch) -> Result<(), ChainError> {
         let database = &self.inner.database;
-        Ok(if self.inner.config.commits_synced { database.commit(batch)? } else { database.commit_unsynced(batch)? })
+        let written = match self.inner.config.commits_synced {
+            true => database.commit(batch),
+            false => database.commit_unsynced(batch),
+        };
+        Ok(written?)
     }
 }

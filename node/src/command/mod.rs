@@ -3,7 +3,9 @@
 
 mod accounts;
 mod devnet;
+mod export;
 mod genesis;
+mod import;
 mod init;
 mod key;
 mod node;
@@ -31,6 +33,20 @@ enum Command {
     Node(NodeArgs),
     /// Write the genesis block into an empty data directory.
     Init(init::InitArgs),
+    /// Replay and verify blocks from files.
+    ///
+    /// The files hold concatenated RLP: blocks, as geth exports them, when the chain is a plain Ethereum chain; blocks
+    /// with their commit certificates, as `heddle export` writes them, when the genesis has a `heddle` section. Every
+    /// rule is checked and every block executed; difficulty is taken as given, without a proof-of-work check.
+    ///
+    /// Blocks that the chain holds already are skipped: an import can be repeated, and goes on where another ended. At
+    /// the first invalid block, or where a file is malformed, it stops, and keeps what came before.
+    Import(import::ImportArgs),
+    /// Write the chain's blocks to a file that `import` reads.
+    ///
+    /// The file holds concatenated RLP: blocks, as geth exports them, when the chain is a plain Ethereum chain; blocks
+    /// with their commit certificates when it is a Heddle chain. It appears under its name when it is whole.
+    Export(export::ExportArgs),
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -39,16 +55,28 @@ enum Command {
     Key(key::KeyCommand),
 }
 
+/// A command that did part of its work: the result is printed all the same, before the cause and a failing status.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Incomplete {
+    /// Why it stopped.
+    pub cause: Box<dyn Error>,
+    /// What it did, in the form that it has after success.
+    pub result: serde_json::Value,
+}
+
 impl Cli {
     /// Runs the command to its end; the JSON object is its result.
     ///
     /// # Errors
-    /// One sentence that names the cause.
+    /// One sentence that names the cause; as [`Incomplete`] when part of the work is done.
     pub fn run(self) -> Result<serde_json::Value, Box<dyn Error>> {
         match self.command {
             Command::Devnet(args) => devnet::run(args),
             Command::Node(args) => node::run(args),
             Command::Init(args) => init::run(args),
+            Command::Import(args) => import::run(args),
+            Command::Export(args) => export::run(args),
             Command::Genesis(command) => genesis::run(command),
             Command::Key(command) => key::run(command),
         }

@@ -1,0 +1,65 @@
+//! `heddle import`: replays and verifies blocks from files.
+
+use super::Incomplete;
+use crate::import::import;
+use crate::shutdown::StopFlag;
+use crate::wiring;
+use clap::{Args, ValueEnum, ValueHint};
+use heddle_chain::{ChainConfig, History};
+use heddle_primitives::Genesis;
+use serde_json::Value;
+use std::error::Error;
+use std::path::PathBuf;
+
+/// Options of `heddle import`.
+#[derive(Args)]
+pub struct ImportArgs {
+    /// The genesis file.
+    #[arg(long, value_name = "GENESIS", value_hint = ValueHint::FilePath)]
+    chain: PathBuf,
+    /// The data directory; made when absent.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    datadir: PathBuf,
+    /// How transactions are executed; every mode gives the same bytes.
+    #[arg(long, value_enum, default_value = "sequential")]
+    mode: ModeArg,
+    /// Threads for recovering senders and computing roots [default: one a core].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Past states to keep: `archive`, or `full(N)` for those of the last N blocks.
+    #[arg(long, value_name = "HISTORY", default_value_t)]
+    history: History,
+    /// Files of blocks, imported in this order.
+    #[arg(required = true, value_name = "FILE.rlp", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+}
+
+/// How transactions are executed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModeArg {
+    /// On all threads.
+    Parallel,
+    /// One after the other.
+    Sequential,
+}
+
+/// Runs `heddle import`.
+pub fn run(args: ImportArgs) -> Result<Value, Box<dyn Error>> {
+    if args.mode == ModeArg::Parallel {
+        tell!("this version executes transactions one after the other in either mode");
+    }
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+    }
+    let stop = StopFlag::listen()?;
+    let genesis = Genesis::read(&args.chain)?;
+    let config = ChainConfig { commits_synced: false, ..ChainConfig::default() };
+    let chain = wiring::open_chain(genesis, &args.datadir, config)?;
+    let (summary, result) = import(&chain, &args.files, args.history, &stop);
+    summary.tell();
+    let object = summary.to_json(&chain.head());
+    match result {
+        Ok(()) => Ok(object),
+        Err(cause) => Err(Incomplete { cause, result: object }.into()),
+    }
+}
