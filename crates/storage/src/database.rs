@@ -1,25 +1,21 @@
 //! The database: open, read, commit.
 
 use crate::batch::Operation;
-use crate::snapshot::rows_exist;
-use crate::{Batch, DatabaseConfig, DirectoryLock, Snapshot, StorageError, Table, options};
+use crate::migration::FORMAT;
+use crate::{Batch, DatabaseConfig, DirectoryLock, Snapshot, StorageError, Table, floor, options, wal};
 use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB, Env, FlushOptions, Options, WriteBatch, WriteOptions};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Raised whenever the meaning of a row changes.
-const FORMAT: u32 = 1;
-/// Row of [`Table::Meta`] that holds the format, 4 bytes big-endian.
-const FORMAT_KEY: &[u8] = b"storage.format";
 /// RocksDB's file that exists once a database does.
 const CURRENT_FILE: &str = "CURRENT";
 
 /// A RocksDB database of the tables of [`Table`]; clones share it, and the last one closes it.
 #[derive(Clone)]
 pub struct Database {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 pub(crate) struct Inner {
@@ -35,13 +31,25 @@ impl Database {
     /// Opens the database in `directory`, creating it if there is none, and keeps other processes out.
     ///
     /// # Errors
-    /// [`StorageError::Locked`], [`StorageError::Format`] for a database of another version, or RocksDB's own.
+    /// [`StorageError::Locked`]; [`StorageError::Format`] for a database of another version; [`StorageError::Corrupt`]
+    /// or [`StorageError::RolledBack`] when committed batches are gone, other than a last one that a crash tore while
+    /// it was written; or RocksDB's own.
     pub fn open(directory: &Path, config: &DatabaseConfig) -> Result<Self, StorageError> {
+        Self::open_migrating(directory, config, &[], &mut |_| {})
+    }
+
+    /// Opens it whatever its format, except one with unknown tables.
+    pub(crate) fn open_files(directory: &Path, config: &DatabaseConfig) -> Result<Self, StorageError> {
         let lock = DirectoryLock::acquire(directory)?;
         let options = options::database(config);
         refuse_unknown_tables(directory, &options)?;
+        refuse_damaged_log(directory, &options, config)?;
+        let expected = floor::read(directory)?;
         let database = Self::with_options(directory, &options, config, Some(lock))?;
-        database.check_format(directory)?;
+        let found = database.inner.db.latest_sequence_number();
+        if found < expected {
+            return Err(StorageError::RolledBack { directory: directory.to_owned(), found, expected });
+        }
         Ok(database)
     }
 
@@ -56,7 +64,7 @@ impl Database {
         // RocksDB's binding creates the directory on disk, so it is one that exists; the files are in memory.
         let directory = std::env::temp_dir();
         let database = Self::with_options(&directory, &options, config, None)?;
-        database.check_format(&directory)?;
+        database.migrate(&directory, &[], &mut |_| {})?;
         Ok(database)
     }
 
@@ -132,24 +140,6 @@ impl Database {
     pub fn sync(&self) -> Result<(), StorageError> {
         self.inner.flush(&mut self.inner.unsynced.lock())
     }
-
-    /// Writes the format to an empty database; otherwise checks that it is ours.
-    fn check_format(&self, directory: &Path) -> Result<(), StorageError> {
-        let found = match self.get(Table::Meta, FORMAT_KEY)? {
-            Some(row) if row == FORMAT.to_be_bytes() => return Ok(()),
-            Some(row) => match <[u8; 4]>::try_from(row.as_slice()) {
-                Ok(bytes) => u32::from_be_bytes(bytes).to_string(),
-                Err(_) => "of an unknown kind".to_owned(),
-            },
-            None if rows_exist(&self.snapshot())? => "that is not recorded".to_owned(),
-            None => {
-                let mut batch = Batch::new();
-                batch.put(Table::Meta, FORMAT_KEY, FORMAT.to_be_bytes());
-                return self.commit(batch);
-            }
-        };
-        Err(StorageError::Format { directory: directory.to_owned(), found, supported: FORMAT })
-    }
 }
 
 impl Inner {
@@ -185,6 +175,17 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    /// Records how far the database came. Nobody is left to be told of an error, and without the record the next
+    /// opening only knows less.
+    fn drop(&mut self) {
+        let mut unsynced = *self.unsynced.get_mut();
+        if self.lock.is_some() && self.flush(&mut unsynced).is_ok() {
+            let _ = floor::raise(self.db.path(), self.db.latest_sequence_number());
+        }
+    }
+}
+
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("directory", &self.inner.db.path()).finish()
@@ -207,5 +208,19 @@ fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), Stor
     }
 }
 
+/// Damage in the middle of the log loses what follows it, unless that is in tables already. RocksDB would not say so,
+/// and would remove the evidence, therefore it is asked read-only how far it would come.
+fn refuse_damaged_log(directory: &Path, options: &Options, config: &DatabaseConfig) -> Result<(), StorageError> {
+    let Some(damage) = wal::find_damage(directory)? else { return Ok(()) };
+    let db = DB::open_cf_descriptors_read_only(options, directory, options::tables(config), false)?;
+    if db.latest_sequence_number() >= damage.sequence {
+        return Ok(());
+    }
+    let reason = "intact writes follow, so no crash cut it off";
+    Err(StorageError::Corrupt { path: damage.path, offset: damage.offset, reason })
+}
+
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

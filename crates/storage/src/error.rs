@@ -26,6 +26,29 @@ pub enum StorageError {
         /// The format that this version reads and writes.
         supported: u32,
     },
+    /// The disk's, or ours: rewriting an older database failed; it can be tried again.
+    #[error("cannot bring database {} from format {from} to {}: {source}", directory.display(), from + 1)]
+    Migration {
+        /// The database's directory.
+        directory: PathBuf,
+        /// The format that it still has.
+        from: u32,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync + 'static>,
+    },
+    /// The disk's: writes that were there when the database was last closed are gone.
+    #[error(
+        "database {} ends at write {found}, but was closed after write {expected}: its files are damaged or missing, restore them from a copy or sync anew",
+        directory.display()
+    )]
+    RolledBack {
+        /// The database's directory.
+        directory: PathBuf,
+        /// Sequence number of the last write found.
+        found: u64,
+        /// Sequence number of the last write when it was closed.
+        expected: u64,
+    },
     /// The system's: a file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -7,8 +7,9 @@
 //! - one process owns a directory, held by a lock that the system releases when the process ends.
 //!
 //! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `table` (the
-//! tables), `options` (RocksDB's), `log` (the consensus log), `sign_state` (the last signed step), `lock` (one process a directory),
-//! `durable` (crash-safe file replacement), `config`, `error`.
+//! tables), `options` (RocksDB's), `wal` and `floor` (whether RocksDB's files end where they should), `migration` (from
+//! one format to the next), `upkeep` (sizes, checksums, compaction), `log` (the consensus log), `sign_state` (the last
+//! signed step), `lock` (one process a directory), `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.
 
@@ -17,12 +18,16 @@ mod config;
 mod database;
 mod durable;
 mod error;
+mod floor;
 mod lock;
 mod log;
+mod migration;
 mod options;
 mod sign_state;
 mod snapshot;
 mod table;
+mod upkeep;
+mod wal;
 
 pub use batch::Batch;
 pub use config::DatabaseConfig;
@@ -30,6 +35,8 @@ pub use database::Database;
 pub use error::StorageError;
 pub use lock::DirectoryLock;
 pub use log::ConsensusLog;
+pub use migration::{Migration, MigrationObserver, MigrationProgress, MigrationStep};
 pub use sign_state::SignStateFile;
 pub use snapshot::{Row, Rows, Snapshot};
 pub use table::Table;
+pub use upkeep::TableStats;

@@ -1,7 +1,7 @@
 //! RocksDB's options.
 
 use crate::{DatabaseConfig, Table};
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, LogLevel, Options};
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
 /// Options of the database as a whole.
 pub(crate) fn database(config: &DatabaseConfig) -> Options {
@@ -13,6 +13,8 @@ pub(crate) fn database(config: &DatabaseConfig) -> Options {
     options.set_db_write_buffer_size(config.write_buffer_bytes);
     // A table that is rarely written would otherwise keep old write-ahead logs alive for ever.
     options.set_max_total_wal_size(4 * config.write_buffer_bytes as u64);
+    // Recovery stops at the first damage; whether it may is judged before (`wal`).
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_track_and_verify_wals_in_manifest(true);
     // What bypasses the log ends at a batch in all tables, not at another one in each.
     options.set_atomic_flush(true);

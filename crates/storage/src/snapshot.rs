@@ -84,6 +84,28 @@ impl Snapshot {
         self.range(table, key, None)?.next().transpose()
     }
 
+    /// The rows from `from` to the end of the table, past the cache: for reading a whole table without driving out what
+    /// others need.
+    ///
+    /// # Errors
+    /// The disk's, here and from the iterator; a block that does not check is one.
+    pub fn scan(&self, table: Table, from: &[u8]) -> Result<Rows<'_>, StorageError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_iterate_lower_bound(from);
+        self.iterate(table, options)
+    }
+
+    /// Whether any table holds anything.
+    pub(crate) fn has_rows(&self) -> Result<bool, StorageError> {
+        for table in Table::ALL {
+            if self.seek(table, &[])?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn iterate(&self, table: Table, options: ReadOptions) -> Result<Rows<'_>, StorageError> {
         let family = self.inner.borrow_owner().family(table)?;
         let rows = self.inner.borrow_dependent().iterator_cf_opt(family, options, IteratorMode::Start);
@@ -109,14 +131,4 @@ impl Iterator for Rows<'_> {
         let row = self.rows.next()?;
         Some(row.map(|(key, value)| (key.into_vec(), value.into_vec())).map_err(StorageError::from))
     }
-}
-
-/// Whether any table holds anything.
-pub(crate) fn rows_exist(snapshot: &Snapshot) -> Result<bool, StorageError> {
-    for table in Table::ALL {
-        if snapshot.seek(table, &[])?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

@@ -1,12 +1,14 @@
 use super::*;
-use crate::Rows;
+use crate::migration::FORMAT_KEY;
+use crate::{Migration, MigrationObserver, MigrationProgress, MigrationStep, Rows};
 
-fn open(directory: &Path) -> Result<Database, StorageError> {
-    let config = DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20, open_files_max: 64 };
+pub(super) fn open(directory: &Path) -> Result<Database, StorageError> {
+    // Memory enough that nothing is flushed but on demand, while a test copies the files.
+    let config = DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 64 << 20, open_files_max: 64 };
     Database::open(directory, &config)
 }
 
-fn put(table: Table, key: &[u8], value: &[u8]) -> Batch {
+pub(super) fn put(table: Table, key: &[u8], value: &[u8]) -> Batch {
     let mut batch = Batch::new();
     batch.put(table, key, value);
     batch
@@ -72,11 +74,14 @@ fn a_database_in_memory_holds_rows_and_shares_nothing() {
 }
 
 /// What a crash at this moment leaves: the files as they are, without what the process still holds.
-fn crash(directory: &Path) -> tempfile::TempDir {
+pub(super) fn crash(directory: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(directory).unwrap() {
         let file = file.unwrap();
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        // What disappears meanwhile was about to.
+        if let Err(error) = std::fs::copy(file.path(), copy.path().join(file.file_name())) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        }
     }
     copy
 }
@@ -124,7 +129,7 @@ fn other_formats_are_refused_with_both_numbers() {
         let directory = tempfile::tempdir().unwrap();
         open(directory.path()).unwrap().commit(put(Table::Meta, FORMAT_KEY, row)).unwrap();
         let error = open(directory.path()).unwrap_err().to_string();
-        assert!(error.contains(expected) && error.contains("reads format 1"), "{error}");
+        assert!(error.contains(expected) && error.contains(&format!("reads format {FORMAT}")), "{error}");
     }
 }
 
@@ -149,4 +154,59 @@ fn an_unknown_table_means_another_format() {
     }
     let error = open(directory.path()).unwrap_err().to_string();
     assert!(error.contains("unknown table `verkle`"), "{error}");
+}
+
+#[test]
+fn an_older_format_is_migrated_step_by_step_and_can_be_interrupted() {
+    fn rename(database: &Database, observer: MigrationObserver<'_>, from: &[u8], to: &[u8]) -> Batch {
+        let row = database.get(Table::Code, from).unwrap().unwrap();
+        observer(MigrationProgress { from: 0, table: Table::Code, rows_done: 1, rows_estimate: 1 });
+        let mut batch = put(Table::Code, to, &row);
+        batch.delete(Table::Code, from);
+        batch
+    }
+    let steps: [MigrationStep; 2] =
+        [|database, observer| Ok(rename(database, observer, b"v-1", b"v0")), |_, _| Err("the plug was pulled".into())];
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let mut batch = put(Table::Code, b"v-1", b"code");
+        batch.put(Table::Meta, FORMAT_KEY, (FORMAT - 2).to_be_bytes());
+        open(directory.path()).unwrap().commit(batch).unwrap();
+    }
+    let config = DatabaseConfig::default();
+    let mut seen = 0;
+    let mut migrate = |last: MigrationStep| {
+        let migrations = [(FORMAT - 2, steps[0]), (FORMAT - 1, last)].map(|(from, step)| Migration { from, step });
+        Database::open_migrating(directory.path(), &config, &migrations, &mut |_| seen += 1)
+    };
+    let error = migrate(steps[1]).unwrap_err();
+    assert!(matches!(error, StorageError::Migration { from, .. } if from == FORMAT - 1), "{error}");
+    let database = migrate(|database, observer| Ok(rename(database, observer, b"v0", b"v1"))).unwrap();
+    assert_eq!(database.get(Table::Code, b"v1").unwrap().as_deref(), Some(&b"code"[..]));
+    drop(database);
+    assert_eq!(seen, 2, "no step runs twice");
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn sizes_and_checksums_cover_every_table() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = open(directory.path()).unwrap();
+    for number in 0..100u64 {
+        database.commit_unsynced(put(Table::Bodies, &number.to_be_bytes(), &[7; 100])).unwrap();
+    }
+    database.sync().unwrap();
+    let stats = database.stats().unwrap();
+    assert_eq!(stats.iter().map(|stats| stats.table).collect::<Vec<_>>(), Table::ALL);
+    let bodies = database.table_stats(Table::Bodies).unwrap();
+    assert!(bodies.rows_estimate == 100 && bodies.file_bytes > 0, "{bodies:?}");
+    let mut rows = std::collections::BTreeMap::new();
+    let total = database.verify_checksums(&mut |table, count| rows.extend([(table, count)])).unwrap();
+    assert_eq!((total, rows[&Table::Bodies], rows.len()), (101, 100, Table::ALL.len()));
+
+    let mut batch = Batch::new();
+    batch.delete_range(Table::Bodies, 0u64.to_be_bytes(), 100u64.to_be_bytes());
+    database.commit(batch).unwrap();
+    database.compact(Table::Bodies).unwrap();
+    assert_eq!(database.table_stats(Table::Bodies).unwrap().file_bytes, 0);
 }
