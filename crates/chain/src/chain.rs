@@ -6,6 +6,7 @@ use crate::state_reader::ChainStateReader;
 use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head};
 use alloy_consensus::BlockBody;
 use arc_swap::ArcSwap;
+use heddle_evm::CodeCache;
 use heddle_primitives::{Genesis, Height, SigningContext, ValidatorSet};
 use heddle_state::{StateStore, StateView, genesis_changes};
 use heddle_storage::{Batch, Database};
@@ -26,6 +27,8 @@ pub(crate) struct Inner {
     pub(crate) database: Database,
     pub(crate) blocks: BlockStore,
     pub(crate) states: StateStore,
+    /// Shared by execution and calls.
+    pub(crate) codes: CodeCache,
     pub(crate) head: ArcSwap<Head>,
     pub(crate) executions: ExecutionCache,
     /// Held by the one commit at a time.
@@ -53,6 +56,7 @@ impl Chain {
         keep_genesis_file(&genesis, &database, &blocks)?;
         let head = Head::load(&genesis, &rules, &blocks, &states)?;
         let inner = Inner {
+            codes: CodeCache::new(config.code_cache_bytes),
             executions: ExecutionCache::new(config.executions_cached),
             events: broadcast::Sender::new(config.events_buffered.max(1)),
             head: ArcSwap::from_pointee(head),
@@ -116,7 +120,8 @@ impl Chain {
 
     /// What the executor reads of `state`.
     pub(crate) fn reader(&self, state: StateView) -> ChainStateReader<'_> {
-        ChainStateReader { state, blocks: &self.inner.blocks, states: &self.inner.states }
+        let Inner { blocks, states, codes, .. } = &*self.inner;
+        ChainStateReader { state, blocks, states, codes }
     }
 }
 

@@ -16,6 +16,8 @@ pub struct ChainConfig {
     /// [`Chain::sync`](crate::Chain::sync), whole blocks from the end: for imports, which can repeat them, never for a
     /// node that votes.
     pub commits_synced: bool,
+    /// Most bytes of memory for contracts' code and its jump tables, shared by execution and calls.
+    pub code_cache_bytes: u64,
     /// Committed blocks that a subscriber may fall behind before it misses some; at least 1. Each is kept whole, so a
     /// slow subscriber costs as much memory as these blocks.
     pub events_buffered: usize,
@@ -28,6 +30,7 @@ impl Default for ChainConfig {
             clock_drift_secs: 15,
             executions_cached: 8,
             commits_synced: true,
+            code_cache_bytes: 64 << 20,
             events_buffered: 16,
         }
     }

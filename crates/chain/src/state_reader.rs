@@ -1,8 +1,9 @@
 //! The executor's view of a block: its state, and the hashes of its ancestors.
 
 use crate::block_store::BlockStore;
-use alloy_primitives::{Address, B256, Bytes, U256};
-use heddle_evm::{StateError, StateReader};
+use alloy_consensus::EMPTY_ROOT_HASH;
+use alloy_primitives::{Address, B256, U256};
+use heddle_evm::{Code, CodeCache, StateError, StateReader};
 use heddle_primitives::{Account, StateChanges};
 use heddle_state::{StateStore, StateView};
 
@@ -11,6 +12,7 @@ pub(crate) struct ChainStateReader<'a> {
     pub(crate) state: StateView,
     pub(crate) blocks: &'a BlockStore,
     pub(crate) states: &'a StateStore,
+    pub(crate) codes: &'a CodeCache,
 }
 
 impl StateReader for ChainStateReader<'_> {
@@ -22,8 +24,12 @@ impl StateReader for ChainStateReader<'_> {
         self.state.storage(address, slot).map_err(StateError::new)
     }
 
-    fn code(&self, hash: B256) -> Result<Bytes, StateError> {
-        self.state.code(hash).map_err(StateError::new)
+    fn code(&self, hash: B256) -> Result<Code, StateError> {
+        self.codes.get_or_load(hash, || self.state.code(hash)).map_err(StateError::new)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        Ok(self.state.storage_root(address).map_err(StateError::new)? != EMPTY_ROOT_HASH)
     }
 
     fn block_hash(&self, number: u64) -> Result<B256, StateError> {

@@ -1,13 +1,10 @@
 //! Running one message without a block: `eth_call`.
 
 use crate::database::ReaderDatabase;
-use crate::{CallError, ChainRules, StateError, StateReader};
+use crate::machine::{Machine, MachineError};
+use crate::{CallError, ChainRules, StateReader};
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
-use alloy_evm::{
-    Evm, EvmFactory,
-    eth::{EthEvm, EthEvmFactory},
-    precompiles::PrecompilesMap,
-};
+use alloy_evm::Evm;
 use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
 use heddle_primitives::Header;
 use revm::{
@@ -17,8 +14,7 @@ use revm::{
         either::Either,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
-    database::{State, bal::EvmDatabaseError},
-    inspector::NoOpInspector,
+    database::bal::EvmDatabaseError,
 };
 
 /// A message to run as if it were a transaction, without a signature.
@@ -132,11 +128,9 @@ pub fn call(
     Ok(outcome(result))
 }
 
-pub(crate) type SimulationError = EVMError<EvmDatabaseError<StateError>>;
-
 /// One message that can be run again and again with other gas limits.
 pub(crate) struct Simulation<'a> {
-    evm: EthEvm<State<ReaderDatabase<'a>>, NoOpInspector, PrecompilesMap>,
+    evm: Machine<'a>,
     transaction: TxEnv,
 }
 
@@ -160,12 +154,12 @@ impl<'a> Simulation<'a> {
         }
         let database = ReaderDatabase::new(reader).into_cache();
         Ok(Self {
-            evm: EthEvmFactory::default().create_evm(database, environment),
+            evm: Machine::new(database, environment, rules.is_constantinople_only(header)),
             transaction: request.transaction(rules.chain_id())?,
         })
     }
 
-    pub(crate) fn run(&mut self, gas_limit: u64) -> Result<ExecutionResult, SimulationError> {
+    pub(crate) fn run(&mut self, gas_limit: u64) -> Result<ExecutionResult, MachineError> {
         let transaction = TxEnv { gas_limit, ..self.transaction.clone() };
         self.evm.transact_raw(transaction).map(|done| done.result)
     }
@@ -187,7 +181,7 @@ impl<'a> Simulation<'a> {
         Ok(account.is_none_or(|account| account.is_empty_code_hash()))
     }
 
-    pub(crate) fn explain(&self, error: SimulationError) -> CallError {
+    pub(crate) fn explain(&self, error: MachineError) -> CallError {
         match error {
             EVMError::Transaction(error) => CallError::Rejected(self.rejection(error)),
             EVMError::Database(EvmDatabaseError::Database(error)) => CallError::State(error),

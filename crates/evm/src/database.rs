@@ -38,9 +38,14 @@ impl<'a> ReaderDatabase<'a> {
         State::builder().with_database(self).build()
     }
 
-    /// A cache over the reader that records changes and accesses: for blocks.
-    pub(crate) fn into_recorder(self) -> State<Self> {
-        State::builder().with_database(self).with_bundle_update().with_bal_builder().build()
+    /// A cache over the reader that records changes, and on request accesses: for blocks.
+    pub(crate) fn into_recorder(self, is_access_list_built: bool) -> State<Self> {
+        State::builder().with_database(self).with_bundle_update().with_bal_builder_if(is_access_list_built).build()
+    }
+
+    /// Whether any slot of the account was nonzero before the block.
+    pub(crate) fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        self.record(self.reader.has_storage(address))
     }
 
     fn record<T>(&self, result: Result<T, StateError>) -> Result<T, StateError> {
@@ -75,9 +80,7 @@ impl Database for ReaderDatabase<'_> {
         if code_hash == alloy_primitives::KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
-        let code = self.record(self.reader.code(code_hash))?;
-        // Code from before EIP-3541 may look like a broken delegation (EIP-7702); it runs as any other code.
-        Ok(Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code)))
+        Ok(self.record(self.reader.code(code_hash))?.into_bytecode())
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {

@@ -1,6 +1,7 @@
 //! The least gas limit with which a message succeeds: `eth_estimateGas`, as go-ethereum searches for it.
 
-use crate::call::{Simulation, SimulationError, halt_text};
+use crate::call::{Simulation, halt_text};
+use crate::machine::MachineError;
 use crate::{CallError, CallRequest, ChainRules, StateReader};
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_hardforks::EthereumHardforks;
@@ -109,7 +110,7 @@ fn attempt(simulation: &mut Simulation<'_>, gas_limit: u64) -> Result<Attempt, C
     }
 }
 
-fn is_intrinsic_gas(error: &SimulationError) -> bool {
+fn is_intrinsic_gas(error: &MachineError) -> bool {
     matches!(
         error,
         EVMError::Transaction(

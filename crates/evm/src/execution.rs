@@ -56,8 +56,8 @@ pub struct ExecutionOutcome {
     pub gas_used: u64,
     /// Blob gas used by the block; 0 before Cancun.
     pub blob_gas_used: u64,
-    /// The EIP-7928 access list, sorted; built for every block, whatever its fork.
-    pub access_list: BlockAccessList,
+    /// The EIP-7928 access list, sorted: on Heddle chains always, on others from Amsterdam on.
+    pub access_list: Option<BlockAccessList>,
 }
 
 impl ExecutionOutcome {
@@ -71,9 +71,9 @@ impl ExecutionOutcome {
         self.receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | receipt.bloom())
     }
 
-    /// Keccak-256 of the access list's RLP.
+    /// Keccak-256 of the access list's RLP; zero where there is no list.
     pub fn access_list_hash(&self) -> B256 {
-        compute_block_access_list_hash(&self.access_list)
+        self.access_list.as_deref().map(compute_block_access_list_hash).unwrap_or_default()
     }
 }
 

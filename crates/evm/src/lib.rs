@@ -15,12 +15,15 @@
 mod build;
 mod call;
 mod changes;
+mod code;
 mod dao;
 mod database;
+mod deposit;
 mod error;
 mod estimate;
 mod execution;
 mod header;
+mod machine;
 mod ports;
 mod receipt;
 mod rules;
@@ -33,6 +36,7 @@ mod validation;
 
 pub use build::{BuildLimits, BuiltTransactions, build};
 pub use call::{CallOutcome, CallRequest, CallStatus, call};
+pub use code::{Code, CodeCache};
 pub use error::{CallError, ExecutionError, Mismatch, RuleError};
 pub use estimate::estimate_gas;
 pub use execution::{BlockContext, ExecutionOutcome, Mode, execute};

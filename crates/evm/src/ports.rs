@@ -1,6 +1,7 @@
 //! What the executor needs from others: the state it runs on.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use crate::Code;
+use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::{Account, StateChanges};
 use std::error::Error;
 use std::sync::Arc;
@@ -35,7 +36,14 @@ pub trait StateReader: Send + Sync {
     ///
     /// # Errors
     /// When the store fails or does not have the code.
-    fn code(&self, hash: B256) -> Result<Bytes, StateError>;
+    fn code(&self, hash: B256) -> Result<Code, StateError>;
+
+    /// Whether any storage slot of the account is nonzero. Asked for the few accounts that a contract is created at
+    /// although they exist (EIP-7610).
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn has_storage(&self, address: Address) -> Result<bool, StateError>;
 
     /// The hash of block `number`, asked for at most 256 blocks back; zero when there is no such block.
     ///

@@ -2,9 +2,11 @@
 
 use alloy_eips::{eip7840::BlobParams, eip7892::BlobScheduleBlobParams};
 use alloy_evm::{EvmEnv, eth::spec::EthExecutorSpec};
+use alloy_genesis::ChainConfig;
 use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, EthereumHardforks, ForkCondition};
 use alloy_primitives::{Address, U256};
 use heddle_primitives::{Genesis, Header};
+use revm::primitives::hardfork::SpecId;
 
 /// The rules of one chain: which fork is active when, and the parameters the forks read.
 #[derive(Clone, Debug)]
@@ -34,7 +36,7 @@ impl ChainRules {
         Self {
             chain_id: genesis.chain_id(),
             forks: genesis.forks().clone(),
-            blob_schedule: config.blob_schedule_blob_params(),
+            blob_schedule: blob_schedule(config),
             deposit_contract: config.deposit_contract_address,
             dao_fork: config.dao_fork_block.map(|block| DaoFork { block, is_supported: config.dao_fork_support }),
             is_heddle: genesis.heddle().is_some(),
@@ -82,6 +84,11 @@ impl ChainRules {
         self.ethereum_fork_activation(EthereumHardfork::Paris).ttd()
     }
 
+    /// Whether execution of a block gives its EIP-7928 access list: on Heddle chains, and from Amsterdam on.
+    pub(crate) fn has_access_lists(&self, header: &Header) -> bool {
+        self.is_heddle || self.is_amsterdam_active_at_timestamp(header.timestamp)
+    }
+
     /// The chain's stance on the DAO fork, if it knows of it.
     pub(crate) fn dao_fork(&self) -> Option<DaoFork> {
         self.dao_fork
@@ -99,8 +106,27 @@ impl ChainRules {
 
     /// The EVM's configuration and block values under `header`.
     pub(crate) fn environment(&self, header: &Header) -> EvmEnv {
-        EvmEnv::for_eth_block(header, self.at(header), self.chain_id, self.blob_params(header.timestamp))
+        let mut environment =
+            EvmEnv::for_eth_block(header, self.at(header), self.chain_id, self.blob_params(header.timestamp));
+        if self.is_constantinople_only(header) {
+            environment.cfg_env.set_spec_and_mainnet_gas_params(SpecId::PETERSBURG);
+        }
+        environment
     }
+
+    /// Whether a block is at Constantinople, with EIP-1283, and not yet at Petersburg, which took that back.
+    pub(crate) fn is_constantinople_only(&self, header: &Header) -> bool {
+        self.is_constantinople_active_at_block(header.number) && !self.is_petersburg_active_at_block(header.number)
+    }
+}
+
+/// The file's blob parameters. The library expects Amsterdam's under a key that go-ethereum does not write.
+fn blob_schedule(config: &ChainConfig) -> BlobScheduleBlobParams {
+    let mut config = config.clone();
+    if let Some(amsterdam) = config.blob_schedule.remove("amsterdam") {
+        config.blob_schedule.insert("Amsterdam".to_owned(), amsterdam);
+    }
+    config.blob_schedule_blob_params()
 }
 
 /// A chain's rules at one block: only the block's header may tell whether the merge has happened.

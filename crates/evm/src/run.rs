@@ -1,33 +1,33 @@
 //! One sequential run over a block: the reference that every other mode must equal.
 
 use crate::database::{FirstFailure, ReaderDatabase};
+use crate::machine::{Machine, MachineDatabaseError};
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
 use crate::system::REQUIRED_FROM_PRAGUE;
-use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateError, StateReader, changes, dao};
+use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader, changes, dao, deposit};
 use alloy_consensus::transaction::TxHashRef;
-use alloy_eips::eip7928::{BlockAccessIndex, BlockAccessList};
+use alloy_eips::{
+    eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS,
+    eip7928::{BlockAccessIndex, BlockAccessList},
+};
 use alloy_evm::{
-    Evm, EvmFactory,
+    Evm,
     block::{BlockExecutionError, BlockExecutor, BlockValidationError, TxResult},
-    eth::{EthBlockExecutionCtx, EthBlockExecutor, EthEvm, EthEvmFactory},
-    precompiles::PrecompilesMap,
+    eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
 use alloy_hardforks::EthereumHardforks;
 use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
     Database,
     context::result::ExecutionResult,
-    database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
-    inspector::NoOpInspector,
+    database::{bal::EvmDatabaseError, states::bundle_state::BundleRetention},
 };
 use std::borrow::Cow;
 
-type BlockEvm<'a> = EthEvm<State<ReaderDatabase<'a>>, NoOpInspector, PrecompilesMap>;
-
 /// A block under execution: started, given transactions, finished.
 pub(crate) struct BlockRun<'a> {
-    executor: EthBlockExecutor<'a, BlockEvm<'a>, BlockRules<'a>, TypedReceipts>,
+    executor: EthBlockExecutor<'a, Machine<'a>, BlockRules<'a>, TypedReceipts>,
     reader: &'a dyn StateReader,
     failure: FirstFailure,
 }
@@ -58,7 +58,9 @@ impl<'a> BlockRun<'a> {
     ) -> Self {
         let database = ReaderDatabase::new(reader);
         let failure = database.failure();
-        let evm = EthEvmFactory::default().create_evm(database.into_recorder(), rules.environment(context.header));
+        let header = context.header;
+        let state = database.into_recorder(rules.has_access_lists(header));
+        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
         let executor_context = EthBlockExecutionCtx {
             parent_hash: context.header.parent_hash,
             parent_beacon_block_root: context.header.parent_beacon_block_root,
@@ -121,6 +123,7 @@ impl<'a> BlockRun<'a> {
         let post_execution = BlockAccessIndex::new(self.executor.receipts.len() as u64 + 1);
         self.executor.evm.db_mut().set_bal_index(post_execution);
         self.require_system_contracts()?;
+        self.check_deposits()?;
         let failure = self.failure;
         let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
         let (changes, access_list) = settle(evm);
@@ -155,6 +158,15 @@ impl<'a> BlockRun<'a> {
         }
     }
 
+    fn check_deposits(&self) -> Result<(), ExecutionError> {
+        let executor = &self.executor;
+        if !executor.spec.is_prague_active_at_timestamp(executor.evm.block().timestamp.saturating_to()) {
+            return Ok(());
+        }
+        let contract = executor.spec.deposit_contract_address().unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
+        deposit::check_layout(contract, &executor.receipts)
+    }
+
     fn require_system_contracts(&mut self) -> Result<(), ExecutionError> {
         let timestamp = self.executor.evm.block().timestamp.saturating_to();
         if !self.executor.spec.is_prague_active_at_timestamp(timestamp) {
@@ -171,10 +183,10 @@ impl<'a> BlockRun<'a> {
 }
 
 /// What was recorded, in the form that is stored.
-fn settle(evm: BlockEvm<'_>) -> (StateChanges, BlockAccessList) {
+fn settle(evm: Machine<'_>) -> (StateChanges, Option<BlockAccessList>) {
     let (mut state, _) = evm.finish();
     state.merge_transitions(BundleRetention::PlainState);
-    (changes::state_changes(&state.bundle_state), state.take_built_alloy_bal().unwrap_or_default())
+    (changes::state_changes(&state.bundle_state), state.take_built_alloy_bal())
 }
 
 /// Says whose fault an error outside the transactions is.
@@ -188,7 +200,7 @@ fn blame(failure: &FirstFailure, error: BlockExecutionError) -> ExecutionError {
     }
 }
 
-fn into_state_error(error: EvmDatabaseError<StateError>) -> ExecutionError {
+fn into_state_error(error: MachineDatabaseError) -> ExecutionError {
     match error {
         EvmDatabaseError::Database(error) => ExecutionError::State(error),
         EvmDatabaseError::Bal(error) => ExecutionError::Internal(error.to_string()),

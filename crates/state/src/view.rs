@@ -3,7 +3,7 @@
 use crate::rows::{self, AccountKey, HEAD_KEY};
 use crate::{StateError, history};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use alloy_trie::TrieAccount;
+use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use heddle_primitives::Account;
 use heddle_storage::{Snapshot, Table};
 
@@ -52,6 +52,14 @@ impl StateView {
             Some(row) => rows::decode_value(Table::Storage, key.as_ref(), &row),
             None => Ok(U256::ZERO),
         }
+    }
+
+    /// The root of an account's storage trie; the empty trie's for an account that does not exist.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn storage_root(&self, address: Address) -> Result<B256, StateError> {
+        Ok(self.trie_account(address)?.map_or(EMPTY_ROOT_HASH, |account| account.storage_root))
     }
 
     /// Reads code by its hash; empty for [`KECCAK256_EMPTY`].

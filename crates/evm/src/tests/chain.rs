@@ -1,6 +1,6 @@
 //! A chain in memory for the tests of this crate.
 
-use crate::{ChainRules, NextBlock, StateError, StateReader, next_header, system_contracts};
+use crate::{ChainRules, Code, NextBlock, StateError, StateReader, next_header, system_contracts};
 use alloy_consensus::{SignableTransaction, Signed, TxEip1559, transaction::Recovered};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Signature, TxKind, U256, keccak256, map::HashMap};
@@ -115,8 +115,14 @@ impl StateReader for MemoryState {
         Ok(self.storage.get(&(address, slot)).copied().unwrap_or_default())
     }
 
-    fn code(&self, hash: B256) -> Result<Bytes, StateError> {
-        self.code.get(&hash).cloned().ok_or_else(|| StateError::new(format!("no code {hash}")))
+    fn code(&self, hash: B256) -> Result<Code, StateError> {
+        let bytes = self.code.get(&hash).cloned();
+        bytes.map(Code::new).ok_or_else(|| StateError::new(format!("no code {hash}")))
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+        self.check(address)?;
+        Ok(self.storage.iter().any(|((owner, _), value)| *owner == address && !value.is_zero()))
     }
 
     fn block_hash(&self, _number: u64) -> Result<B256, StateError> {

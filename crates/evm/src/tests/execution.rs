@@ -152,7 +152,7 @@ fn access_list_names_every_access_with_its_index() {
     let transactions =
         [chain.transfer(0, address(0xaa), 5), chain.transaction(1, TxKind::Call(contract), 0, Bytes::new())];
     let outcome = run(&chain, &transactions).unwrap();
-    let list = &outcome.access_list;
+    let list = outcome.access_list.as_ref().unwrap();
     assert!(list.is_sorted_by_key(|account| account.address));
 
     let of = |address| list.iter().find(|account| account.address == address).unwrap();
