@@ -8,7 +8,7 @@ use alloy_consensus::BlockBody;
 use arc_swap::ArcSwap;
 use heddle_evm::CodeCache;
 use heddle_primitives::{Genesis, Height, SigningContext, ValidatorSet};
-use heddle_state::{StateStore, StateView, genesis_changes};
+use heddle_state::{StateConfig, StateStore, StateView, genesis_changes};
 use heddle_storage::{Batch, Database};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Chain {
     pub fn open(genesis: Genesis, database: Database, config: ChainConfig) -> Result<Self, ChainError> {
         let rules = ChainRules::new(&genesis);
         let blocks = BlockStore::new(database.clone());
-        let states = StateStore::new(database.clone());
+        let states = StateStore::new(database.clone(), &StateConfig { cache_bytes: config.state_cache_bytes });
         match blocks.genesis_hash()? {
             None => write_genesis(&genesis, &database, &states)?,
             Some(found) if found == genesis.hash() => {}
@@ -148,9 +148,11 @@ fn write_genesis(genesis: &Genesis, database: &Database, states: &StateStore) ->
     }
     let body = BlockBody { withdrawals: header.withdrawals_root.map(|_| Default::default()), ..Default::default() };
     let mut batch = Batch::new();
-    update.write_into(header.number, &mut batch)?;
+    let state = update.write_into(header.number, &mut batch)?;
     BlockStore::put_genesis_hash(&mut batch, genesis.hash());
     BlockStore::put_head(&mut batch, &BlockRows { header, body: &body, senders: &[], receipts: &[] });
     BlockStore::put_total_difficulty(&mut batch, header.difficulty, header.difficulty);
-    Ok(database.commit(batch)?)
+    database.commit(batch)?;
+    states.committed(state);
+    Ok(())
 }

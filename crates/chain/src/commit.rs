@@ -75,8 +75,9 @@ impl Chain {
         for certificate in certificate.into_iter().chain(&proposed.parent_certificate) {
             BlockStore::put_certificate(&mut batch, certificate);
         }
-        update.write_into(header.number, &mut batch)?;
+        let state = update.write_into(header.number, &mut batch)?;
         self.write_batch(batch)?;
+        inner.states.committed(state);
 
         let state = inner.states.view()?;
         let head = Head::new(&inner.rules, header.clone(), certificate.cloned(), total_difficulty, state);

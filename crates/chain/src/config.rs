@@ -1,5 +1,6 @@
 //! What an operator may choose about the chain; none of it changes which blocks are valid, except the clock drift.
 
+use heddle_state::StateConfig;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Chain`](crate::Chain).
@@ -21,6 +22,8 @@ pub struct ChainConfig {
     /// Committed blocks that a subscriber may fall behind before it misses some; at least 1. Each is kept whole, so a
     /// slow subscriber costs as much memory as these blocks.
     pub events_buffered: usize,
+    /// Memory for hot accounts, slots and trie rows, in bytes; taken only as they are used.
+    pub state_cache_bytes: usize,
 }
 
 impl Default for ChainConfig {
@@ -32,6 +35,7 @@ impl Default for ChainConfig {
             commits_synced: true,
             code_cache_bytes: 64 << 20,
             events_buffered: 16,
+            state_cache_bytes: StateConfig::default().cache_bytes,
         }
     }
 }

@@ -7,11 +7,15 @@
 //! - the tables hold the last committed state flat (one read an account or slot), which is also the leaves of the tries,
 //!   the branches of the tries of exactly that state (none too many), and the values that each block replaced, from which
 //!   earlier states are read;
-//! - a row that cannot be read as what it must be is an error, never an empty account.
+//! - a row that cannot be read as what it must be is an error, never an empty account;
+//! - what is cached is of the last committed state, and no view is served a value of another state than its own.
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
-//! (earlier states), `range_proof` (proofs of ranges of leaves), `rows` (keys and values of the tables), `genesis`, `error`.
+//! (earlier states), `cache` and `caches` (of the last committed state), `range_proof` (proofs of ranges of leaves),
+//! `rows` (keys and values of the tables), `genesis`, `error`.
 
+mod cache;
+mod caches;
 mod error;
 mod genesis;
 mod history;
@@ -25,6 +29,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use caches::{CommittedState, StateConfig};
 pub use error::StateError;
 pub use genesis::genesis_changes;
 pub use range_proof::{RangeProofError, verify_range};

@@ -1,21 +1,24 @@
 //! The door to the state.
 
+use crate::caches::{Caches, CommittedState, StateConfig};
 use crate::rows::{HEAD_KEY, read_number, read_root};
 use crate::{StateError, StateUpdate, StateView, history};
 use alloy_primitives::B256;
 use heddle_primitives::StateChanges;
 use heddle_storage::{Batch, Database, Snapshot};
+use std::sync::Arc;
 
-/// The committed states of a chain; clones share the database.
+/// The committed states of a chain; clones share the database and the caches.
 #[derive(Clone, Debug)]
 pub struct StateStore {
     database: Database,
+    caches: Arc<Caches>,
 }
 
 impl StateStore {
     /// The states in a database, which may be empty.
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, config: &StateConfig) -> Self {
+        Self { database, caches: Arc::new(Caches::new(config)) }
     }
 
     /// The last committed state; the empty state when there is none.
@@ -23,7 +26,7 @@ impl StateStore {
     /// # Errors
     /// The disk's.
     pub fn view(&self) -> Result<StateView, StateError> {
-        StateView::last(self.database.snapshot())
+        StateView::last(self.database.snapshot(), self.caches.clone())
     }
 
     /// The state after a committed block.
@@ -40,7 +43,7 @@ impl StateStore {
         if number < oldest {
             return Err(StateError::HistoryPruned { number, oldest });
         }
-        if number == head { StateView::last(snapshot) } else { Ok(StateView::past(snapshot, number)) }
+        Ok(StateView::last(snapshot, self.caches.clone())?.at(number))
     }
 
     /// Root hash of the last committed state.
@@ -58,6 +61,12 @@ impl StateStore {
     /// [`StateError::NotHead`] when `parent` is a past state.
     pub fn compute(&self, parent: &StateView, changes: &StateChanges) -> Result<StateUpdate, StateError> {
         StateUpdate::compute(parent, changes)
+    }
+
+    /// Tells the caches of [`Self::view`]s what a commit changed, once its batch is committed. Without that they stay
+    /// right, but serve no later state.
+    pub fn committed(&self, state: CommittedState) {
+        self.caches.commit(state);
     }
 
     /// Adds to a batch the deletion of what only states before block `oldest` need, for a bounded number of blocks a call.

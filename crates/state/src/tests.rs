@@ -1,7 +1,7 @@
 //! The whole crate against a plain model of the state.
 
 use crate::rows::{ChangeSet, ReplacedDigest, history_key};
-use crate::{StateError, StateStore, genesis_changes};
+use crate::{StateConfig, StateError, StateStore, StateView, genesis_changes};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, keccak256};
 use alloy_trie::TrieAccount;
 use alloy_trie::root::{state_root_unhashed, storage_root_unhashed};
@@ -28,7 +28,7 @@ impl Chain {
         let directory = tempfile::tempdir().unwrap();
         let config = DatabaseConfig { block_cache_bytes: 1 << 20, ..DatabaseConfig::default() };
         let database = Database::open(directory.path(), &config).unwrap();
-        let store = StateStore::new(database.clone());
+        let store = StateStore::new(database.clone(), &StateConfig { cache_bytes: 1 << 20 });
         Self { _directory: directory, database, store, models: Vec::new() }
     }
 
@@ -37,8 +37,9 @@ impl Chain {
         let update = self.store.compute(&self.store.view().unwrap(), changes).unwrap();
         let root = update.state_root;
         let mut batch = Batch::new();
-        update.write_into(self.models.len() as u64, &mut batch).unwrap();
+        let committed = update.write_into(self.models.len() as u64, &mut batch).unwrap();
         self.database.commit(batch).unwrap();
+        self.store.committed(committed);
         let mut model = self.models.last().cloned().unwrap_or_default();
         apply(&mut model, changes);
         assert_eq!(root, root_of(&model));
@@ -229,6 +230,55 @@ fn updates_build_on_the_last_state_and_follow_it() {
     let update = chain.store.compute(&chain.store.view().unwrap(), &block).unwrap();
     let result = update.write_into(3, &mut Batch::new());
     assert!(matches!(result, Err(StateError::WrongNumber { parent: 1, number: 3 })));
+}
+
+/// The number of the last block up to `number` that changes an account: every block Alice, every third block Bob.
+fn last_change(address: Address, number: u64) -> u64 {
+    if address == ALICE { number } else { number - number % 3 }
+}
+
+#[test]
+fn views_beside_commits_read_their_own_state_with_and_without_telling_the_caches() {
+    const BLOCKS: u64 = 120;
+    let chain = Chain::new();
+    let (store, database) = (&chain.store, &chain.database);
+    let commit = |number: u64| {
+        let changed = [ALICE, BOB].into_iter().filter(|address| last_change(*address, number) == number);
+        let slots = [(1, number)];
+        let entries: Vec<_> = changed.map(|address| (address, account(number, number), &slots[..])).collect();
+        let update = store.compute(&store.view().unwrap(), &changes(&entries)).unwrap();
+        let mut batch = Batch::new();
+        let committed = update.write_into(number, &mut batch).unwrap();
+        database.commit(batch).unwrap();
+        if number % 10 != 9 {
+            store.committed(committed);
+        }
+    };
+    let check = |view: StateView| {
+        let number = view.number().unwrap();
+        for address in [ALICE, BOB] {
+            let last = last_change(address, number);
+            assert_eq!(view.account(address).unwrap(), Some(account(last, last)), "block {number}");
+            assert_eq!(view.storage(address, U256::from(1)).unwrap(), U256::from(last), "block {number}");
+        }
+        assert_eq!(view.account(Address::ZERO).unwrap(), None);
+        number
+    };
+    commit(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let head = check(store.view().unwrap());
+                    check(store.view_at(head.saturating_sub(2)).unwrap());
+                    if head == BLOCKS {
+                        break;
+                    }
+                }
+            });
+        }
+        (1..=BLOCKS).for_each(commit);
+    });
 }
 
 #[test]

@@ -1,31 +1,40 @@
 //! Reads of one state.
 
-use crate::rows::{self, AccountKey, HEAD_KEY};
+use crate::cache::{HeadCache, HeapBytes};
+use crate::caches::Caches;
+use crate::rows::{self, AccountKey, HEAD_KEY, SlotKey, TrieId};
+use crate::trie::StoredTrie;
 use crate::{StateError, history};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use heddle_primitives::Account;
 use heddle_storage::{Snapshot, Table};
+use std::hash::Hash;
+use std::sync::Arc;
 
 /// The state after one block, unchanged for as long as the view lives; clones share it.
 #[derive(Clone, Debug)]
 pub struct StateView {
     pub(crate) snapshot: Snapshot,
+    caches: Arc<Caches>,
     number: Option<u64>,
-    /// Whether later blocks are committed, so that history decides before the flat tables do.
-    is_past: bool,
+    /// The last committed block when the view was made. When it is a later one, history decides before the flat tables.
+    head: Option<u64>,
 }
 
 impl StateView {
     /// The last committed state.
-    pub(crate) fn last(snapshot: Snapshot) -> Result<Self, StateError> {
+    pub(crate) fn last(snapshot: Snapshot, caches: Arc<Caches>) -> Result<Self, StateError> {
         let number = rows::read_number(&snapshot, HEAD_KEY)?;
-        Ok(Self { snapshot, number, is_past: false })
+        if let Some(number) = number {
+            caches.start(number);
+        }
+        Ok(Self { snapshot, caches, number, head: number })
     }
 
-    /// The state after an earlier block.
-    pub(crate) fn past(snapshot: Snapshot, number: u64) -> Self {
-        Self { snapshot, number: Some(number), is_past: true }
+    /// The same database as it was after an earlier block, whose state history can restore.
+    pub(crate) fn at(self, number: u64) -> Self {
+        Self { number: Some(number), ..self }
     }
 
     /// The block after which the state is this; `None` for the empty state before the genesis block.
@@ -47,11 +56,7 @@ impl StateView {
     /// # Errors
     /// The disk's.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
-        let key = AccountKey::of(address).slot(rows::hash_slot(slot));
-        match self.row(Table::Storage, Table::StorageHistory, key.as_ref())? {
-            Some(row) => rows::decode_value(Table::Storage, key.as_ref(), &row),
-            None => Ok(U256::ZERO),
-        }
+        self.slot(address, slot, || AccountKey::of(address).slot(rows::hash_slot(slot)))
     }
 
     /// The root of an account's storage trie; the empty trie's for an account that does not exist.
@@ -73,23 +78,62 @@ impl StateView {
         self.snapshot.get(Table::Code, hash)?.map(Bytes::from).ok_or(StateError::MissingCode(hash))
     }
 
-    /// The view itself, if updates may build on it.
-    pub(crate) fn as_head(&self) -> Result<&Snapshot, StateError> {
+    /// Whether it is the last committed state of the database as the view sees it, so that updates may build on it.
+    pub(crate) fn require_head(&self) -> Result<(), StateError> {
         match self.number {
-            Some(number) if self.is_past => Err(StateError::NotHead { number }),
-            _ => Ok(&self.snapshot),
+            Some(number) if self.is_past() => Err(StateError::NotHead { number }),
+            _ => Ok(()),
         }
     }
 
-    fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
-        let key = AccountKey::of(address);
-        let row = self.row(Table::Accounts, Table::AccountHistory, key.as_ref())?;
-        row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()
+    /// A trie of the last committed state of the database as the view sees it.
+    pub(crate) fn trie(&self, id: TrieId) -> StoredTrie<'_> {
+        StoredTrie { snapshot: &self.snapshot, cache: self.head.map(|head| (&self.caches.nodes, head)), id }
+    }
+
+    /// Reads an account with its storage root.
+    pub(crate) fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
+        self.read(&self.caches.accounts, address, || {
+            let key = AccountKey::of(address);
+            let row = self.row(Table::Accounts, Table::AccountHistory, key.as_ref())?;
+            row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()
+        })
+    }
+
+    /// Reads a slot; its key is asked for unless the value is cached.
+    pub(crate) fn slot(&self, address: Address, slot: U256, key: impl FnOnce() -> SlotKey) -> Result<U256, StateError> {
+        self.read(&self.caches.slots, (address, slot), || {
+            let key = key();
+            let row = self.row(Table::Storage, Table::StorageHistory, key.as_ref())?;
+            rows::decode_value(Table::Storage, key.as_ref(), &row.unwrap_or_default())
+        })
+    }
+
+    /// Reads through a cache.
+    fn read<K: Hash + Eq, V: Clone + HeapBytes>(
+        &self,
+        cache: &HeadCache<K, V>,
+        key: K,
+        read: impl FnOnce() -> Result<V, StateError>,
+    ) -> Result<V, StateError> {
+        let Some(number) = self.number else { return read() };
+        if let Some(value) = cache.get(number, &key) {
+            return Ok(value);
+        }
+        let value = read()?;
+        if !self.is_past() {
+            cache.insert(number, key, value.clone());
+        }
+        Ok(value)
+    }
+
+    fn is_past(&self) -> bool {
+        self.number != self.head
     }
 
     /// The row as it was after this view's block.
     fn row(&self, flat: Table, history: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        if let Some(number) = self.number.filter(|_| self.is_past)
+        if let Some(number) = self.number.filter(|_| self.is_past())
             && let Some(replaced) = history::replaced_after(&self.snapshot, history, key, number)?
         {
             return Ok(Some(replaced).filter(|row| !row.is_empty()));

@@ -2,11 +2,13 @@
 
 use super::branch::Branch;
 use crate::StateError;
+use crate::caches::NodeCache;
 use crate::rows::{self, TrieId};
 use alloy_primitives::B256;
 use alloy_trie::Nibbles;
 use heddle_storage::{Snapshot, Table};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A leaf: its whole key, and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +34,28 @@ pub(crate) trait Source: Sync {
 /// A trie in the tables.
 pub(crate) struct StoredTrie<'a> {
     pub(crate) snapshot: &'a Snapshot,
+    /// Rows of the state after this block, which is the snapshot's; none before the first.
+    pub(crate) cache: Option<(&'a NodeCache, u64)>,
     pub(crate) id: TrieId,
+}
+
+impl StoredTrie<'_> {
+    fn row(&self, path: &Nibbles) -> Result<Option<Arc<[u8]>>, StateError> {
+        let cached = self.cache.and_then(|(cache, head)| cache.get(head, &(self.id, *path)));
+        if cached.is_some() {
+            return Ok(cached);
+        }
+        let row: Option<Arc<[u8]>> = self.snapshot.get(Table::TrieNodes, self.id.node_key(path))?.map(Arc::from);
+        if let (Some((cache, head)), Some(row)) = (self.cache, &row) {
+            cache.insert(head, (self.id, *path), row.clone());
+        }
+        Ok(row)
+    }
 }
 
 impl Source for StoredTrie<'_> {
     fn branch(&self, path: &Nibbles) -> Result<Option<Branch>, StateError> {
-        let row = self.snapshot.get(Table::TrieNodes, self.id.node_key(path))?;
-        let branch = row.map(|row| Branch::decode_row(&row, path.len())).transpose();
+        let branch = self.row(path)?.map(|row| Branch::decode_row(&row, path.len())).transpose();
         branch.map_err(|reason| self.corrupt(path, reason))
     }
 
