@@ -30,6 +30,14 @@ pub enum StateError {
         /// The oldest block whose state can be read.
         oldest: u64,
     },
+    /// The caller's: too much changed since the block to prove anything of its state.
+    #[error("proofs of block {number} are not served: the oldest served are of block {oldest}")]
+    ProofTooOld {
+        /// The block asked for.
+        number: u64,
+        /// The oldest block within the limits, as far as that is known.
+        oldest: u64,
+    },
     /// The caller's: the block is not committed.
     #[error("state of block {number} does not exist yet: the last committed is of block {head}")]
     FutureBlock {

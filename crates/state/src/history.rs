@@ -2,7 +2,7 @@
 //! touched the key replaced, or the current value when none did.
 
 use crate::StateError;
-use crate::rows::{ChangeSet, OLDEST_KEY, history_key, read_number};
+use crate::rows::{ChangeSet, HEAD_KEY, OLDEST_KEY, history_key, read_number};
 use heddle_storage::{Batch, Snapshot, Table};
 
 /// Most blocks pruned into one batch, which bounds the batch and the time it takes.
@@ -49,10 +49,16 @@ pub(crate) fn prune(snapshot: &Snapshot, head: u64, oldest_wanted: u64, batch: &
     Ok(oldest_new)
 }
 
-fn read_change_set(snapshot: &Snapshot, number: u64) -> Result<ChangeSet, StateError> {
+/// Reads what a block changed.
+pub(crate) fn read_change_set(snapshot: &Snapshot, number: u64) -> Result<ChangeSet, StateError> {
     let key = number.to_be_bytes();
     match snapshot.get(Table::ChangeSets, key)? {
         Some(row) => alloy_rlp::decode_exact(row).map_err(|error| StateError::corrupt(Table::ChangeSets, &key, error)),
         None => Err(StateError::corrupt(Table::ChangeSets, &key, "the row is missing")),
     }
+}
+
+/// Number of the last committed block.
+pub(crate) fn head_number(snapshot: &Snapshot) -> Result<u64, StateError> {
+    read_number(snapshot, HEAD_KEY)?.ok_or(StateError::NoState)
 }

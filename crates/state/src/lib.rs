@@ -11,14 +11,15 @@
 //! - what is cached is of the last committed state, and no view is served a value of another state than its own.
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
-//! (earlier states), `cache` and `caches` (of the last committed state), `range_proof` (proofs of ranges of leaves),
-//! `rows` (keys and values of the tables), `genesis`, `error`.
+//! (earlier states), `cache` and `caches` (of the last committed state), `proof` (proofs of accounts, slots and ranges),
+//! `range_proof` (verifying the latter), `rows` (keys and values of the tables), `genesis`, `error`.
 
 mod cache;
 mod caches;
 mod error;
 mod genesis;
 mod history;
+mod proof;
 mod range_proof;
 mod rows;
 mod store;
@@ -32,6 +33,7 @@ mod tests;
 pub use caches::{CommittedState, StateConfig};
 pub use error::StateError;
 pub use genesis::genesis_changes;
+pub use proof::{AccountProof, ProofLimits, RangeProof, StorageProof};
 pub use range_proof::{RangeProofError, verify_range};
 pub use store::StateStore;
 pub use update::StateUpdate;

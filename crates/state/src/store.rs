@@ -1,11 +1,11 @@
 //! The door to the state.
 
 use crate::caches::{Caches, CommittedState, StateConfig};
-use crate::rows::{HEAD_KEY, read_number, read_root};
+use crate::rows::read_root;
 use crate::{StateError, StateUpdate, StateView, history};
 use alloy_primitives::B256;
 use heddle_primitives::StateChanges;
-use heddle_storage::{Batch, Database, Snapshot};
+use heddle_storage::{Batch, Database};
 use std::sync::Arc;
 
 /// The committed states of a chain; clones share the database and the caches.
@@ -35,7 +35,7 @@ impl StateStore {
     /// [`StateError::HistoryPruned`], [`StateError::FutureBlock`], [`StateError::NoState`].
     pub fn view_at(&self, number: u64) -> Result<StateView, StateError> {
         let snapshot = self.database.snapshot();
-        let head = head_number(&snapshot)?;
+        let head = history::head_number(&snapshot)?;
         let oldest = history::oldest(&snapshot, head)?;
         if number > head {
             return Err(StateError::FutureBlock { number, head });
@@ -76,10 +76,6 @@ impl StateStore {
     /// [`StateError::NoState`], or the disk's.
     pub fn prune_history(&self, oldest: u64, batch: &mut Batch) -> Result<u64, StateError> {
         let snapshot = self.database.snapshot();
-        history::prune(&snapshot, head_number(&snapshot)?, oldest, batch)
+        history::prune(&snapshot, history::head_number(&snapshot)?, oldest, batch)
     }
-}
-
-fn head_number(snapshot: &Snapshot) -> Result<u64, StateError> {
-    read_number(snapshot, HEAD_KEY)?.ok_or(StateError::NoState)
 }

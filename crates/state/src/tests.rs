@@ -10,21 +10,21 @@ use heddle_storage::{Batch, Database, DatabaseConfig, Table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-type Model = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
+pub(crate) type Model = BTreeMap<Address, (Account, BTreeMap<U256, U256>)>;
 
 const ALICE: Address = address!("0x00000000000000000000000000000000000a11ce");
 const BOB: Address = address!("0x0000000000000000000000000000000000000b0b");
 
-struct Chain {
+pub(crate) struct Chain {
     _directory: tempfile::TempDir,
-    database: Database,
-    store: StateStore,
+    pub(crate) database: Database,
+    pub(crate) store: StateStore,
     /// The state after each block.
-    models: Vec<Model>,
+    pub(crate) models: Vec<Model>,
 }
 
 impl Chain {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = DatabaseConfig { block_cache_bytes: 1 << 20, ..DatabaseConfig::default() };
         let database = Database::open(directory.path(), &config).unwrap();
@@ -33,7 +33,7 @@ impl Chain {
     }
 
     /// Commits a block with these changes and checks the root against the model's.
-    fn commit(&mut self, changes: &StateChanges) -> B256 {
+    pub(crate) fn commit(&mut self, changes: &StateChanges) -> B256 {
         let update = self.store.compute(&self.store.view().unwrap(), changes).unwrap();
         let root = update.state_root;
         let mut batch = Batch::new();
@@ -61,7 +61,18 @@ impl Chain {
         }
     }
 
-    fn rows(&self, table: Table) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    /// Every account that ever existed, and one that never did, with the slots it had and one it never had.
+    pub(crate) fn keys(&self) -> BTreeMap<Address, Vec<U256>> {
+        let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::from([(Address::repeat_byte(0xee), vec![U256::MAX])]);
+        self.models.iter().flat_map(keys_of).for_each(|(address, slot)| keys.entry(address).or_default().push(slot));
+        keys.values_mut().for_each(|slots| {
+            slots.sort_unstable();
+            slots.dedup();
+        });
+        keys
+    }
+
+    pub(crate) fn rows(&self, table: Table) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.database.snapshot().prefix(table, &[]).unwrap().map(Result::unwrap).collect()
     }
 
@@ -317,6 +328,16 @@ fn account_change() -> impl Strategy<Value = AccountChange> {
     })
 }
 
+/// Some blocks.
+pub(crate) fn any_history() -> impl Strategy<Value = Vec<StateChanges>> {
+    prop::collection::vec(block(), 1..12)
+}
+
+/// A block that changes one account, another one for every number.
+pub(crate) fn transfer(number: u64) -> StateChanges {
+    changes(&[(Address::with_last_byte(number as u8 + 1), account(number, 1 + number), &[])])
+}
+
 fn block() -> impl Strategy<Value = StateChanges> {
     let addresses = (0u8..24).prop_map(|n| Address::with_last_byte(n + 1));
     prop::collection::btree_map(addresses, account_change(), 0..10)
@@ -328,7 +349,7 @@ proptest! {
 
     #[test]
     fn every_block_has_the_right_root_and_every_past_state_reads_back(
-        blocks in prop::collection::vec(block(), 1..12)
+        blocks in any_history()
     ) {
         let mut chain = Chain::new();
         for changes in &blocks {

@@ -95,7 +95,7 @@ impl StateView {
     pub(crate) fn trie_account(&self, address: Address) -> Result<Option<TrieAccount>, StateError> {
         self.read(&self.caches.accounts, address, || {
             let key = AccountKey::of(address);
-            let row = self.row(Table::Accounts, Table::AccountHistory, key.as_ref())?;
+            let row = self.account_row(key)?;
             row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()
         })
     }
@@ -127,13 +127,23 @@ impl StateView {
         Ok(value)
     }
 
+    /// The row of an account in this state.
+    pub(crate) fn account_row(&self, key: AccountKey) -> Result<Option<Vec<u8>>, StateError> {
+        self.row(Table::Accounts, Table::AccountHistory, key.as_ref())
+    }
+
+    /// The block after which the state is this, when later ones are committed.
+    pub(crate) fn past_number(&self) -> Option<u64> {
+        self.number.filter(|_| self.is_past())
+    }
+
     fn is_past(&self) -> bool {
         self.number != self.head
     }
 
     /// The row as it was after this view's block.
     fn row(&self, flat: Table, history: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        if let Some(number) = self.number.filter(|_| self.is_past())
+        if let Some(number) = self.past_number()
             && let Some(replaced) = history::replaced_after(&self.snapshot, history, key, number)?
         {
             return Ok(Some(replaced).filter(|row| !row.is_empty()));

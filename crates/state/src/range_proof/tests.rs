@@ -192,7 +192,7 @@ impl Mutation {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_honest_range_is_accepted_and_says_whether_there_is_more(claim in any_honest()) {

@@ -60,27 +60,65 @@ impl Source for StoredTrie<'_> {
     }
 
     fn leaf(&self, prefix: &Nibbles) -> Result<Option<Leaf<'static>>, StateError> {
-        let (table, owner) = match &self.id {
-            TrieId::Accounts => (Table::Accounts, &[][..]),
-            TrieId::Storage(owner) => (Table::Storage, owner.as_ref()),
-        };
         let (first, last) = key_range(prefix);
-        let from = [owner, first.as_slice()].concat();
-        // One zero byte behind the last key makes the bound, which is exclusive, include it.
-        let to = [owner, last.as_slice(), &[0]].concat();
-        let Some((key, row)) = self.snapshot.range(table, &from, Some(&to))?.next().transpose()? else {
-            return Ok(None);
-        };
-        let hash = B256::try_from(&key[owner.len()..]).map_err(|_| StateError::corrupt(table, &key, "not a hash"))?;
-        let value = match self.id {
-            TrieId::Accounts => row,
-            TrieId::Storage(_) => alloy_rlp::encode(rows::decode_value(table, &key, &row)?),
-        };
-        Ok(Some(Leaf { key: Nibbles::unpack_array(&hash), value: value.into() }))
+        let leaf = self.leaves(first, last)?.next().transpose()?;
+        Ok(leaf.map(|(key, value)| Leaf { key: Nibbles::unpack_array(&key), value: value.into() }))
     }
 
     fn corrupt(&self, path: &Nibbles, reason: &str) -> StateError {
         StateError::corrupt(Table::TrieNodes, &self.id.node_key(path), reason)
+    }
+}
+
+impl<'a> StoredTrie<'a> {
+    /// The leaves from one key to another, both included, in order.
+    pub(crate) fn leaves(
+        &self,
+        first: B256,
+        last: B256,
+    ) -> Result<impl Iterator<Item = Result<(B256, Vec<u8>), StateError>> + use<'a>, StateError> {
+        let id = self.id;
+        let from = id.leaf_key(first);
+        // One zero byte behind the last key makes the bound, which is exclusive, include it.
+        let to = [&id.leaf_key(last)[..], &[0]].concat();
+        let rows = self.snapshot.range(id.leaf_table(), &from, Some(&to))?;
+        Ok(rows.map(move |row| row.map_err(StateError::from).and_then(|(key, row)| id.read_leaf(&key, row))))
+    }
+
+    /// The value of the leaf with a key, if there is one.
+    pub(crate) fn value(&self, key: B256) -> Result<Option<Vec<u8>>, StateError> {
+        let key = self.id.leaf_key(key);
+        let Some(row) = self.snapshot.get(self.id.leaf_table(), &key)? else { return Ok(None) };
+        Ok(Some(self.id.read_leaf(&key, row)?.1))
+    }
+}
+
+impl TrieId {
+    /// The flat table that holds the leaves.
+    pub(crate) fn leaf_table(&self) -> Table {
+        match self {
+            Self::Accounts => Table::Accounts,
+            Self::Storage(_) => Table::Storage,
+        }
+    }
+
+    /// The key of a leaf in that table.
+    pub(crate) fn leaf_key(&self, key: B256) -> Vec<u8> {
+        match self {
+            Self::Accounts => key.to_vec(),
+            Self::Storage(owner) => owner.slot(key).as_ref().to_vec(),
+        }
+    }
+
+    /// The key and the value of the leaf that a row of that table is.
+    fn read_leaf(&self, key: &[u8], row: Vec<u8>) -> Result<(B256, Vec<u8>), StateError> {
+        let table = self.leaf_table();
+        let hash = key.len().checked_sub(32).and_then(|from| B256::try_from(&key[from..]).ok());
+        let hash = hash.ok_or_else(|| StateError::corrupt(table, key, "not a hash"))?;
+        Ok(match self {
+            Self::Accounts => (hash, row),
+            Self::Storage(_) => (hash, alloy_rlp::encode(rows::decode_value(table, key, &row)?)),
+        })
     }
 }
 
