@@ -4,7 +4,7 @@ use crate::block_store::missing;
 use crate::verify::{recover, require_next};
 use crate::{BlockError, Chain, ChainError, ChainRules, Head};
 use alloy_primitives::B256;
-use heddle_evm::{validate_body, validate_header};
+use heddle_evm::{validate_body, validate_header, validate_merge};
 use heddle_primitives::{Block, ProposedBlock, RecoveredTransaction};
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ impl Chain {
             require_next(&head, header.number)?;
         }
         validate_header(&self.inner.rules, &head.header, header).map_err(BlockError::from)?;
+        validate_merge(&self.inner.rules, head.total_difficulty, header).map_err(BlockError::from)?;
         validate_body(&self.inner.rules, &block.block).map_err(BlockError::from)?;
         let proposed = ProposedBlock { block: block.block.clone(), parent_certificate: None };
         let execution = self.execute(&head, proposed, block.hash, &block.transactions)?;
