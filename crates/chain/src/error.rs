@@ -1,7 +1,7 @@
 //! What can go wrong, and whose fault it is.
 
 use alloy_primitives::{Address, B256};
-use heddle_evm::{CallError, ExecutionError, RuleError};
+use heddle_evm::{CallError, ExecutionError, RuleError, TransactionError};
 use heddle_primitives::CertificateError;
 use heddle_state::StateError;
 use heddle_storage::StorageError;
@@ -78,10 +78,12 @@ pub enum BlockError {
     #[error("parent certificate: {0}")]
     ParentCertificate(#[from] CertificateError),
     /// Nobody signed this transaction.
-    #[error("transaction {index} has no valid signature")]
+    #[error("transaction {index} has {error}")]
     Signature {
         /// Its position in the block.
         index: usize,
+        /// What is wrong with the signature.
+        error: TransactionError,
     },
     /// Cannot be executed.
     #[error("{0}")]

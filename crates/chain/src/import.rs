@@ -1,11 +1,13 @@
 //! Importing blocks of a plain Ethereum chain, which no certificate makes final.
 
+use crate::block_store::BlockStore;
 use crate::block_store::missing;
-use crate::verify::{recover, require_next};
+use crate::chain::Inner;
+use crate::verify::{blame, recover, require_next};
 use crate::{BlockError, Chain, ChainError, ChainRules, Head};
 use alloy_primitives::B256;
-use heddle_evm::{validate_body, validate_header, validate_merge};
-use heddle_primitives::{Block, ProposedBlock, RecoveredTransaction};
+use heddle_evm::{Ancestors, StateError, validate_body, validate_header, validate_merge, validate_ommers};
+use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, SealedHeader};
 use std::sync::Arc;
 
 /// A block whose senders have been recovered from its signatures. Recovering needs no state, so that it can run ahead
@@ -61,9 +63,11 @@ impl Chain {
             }
             require_next(&head, header.number)?;
         }
-        validate_header(&self.inner.rules, &head.header, header).map_err(BlockError::from)?;
-        validate_merge(&self.inner.rules, head.total_difficulty, header).map_err(BlockError::from)?;
-        validate_body(&self.inner.rules, &block.block).map_err(BlockError::from)?;
+        let Inner { rules, blocks, .. } = &*self.inner;
+        validate_header(rules, &head.header, header).map_err(BlockError::from)?;
+        validate_merge(rules, head.total_difficulty, header).map_err(BlockError::from)?;
+        validate_body(rules, &block.block).map_err(BlockError::from)?;
+        validate_ommers(rules, blocks, &block.block).map_err(blame)?;
         let proposed = ProposedBlock { block: block.block.clone(), parent_certificate: None };
         let execution = self.execute(&head, proposed, block.hash, &block.transactions)?;
         self.write(&head, execution, None)
@@ -80,5 +84,17 @@ impl Chain {
             return Err(ChainError::Conflict { number, hash: block.hash, committed });
         }
         Ok(true)
+    }
+}
+
+/// The committed blocks, which are the ancestors of the one after the head.
+impl Ancestors for BlockStore {
+    fn header(&self, number: u64) -> Result<Option<SealedHeader>, StateError> {
+        Self::header(self, number).map_err(StateError::new)
+    }
+
+    fn ommers(&self, number: u64) -> Result<Vec<Header>, StateError> {
+        let block = self.block(number).and_then(|block| block.ok_or_else(|| missing("header", number)));
+        Ok(block.map_err(StateError::new)?.block.body.ommers)
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::execution::Execution;
 use crate::{BlockError, Chain, ChainError, ChainRules, Head, Timings};
-use alloy_consensus::transaction::{Recovered, SignerRecoverable};
-use alloy_hardforks::EthereumHardforks;
+use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
-use heddle_evm::{BlockContext, ExecutionError, Mode, execute, validate_body, validate_header, validate_outcome};
+use heddle_evm::{
+    BlockContext, ExecutionError, Mode, execute, recover_sender, validate_body, validate_header, validate_outcome,
+};
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -168,15 +169,12 @@ pub(crate) fn recover(
     block: &Block,
     known: KnownSenders<'_>,
 ) -> Result<Vec<RecoveredTransaction>, BlockError> {
-    // EIP-2: from Homestead on, one transaction has one valid signature.
-    let is_low_s_required = rules.is_homestead_active_at_block(block.header.number);
     let recover_one = |(index, transaction): (usize, &Transaction)| {
         let sender = match known(transaction.tx_hash()) {
             Some(sender) => Ok(sender),
-            None if is_low_s_required => transaction.recover_signer(),
-            None => transaction.recover_signer_unchecked(),
+            None => recover_sender(rules, block.header.number, transaction),
         };
-        let sender = sender.map_err(|_| BlockError::Signature { index })?;
+        let sender = sender.map_err(|error| BlockError::Signature { index, error })?;
         Ok(Recovered::new_unchecked(transaction.clone(), sender))
     };
     block.body.transactions.par_iter().enumerate().map(recover_one).collect()

@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use crate::StateError;
+use crate::{OmmerError, StateError, TransactionError};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use std::fmt;
 
@@ -101,15 +101,11 @@ pub enum RuleError {
     /// Nonzero after the merge.
     #[error("difficulty is {0}")]
     Difficulty(Mismatch<U256>),
-    /// Proof of work after the terminal total difficulty, or none before it.
-    #[error(
-        "difficulty is {difficulty} after a total difficulty of {parent_total_difficulty}, the merge is at {terminal}"
-    )]
+    /// Proof of work after the terminal total difficulty, or none before it; a block without it has difficulty 0.
+    #[error("proof of work must end when the total difficulty reaches {terminal}, the parent's is {parent}")]
     Merge {
-        /// Of the block.
-        difficulty: U256,
-        /// Of all blocks before it.
-        parent_total_difficulty: U256,
+        /// Sum of the difficulties to the parent.
+        parent: U256,
         /// At which proof of work ends.
         terminal: U256,
     },
@@ -128,6 +124,22 @@ pub enum RuleError {
     /// Does not commit to the body's ommers, or there are ommers where none may be.
     #[error("ommers hash is {0}")]
     OmmersHash(Mismatch<B256>),
+    /// More ommers than a block may have.
+    #[error("block has {count} ommers, more than {max}")]
+    OmmerCount {
+        /// Ommers.
+        count: usize,
+        /// Most.
+        max: usize,
+    },
+    /// An ommer may not be included here.
+    #[error("ommer {index} {error}")]
+    Ommer {
+        /// Position in the block.
+        index: usize,
+        /// The rule it breaks.
+        error: OmmerError,
+    },
     /// Does not commit to the body's withdrawals, or there are withdrawals on a Heddle chain.
     #[error("withdrawals root is {0}")]
     WithdrawalsRoot(Mismatch<B256>),
@@ -183,15 +195,18 @@ pub enum RuleError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ExecutionError {
     /// A transaction may not be in this place. The fault of the block's author.
-    #[error("transaction {index} ({hash}) is invalid: {reason}")]
+    #[error("transaction {index} ({hash}) is invalid: {error}")]
     InvalidTransaction {
         /// Position in the block.
         index: usize,
         /// Hash of the transaction.
         hash: B256,
         /// The rule it breaks.
-        reason: String,
+        error: TransactionError,
     },
+    /// A rule is broken that takes more than the block to check. The fault of the block's author.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// A contract that the protocol calls has no code. The fault of the block's author, and of the genesis file when
     /// it happens in the first block.
     #[error("system contract {0} has no code")]
@@ -211,7 +226,10 @@ impl ExecutionError {
     /// Whether the block is at fault; otherwise we are, and nothing is known about the block.
     pub fn is_invalid_block(&self) -> bool {
         match self {
-            Self::InvalidTransaction { .. } | Self::MissingSystemContract(_) | Self::InvalidBlock(_) => true,
+            Self::InvalidTransaction { .. }
+            | Self::Rule(_)
+            | Self::MissingSystemContract(_)
+            | Self::InvalidBlock(_) => true,
             Self::State(_) | Self::Internal(_) => false,
         }
     }

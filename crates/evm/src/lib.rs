@@ -8,7 +8,8 @@
 //!
 //! ```text
 //! propose   next_header -> build   -> complete_header
-//! verify    validate_header -> validate_body -> execute -> validate_outcome
+//! verify    validate_header -> validate_body -> recover_sender -> execute -> validate_outcome
+//!           (on chains that began with proof of work also validate_merge and validate_ommers)
 //! ask       call | estimate_gas | transact
 //! ```
 
@@ -24,6 +25,7 @@ mod estimate;
 mod execution;
 mod header;
 mod machine;
+mod ommers;
 mod ports;
 mod receipt;
 mod rules;
@@ -32,6 +34,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod transact;
+mod transaction;
 mod validation;
 
 pub use build::{BuildLimits, BuiltTransactions, build};
@@ -43,8 +46,10 @@ pub use execution::{BlockContext, ExecutionOutcome, Mode, execute};
 pub use header::{
     NextBlock, complete_header, next_base_fee, next_excess_blob_gas, next_gas_limit, next_header, next_prev_randao,
 };
+pub use ommers::{Ancestors, OmmerError, validate_ommers};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
 pub use system::system_contracts;
 pub use transact::{TransactionOutcome, transact};
+pub use transaction::{TransactionError, recover_sender};
 pub use validation::{validate_body, validate_header, validate_merge, validate_outcome};

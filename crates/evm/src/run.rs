@@ -5,14 +5,16 @@ use crate::machine::{Machine, MachineDatabaseError};
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
 use crate::system::REQUIRED_FROM_PRAGUE;
-use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader, changes, dao, deposit};
+use crate::{
+    BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader, TransactionError, changes, dao, deposit,
+};
 use alloy_consensus::transaction::TxHashRef;
 use alloy_eips::{
     eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS,
     eip7928::{BlockAccessIndex, BlockAccessList},
 };
 use alloy_evm::{
-    Evm,
+    Evm, EvmEnv, InvalidTxError,
     block::{BlockExecutionError, BlockExecutor, BlockValidationError, TxResult},
     eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
@@ -144,17 +146,25 @@ impl<'a> BlockRun<'a> {
 
     /// Says whose fault it is that `transaction` was not executed.
     pub(crate) fn blame(&self, transaction: &RecoveredTransaction, error: BlockExecutionError) -> ExecutionError {
-        let invalid = |reason| ExecutionError::InvalidTransaction {
-            index: self.executor.receipts.len(),
-            hash: *transaction.tx_hash(),
-            reason,
-        };
-        match error {
+        let error = match error {
             BlockExecutionError::Validation(BlockValidationError::InvalidTx { error, .. }) => {
-                invalid(error.to_string())
+                self.name(error, transaction)
             }
-            BlockExecutionError::Validation(error) => invalid(error.to_string()),
-            error => blame(&self.failure, error),
+            BlockExecutionError::Validation(BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas {
+                transaction_gas_limit: gas_limit,
+                block_available_gas: available,
+            }) => TransactionError::BlockGas { gas_limit, available },
+            error => return blame(&self.failure, error),
+        };
+        ExecutionError::InvalidTransaction { index: self.executor.receipts.len(), hash: *transaction.tx_hash(), error }
+    }
+
+    fn name(&self, error: Box<dyn InvalidTxError>, transaction: &RecoveredTransaction) -> TransactionError {
+        let evm = &self.executor.evm;
+        let environment = EvmEnv::new(evm.cfg_env().clone(), evm.block().clone());
+        match error.as_invalid_tx_err() {
+            Some(error) => TransactionError::of(error, transaction, &environment),
+            None => TransactionError::Other(error.to_string()),
         }
     }
 

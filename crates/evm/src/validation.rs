@@ -58,7 +58,7 @@ pub fn validate_merge(rules: &ChainRules, parent_total_difficulty: U256, header:
     if header.difficulty.is_zero() == is_merged {
         return Ok(());
     }
-    Err(RuleError::Merge { difficulty: header.difficulty, parent_total_difficulty, terminal })
+    Err(RuleError::Merge { parent: parent_total_difficulty, terminal })
 }
 
 /// For ten blocks the extra data tells the two sides of the DAO fork apart.

@@ -4,7 +4,7 @@ use super::chain::{
     CHAIN_ID, COUNTER, ETHER, FEE_RECIPIENT, REVERTER, SELF_DESTRUCT, TestChain, address, init_code, sign, signer,
     transaction,
 };
-use crate::{BlockContext, ExecutionError, ExecutionOutcome, Mode, execute};
+use crate::{BlockContext, ExecutionError, ExecutionOutcome, Mode, TransactionError, execute};
 use alloy_consensus::TxEip7702;
 use alloy_eips::{
     eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip4895::Withdrawal,
@@ -173,8 +173,8 @@ fn invalid_transaction_is_named() {
     let chain = TestChain::heddle(&[]);
     let gap = chain.transfer(5, address(0xaa), 1);
     let error = run(&chain, &[chain.transfer(0, address(0xaa), 1), gap.clone()]).unwrap_err();
-    let ExecutionError::InvalidTransaction { index: 1, hash, reason } = &error else { panic!("{error}") };
-    assert_eq!((hash, reason.as_str()), (gap.tx_hash(), "nonce 5 too high, expected 1"));
+    let ExecutionError::InvalidTransaction { index: 1, hash, error: reason } = &error else { panic!("{error}") };
+    assert_eq!((hash, reason), (gap.tx_hash(), &TransactionError::NonceTooHigh { got: 5, expected: 1 }));
     assert!(error.is_invalid_block());
 
     let thirsty = sign(&chain.signer, alloy_consensus::TxEip1559 { gas_limit: 40_000_000, ..transaction() });

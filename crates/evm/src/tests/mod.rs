@@ -6,4 +6,6 @@ mod chain;
 mod execution;
 mod header;
 mod legacy;
+mod machine;
+mod ommers;
 mod transact;
