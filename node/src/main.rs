@@ -15,6 +15,7 @@ mod adapters;
 mod chain_file;
 mod command;
 mod config;
+mod database;
 mod import;
 mod keys;
 mod progress;

@@ -9,35 +9,33 @@
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, mempool, sync, consensus, head, telemetry, metrics server. The first that ends stops the node.
+//! Tasks: network, mempool, sync, consensus, head, pruning, telemetry, metrics server. The first that ends stops the
+//! node.
+
+mod followers;
 
 use crate::adapters::{
     ChainApplication, ConsensusFiles, Inbound, MempoolBlocks, MempoolChain, MempoolGossip, NetworkOutbound,
     NetworkPeers, NodeStatusView, PeerServer, SyncChain,
 };
+use crate::database;
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
-use heddle_chain::{Chain, ChainConfig, CommittedBlock, Head};
+use heddle_chain::{Chain, ChainConfig, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey};
-use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Height, Validator};
-use heddle_rpc::{DevAccounts, NodeStatus, RpcConfig, RpcContext, RpcServer};
-use heddle_storage::{Database, DatabaseConfig};
+use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Validator};
+use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
 use heddle_sync::{SyncConfig, SyncHandle, SyncMetrics, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-/// Without a block for this long, or twice the wait before an empty block, the operator is told.
-const STALL: Duration = Duration::from_secs(30);
 
 /// Everything a node is started with.
 pub struct NodeConfig {
@@ -45,6 +43,8 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// Directory of the database, the consensus log and the sign state.
     pub datadir: PathBuf,
+    /// Past states to keep.
+    pub history: History,
     /// Key to validate with.
     pub validator_key: Option<ConsensusKey>,
     /// File of the network key; made when absent.
@@ -77,41 +77,13 @@ pub struct Node {
     tasks: JoinSet<String>,
 }
 
-/// Opens the database of a data directory and the chain in it; the genesis block is written at the first start.
-///
-/// # Errors
-/// When another process holds the directory, or it holds another chain.
-pub fn open_chain(genesis: Genesis, datadir: &Path, config: ChainConfig) -> Result<Chain, Box<dyn Error>> {
-    std::fs::create_dir_all(datadir).map_err(|error| format!("cannot create {}: {error}", datadir.display()))?;
-    let database = Database::open(&datadir.join("db"), &DatabaseConfig::default())?;
-    Ok(Chain::open(genesis, database, config)?)
-}
-
-/// Opens the chain that a data directory holds, for tools: without a genesis file, that of the last opening.
-///
-/// # Errors
-/// When there is no database, another process holds it, or it does not fit the genesis file.
-pub fn open_existing_chain(genesis: Option<&Path>, datadir: &Path) -> Result<Chain, Box<dyn Error>> {
-    let directory = datadir.join("db");
-    if !directory.is_dir() {
-        return Err(format!("{} holds no database", datadir.display()).into());
-    }
-    let database = Database::open(&directory, &DatabaseConfig::default())?;
-    let genesis = match genesis {
-        Some(path) => Genesis::read(path)?,
-        None => Chain::stored_genesis(&database)?
-            .ok_or("the database does not know its genesis file: name it with --chain")?,
-    };
-    Ok(Chain::open(genesis, database, ChainConfig::default())?)
-}
-
 impl Node {
     /// Starts every part; returns once all addresses are bound.
     ///
     /// # Errors
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
-        let chain = open_chain(config.genesis.clone(), &config.datadir, ChainConfig::default())?;
+        let chain = database::open_chain(config.genesis.clone(), &config.datadir, ChainConfig::default())?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");
@@ -128,6 +100,9 @@ impl Node {
                 NodeStatusView { live: None, alone: true }
             }
         };
+        if config.history != History::Archive {
+            node.spawn("pruning", followers::prune(node.chain.clone(), config.history));
+        }
         node.start_telemetry(&config, &status, registry).await?;
         node.start_rpc(config, mempool, status).await?;
         Ok(node)
@@ -208,7 +183,7 @@ impl Node {
         let metrics = ConsensusMetrics::default();
         metrics.register(registry);
         let (head_sender, head) = watch::channel(self.chain.head().height());
-        self.spawn("head", follow_head(self.chain.clone(), head_sender));
+        self.spawn("head", followers::follow_head(self.chain.clone(), head_sender));
         let setup = heddle_consensus::Setup {
             config: ConsensusConfig::default(),
             context: self.chain.signing_context(),
@@ -236,7 +211,7 @@ impl Node {
         mut registry: Registry,
     ) -> Result<(), Box<dyn Error>> {
         let metrics = ChainMetrics::register(&mut registry, self.chain.head().header.number);
-        self.spawn("telemetry", observe(self.chain.clone(), status.clone(), metrics));
+        self.spawn("telemetry", followers::observe(self.chain.clone(), status.clone(), metrics));
         if let Some(address) = config.metrics {
             let server = MetricsServer::bind(address, Arc::new(registry), Arc::new(status.clone())).await?;
             tracing::info!(address = %server.local_address()?, "serving metrics");
@@ -329,55 +304,4 @@ fn own_validator(config: &NodeConfig, heddle: &HeddleConfig) -> Option<Validator
 /// Why a task's loop ended, in words.
 fn ending<E: std::fmt::Display>(result: Result<(), E>) -> String {
     result.map_or_else(|error| error.to_string(), |()| "ended".to_owned())
-}
-
-/// The next committed block; `None` when the chain is gone. A slow receiver skips to what is still buffered: whoever
-/// needs the head reads it from the chain.
-async fn next_block(blocks: &mut broadcast::Receiver<Arc<CommittedBlock>>) -> Option<Arc<CommittedBlock>> {
-    loop {
-        match blocks.recv().await {
-            Ok(block) => return Some(block),
-            Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return None,
-        }
-    }
-}
-
-/// Tells consensus of every new head, whoever committed it.
-async fn follow_head(chain: Chain, head: watch::Sender<Height>) -> String {
-    let mut blocks = chain.subscribe();
-    head.send_replace(chain.head().height());
-    while next_block(&mut blocks).await.is_some() {
-        head.send_replace(chain.head().height());
-    }
-    "the chain is closed".to_owned()
-}
-
-/// Counts and logs committed blocks, and says when none comes.
-async fn observe(chain: Chain, status: NodeStatusView, metrics: ChainMetrics) -> String {
-    let mut blocks = chain.subscribe();
-    let mut last_block = Instant::now();
-    let idle = chain.genesis().heddle().map(|heddle| heddle.empty_block_time * 2).unwrap_or_default();
-    loop {
-        match tokio::time::timeout(STALL.max(idle), next_block(&mut blocks)).await {
-            Ok(Some(committed)) => {
-                metrics.committed(&committed, last_block.elapsed());
-                last_block = Instant::now();
-                log_block(&committed);
-            }
-            Ok(None) => return "the chain is closed".to_owned(),
-            Err(_) if status.live.is_some() => {
-                let (height, peers) = (chain.head().header.number, status.peer_count());
-                let seconds = last_block.elapsed().as_secs();
-                tracing::warn!(height, peers, seconds, "no block: fewer than two thirds of the validators may be up");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-fn log_block(committed: &CommittedBlock) {
-    let header = &committed.header;
-    let (transactions, round) = (committed.block.body.transactions.len(), committed.round());
-    tracing::info!(number = header.number, hash = %header.seal(), transactions, gas = header.gas_used, %round, "block");
 }

@@ -7,7 +7,7 @@ use crate::{keys, shutdown};
 use alloy_primitives::{U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, ValueHint};
-use heddle_chain::CommittedBlock;
+use heddle_chain::{CommittedBlock, History};
 use heddle_primitives::{ConsensusKey, Genesis};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -153,6 +153,7 @@ async fn run_validators(
             genesis: genesis.clone(),
             datadir: node_dir(data_dir, index),
             node_key_file: node_dir(data_dir, index).join("node.key"),
+            history: History::Archive,
             validator_key: Some(key.clone()),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             bootnodes,

@@ -1,9 +1,9 @@
 //! `heddle export`: writes a chain's blocks to a file that `heddle import` reads.
 
 use crate::chain_file::ChainFileWriter;
+use crate::database;
 use crate::progress::Progress;
 use crate::shutdown::StopFlag;
-use crate::wiring;
 use clap::{Args, ValueHint};
 use heddle_chain::Chain;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub struct ExportArgs {
 pub fn run(args: ExportArgs) -> Result<Value, Box<dyn Error>> {
     let started = Instant::now();
     let stop = StopFlag::listen()?;
-    let chain = wiring::open_existing_chain(args.chain.as_deref(), &args.datadir)?;
+    let chain = database::open_existing_chain(args.chain.as_deref(), database::open_existing(&args.datadir)?)?;
     let (from, to) = range(&chain, &args)?;
     let mut writer = ChainFileWriter::create(&args.file)?;
     let mut progress = Progress::new("export", to - from);

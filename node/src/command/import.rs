@@ -1,9 +1,9 @@
 //! `heddle import`: replays and verifies blocks from files.
 
 use super::Incomplete;
+use crate::database;
 use crate::import::import;
 use crate::shutdown::StopFlag;
-use crate::wiring;
 use clap::{Args, ValueEnum, ValueHint};
 use heddle_chain::{ChainConfig, History};
 use heddle_primitives::Genesis;
@@ -54,7 +54,7 @@ pub fn run(args: ImportArgs) -> Result<Value, Box<dyn Error>> {
     let stop = StopFlag::listen()?;
     let genesis = Genesis::read(&args.chain)?;
     let config = ChainConfig { commits_synced: false, ..ChainConfig::default() };
-    let chain = wiring::open_chain(genesis, &args.datadir, config)?;
+    let chain = database::open_chain(genesis, &args.datadir, config)?;
     let (summary, result) = import(&chain, &args.files, args.history, &stop);
     summary.tell();
     let object = summary.to_json(&chain.head());

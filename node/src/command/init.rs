@@ -1,6 +1,6 @@
 //! `heddle init`: the genesis block in a new data directory.
 
-use crate::wiring;
+use crate::database;
 use clap::{Args, ValueHint};
 use heddle_chain::ChainConfig;
 use heddle_primitives::Genesis;
@@ -22,7 +22,7 @@ pub struct InitArgs {
 /// Runs `heddle init`.
 pub fn run(args: InitArgs) -> Result<Value, Box<dyn Error>> {
     let genesis = Genesis::read(&args.chain)?;
-    let chain = wiring::open_chain(genesis, &args.datadir, ChainConfig::default())?;
+    let chain = database::open_chain(genesis, &args.datadir, ChainConfig::default())?;
     let head = chain.head();
     tell!("{} holds block {} of chain {}", args.datadir.display(), head.header.number, chain.genesis().hash());
     Ok(json!({

@@ -2,6 +2,7 @@
 //! line of stdout.
 
 mod accounts;
+mod db;
 mod devnet;
 mod export;
 mod genesis;
@@ -47,6 +48,9 @@ enum Command {
     /// The file holds concatenated RLP: blocks, as geth exports them, when the chain is a plain Ethereum chain; blocks
     /// with their commit certificates when it is a Heddle chain. It appears under its name when it is whole.
     Export(export::ExportArgs),
+    /// Look after the database of a node that does not run.
+    #[command(subcommand)]
+    Db(db::DbCommand),
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -77,6 +81,7 @@ impl Cli {
             Command::Init(args) => init::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),
+            Command::Db(command) => db::run(command),
             Command::Genesis(command) => genesis::run(command),
             Command::Key(command) => key::run(command),
         }

@@ -4,6 +4,7 @@ use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
 use crate::{keys, shutdown};
 use clap::{Args, ValueHint};
+use heddle_chain::History;
 use heddle_network::Multiaddr;
 use heddle_primitives::Genesis;
 use serde_json::{Value, json};
@@ -23,6 +24,16 @@ pub struct NodeArgs {
     /// Directory of the database, the consensus log and the sign state.
     #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Chain")]
     datadir: PathBuf,
+    /// Past states to keep: `archive` for all, `full(N)` (or `full:N`) for those of the last N blocks.
+    #[arg(
+        id = "history",
+        long = "history",
+        env = "HEDDLE_HISTORY",
+        value_name = "HISTORY",
+        default_value_t,
+        help_heading = "Chain"
+    )]
+    history: History,
     /// Key to validate with, mode 0600; without it the node follows the chain.
     #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     validator_key: Option<PathBuf>,
@@ -135,6 +146,7 @@ impl NodeArgs {
             genesis: Genesis::read(&self.chain)?,
             node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
             datadir: self.datadir,
+            history: self.history,
             validator_key,
             listen: SocketAddr::new(self.addr, self.port),
             bootnodes: self.bootnodes,

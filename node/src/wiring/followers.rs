@@ -1,0 +1,86 @@
+//! Loops that follow the chain: each ends with its reason.
+
+use crate::adapters::NodeStatusView;
+use crate::telemetry::ChainMetrics;
+use heddle_chain::{Chain, CommittedBlock, History};
+use heddle_primitives::Height;
+use heddle_rpc::NodeStatus;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+/// Without a block for this long, or twice the wait before an empty block, the operator is told.
+const STALL: Duration = Duration::from_secs(30);
+/// Least time between two rounds of pruning.
+const PRUNE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The next committed block; `None` when the chain is gone. A slow receiver skips to what is still buffered: whoever
+/// needs the head reads it from the chain.
+async fn next_block(blocks: &mut broadcast::Receiver<Arc<CommittedBlock>>) -> Option<Arc<CommittedBlock>> {
+    loop {
+        match blocks.recv().await {
+            Ok(block) => return Some(block),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// Tells consensus of every new head, whoever committed it.
+pub(super) async fn follow_head(chain: Chain, head: watch::Sender<Height>) -> String {
+    let mut blocks = chain.subscribe();
+    head.send_replace(chain.head().height());
+    while next_block(&mut blocks).await.is_some() {
+        head.send_replace(chain.head().height());
+    }
+    "the chain is closed".to_owned()
+}
+
+/// Forgets old states after blocks are committed, beside the commits.
+pub(super) async fn prune(chain: Chain, history: History) -> String {
+    let mut blocks = chain.subscribe();
+    loop {
+        let pruned = chain.clone();
+        match tokio::task::spawn_blocking(move || pruned.prune_history(history)).await {
+            Ok(Ok(step)) if !step.is_done() => continue,
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return error.to_string(),
+            Err(error) => return error.to_string(),
+        }
+        // Fast blocks are pruned several at a time: each step waits for the disk.
+        tokio::time::sleep(PRUNE_PAUSE).await;
+        if next_block(&mut blocks).await.is_none() {
+            return "the chain is closed".to_owned();
+        }
+    }
+}
+
+/// Counts and logs committed blocks, and says when none comes.
+pub(super) async fn observe(chain: Chain, status: NodeStatusView, metrics: ChainMetrics) -> String {
+    let mut blocks = chain.subscribe();
+    let mut last_block = Instant::now();
+    let idle = chain.genesis().heddle().map(|heddle| heddle.empty_block_time * 2).unwrap_or_default();
+    loop {
+        match tokio::time::timeout(STALL.max(idle), next_block(&mut blocks)).await {
+            Ok(Some(committed)) => {
+                metrics.committed(&committed, last_block.elapsed());
+                last_block = Instant::now();
+                log_block(&committed);
+            }
+            Ok(None) => return "the chain is closed".to_owned(),
+            Err(_) if status.live.is_some() => {
+                let (height, peers) = (chain.head().header.number, status.peer_count());
+                let seconds = last_block.elapsed().as_secs();
+                tracing::warn!(height, peers, seconds, "no block: fewer than two thirds of the validators may be up");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn log_block(committed: &CommittedBlock) {
+    let header = &committed.header;
+    let (transactions, round) = (committed.block.body.transactions.len(), committed.round());
+    tracing::info!(number = header.number, hash = %header.seal(), transactions, gas = header.gas_used, %round, "block");
+}
