@@ -1,8 +1,10 @@
 //! The database of a data directory, and the chain in it.
 
+use crate::progress::Progress;
 use heddle_chain::{Chain, ChainConfig};
 use heddle_primitives::Genesis;
-use heddle_storage::{Database, DatabaseConfig};
+use heddle_state::HASHED_KEYS;
+use heddle_storage::{Database, DatabaseConfig, Table};
 use std::error::Error;
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use std::path::Path;
 /// When another process holds the directory, or it holds another chain.
 pub fn open_chain(genesis: Genesis, datadir: &Path, config: ChainConfig) -> Result<Chain, Box<dyn Error>> {
     std::fs::create_dir_all(datadir).map_err(|error| format!("cannot create {}: {error}", datadir.display()))?;
-    let database = Database::open(&datadir.join("db"), &DatabaseConfig::default())?;
+    let database = open(&datadir.join("db"))?;
     Ok(Chain::open(genesis, database, config)?)
 }
 
@@ -25,7 +27,22 @@ pub fn open_existing(datadir: &Path) -> Result<Database, Box<dyn Error>> {
     if !directory.is_dir() {
         return Err(format!("{} holds no database", datadir.display()).into());
     }
-    Ok(Database::open(&directory, &DatabaseConfig::default())?)
+    open(&directory)
+}
+
+/// Opens a database, and brings an older one to the format of this version, which can take a while.
+fn open(directory: &Path) -> Result<Database, Box<dyn Error>> {
+    let mut shown: Option<(Table, Progress)> = None;
+    let database = Database::open_migrating(directory, &DatabaseConfig::default(), &[HASHED_KEYS], &mut |now| {
+        let (table, rows) = (now.table, now.rows_estimate.max(now.rows_done));
+        if shown.as_ref().is_none_or(|(shown, _)| *shown != table) {
+            shown = Some((table, Progress::new("migrate", rows)));
+        }
+        if let Some((_, progress)) = &mut shown {
+            progress.at(now.rows_done, || format!("table {} from format {}", table.name(), now.from));
+        }
+    })?;
+    Ok(database)
 }
 
 /// Opens the chain that a database holds; without a genesis file, by that of the last opening.

@@ -5,8 +5,10 @@ use crate::StateError;
 use crate::rows::{ChangeSet, HEAD_KEY, OLDEST_KEY, history_key, read_number};
 use heddle_storage::{Batch, Snapshot, Table};
 
-/// Most blocks pruned into one batch, which bounds the batch and the time it takes.
+/// Most blocks pruned into one batch, and from how many rows on no further block is added, which bounds the batch and
+/// the time it takes.
 const PRUNE_BLOCKS_MAX: u64 = 1024;
+const PRUNE_ROWS_MAX: usize = if cfg!(test) { 16 } else { 100_000 };
 
 /// What the first block after `number` that touched the key replaced: empty for nothing, `None` if no block touched it.
 pub(crate) fn replaced_after(
@@ -30,23 +32,28 @@ pub(crate) fn oldest(snapshot: &Snapshot, head: u64) -> Result<u64, StateError> 
 
 /// Adds the deletion of history rows to a batch so that the state of block `oldest_wanted`, or of an earlier one when
 /// there is too much for one batch, becomes the oldest. Returns that block's number.
+///
+/// The batch moves the horizon together with the rows, so a block is pruned whole or not at all. It deletes only rows
+/// that no commit writes, and views opened before keep them.
 pub(crate) fn prune(snapshot: &Snapshot, head: u64, oldest_wanted: u64, batch: &mut Batch) -> Result<u64, StateError> {
     let oldest = oldest(snapshot, head)?;
-    let oldest_new = oldest_wanted.min(head).min(oldest.saturating_add(PRUNE_BLOCKS_MAX));
-    if oldest_new <= oldest {
-        return Ok(oldest);
-    }
-    for number in oldest + 1..=oldest_new {
-        for changed in read_change_set(snapshot, number)?.accounts {
-            batch.delete(Table::AccountHistory, history_key(changed.key(), number));
+    let last = oldest_wanted.min(head).min(oldest.saturating_add(PRUNE_BLOCKS_MAX));
+    let rows_before = batch.len();
+    let mut reached = oldest;
+    while reached < last && batch.len() - rows_before < PRUNE_ROWS_MAX {
+        reached += 1;
+        for changed in read_change_set(snapshot, reached)?.accounts {
+            batch.delete(Table::AccountHistory, history_key(changed.key(), reached));
             for slot in changed.slot_keys() {
-                batch.delete(Table::StorageHistory, history_key(slot, number));
+                batch.delete(Table::StorageHistory, history_key(slot, reached));
             }
         }
-        batch.delete(Table::ChangeSets, number.to_be_bytes());
+        batch.delete(Table::ChangeSets, reached.to_be_bytes());
     }
-    batch.put(Table::Meta, OLDEST_KEY, oldest_new.to_be_bytes());
-    Ok(oldest_new)
+    if reached > oldest {
+        batch.put(Table::Meta, OLDEST_KEY, reached.to_be_bytes());
+    }
+    Ok(reached)
 }
 
 /// Reads what a block changed.

@@ -12,15 +12,17 @@
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
 //! (earlier states), `cache` and `caches` (of the last committed state), `proof` (proofs of accounts, slots and ranges),
-//! `range_proof` (verifying the latter), `rows` (keys and values of the tables), `genesis`, `error`.
+//! `range_proof` (verifying the latter), `rebuild` (a trie from its leaves), `migrate` (from older formats), `rows` (keys and values of the tables), `genesis`, `error`.
 
 mod cache;
 mod caches;
 mod error;
 mod genesis;
 mod history;
+mod migrate;
 mod proof;
 mod range_proof;
+mod rebuild;
 mod rows;
 mod store;
 mod trie;
@@ -33,6 +35,7 @@ mod tests;
 pub use caches::{CommittedState, StateConfig};
 pub use error::StateError;
 pub use genesis::genesis_changes;
+pub use migrate::HASHED_KEYS;
 pub use proof::{AccountProof, ProofLimits, RangeProof, StorageProof};
 pub use range_proof::{RangeProofError, verify_range};
 pub use store::StateStore;

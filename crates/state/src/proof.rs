@@ -84,7 +84,7 @@ impl StateView {
             let trie = self.storage_trie(key, root, limits)?;
             for &slot in slots {
                 let (proof, leaf) = path::prove(&trie, root, hash_slot(slot))?;
-                let value = leaf.map(|leaf| alloy_rlp::decode_exact(leaf)).transpose();
+                let value = leaf.map(alloy_rlp::decode_exact).transpose();
                 let value = value.map_err(|error| StateError::corrupt(Table::Storage, key.as_ref(), error))?;
                 storage.push(StorageProof { slot, value: value.unwrap_or_default(), proof });
             }

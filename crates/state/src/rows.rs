@@ -23,7 +23,12 @@ pub(crate) fn read_number(snapshot: &Snapshot, key: &[u8]) -> Result<Option<u64>
 
 /// Reads the root hash of the account trie; the empty trie's when no state was committed.
 pub(crate) fn read_root(snapshot: &Snapshot) -> Result<B256, StateError> {
-    Ok(read_meta(snapshot, ROOT_KEY, "not a hash")?.map_or(alloy_trie::EMPTY_ROOT_HASH, B256::new))
+    Ok(read_meta_root(snapshot)?.unwrap_or(alloy_trie::EMPTY_ROOT_HASH))
+}
+
+/// Reads the root hash of the account trie, if it is recorded.
+pub(crate) fn read_meta_root(snapshot: &Snapshot) -> Result<Option<B256>, StateError> {
+    Ok(read_meta(snapshot, ROOT_KEY, "not a hash")?.map(B256::new))
 }
 
 fn read_meta<const N: usize>(snapshot: &Snapshot, key: &[u8], otherwise: &str) -> Result<Option<[u8; N]>, StateError> {

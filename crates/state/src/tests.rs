@@ -231,6 +231,28 @@ fn states_out_of_reach_are_errors_that_name_the_reach() {
 }
 
 #[test]
+fn pruning_goes_in_bounded_batches_and_spares_open_views() {
+    let mut chain = Chain::new();
+    let slots: Vec<_> = (0..6).collect();
+    for n in 0..10 {
+        chain.commit(&changes(&[(ALICE, account(n, 1), &slots.iter().map(|s| (*s, n + 1)).collect::<Vec<_>>())]));
+    }
+    let view = chain.store.view_at(1).unwrap();
+    let mut oldest = Vec::new();
+    while oldest.last() != Some(&8) {
+        let mut batch = Batch::new();
+        oldest.push(chain.store.prune_history(8, &mut batch).unwrap());
+        assert!(batch.len() < 16 + 9, "one block more than the bound at most");
+        chain.database.commit(batch).unwrap();
+        (*oldest.last().unwrap()..10).for_each(|number| chain.check_view_at(number));
+    }
+    assert_eq!(oldest, [2, 4, 6, 8], "a block changes an account and six slots");
+    assert_eq!(view.account(ALICE).unwrap(), Some(account(1, 1)));
+    assert_eq!(view.storage(ALICE, U256::from(5)).unwrap(), U256::from(2));
+    assert!(view.proof(ALICE, &[U256::from(5)], &crate::ProofLimits::default()).is_ok());
+}
+
+#[test]
 fn updates_build_on_the_last_state_and_follow_it() {
     let mut chain = Chain::new();
     chain.commit(&changes(&[(ALICE, account(0, 1), &[])]));

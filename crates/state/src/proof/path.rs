@@ -12,7 +12,7 @@ use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 pub(super) fn prove(source: &impl Source, root: B256, key: B256) -> Result<(Vec<Bytes>, Option<Vec<u8>>), StateError> {
     let key = Nibbles::unpack_array(&key);
     let mut walk = Walk { source, key, nodes: Vec::new() };
-    let value = if root == EMPTY_ROOT_HASH { None } else { walk.from_root(root)? };
+    let value = if root == EMPTY_ROOT_HASH { None } else { walk.run(root)? };
     Ok((walk.nodes, value))
 }
 
@@ -23,7 +23,7 @@ struct Walk<'s, S> {
 }
 
 impl<S: Source> Walk<'_, S> {
-    fn from_root(&mut self, root: B256) -> Result<Option<Vec<u8>>, StateError> {
+    fn run(&mut self, root: B256) -> Result<Option<Vec<u8>>, StateError> {
         let mut path = Nibbles::new();
         let mut reference = RlpNode::word_rlp(&root);
         let Some(mut branch) = self.source.branch(&path)? else { return self.leaf(&path, &reference) };

@@ -74,7 +74,25 @@ impl Maps {
         let fresh = self.built_from_scratch();
         assert_eq!(self.root, root_of(&self.leaves), "root after {changes:?}");
         assert_eq!(self.root, fresh.root);
+        self.check_rebuild();
         assert_eq!(self.rows, fresh.rows, "rows after {changes:?}, which changed {paths}");
+    }
+
+    /// The same trie as a stream.
+    fn check_rebuild(&self) {
+        let mut rows = Vec::new();
+        let mut sink = |path: &Nibbles, row| {
+            rows.push((*path, row));
+            Ok(())
+        };
+        let mut rebuild = crate::rebuild::Rebuild::default();
+        self.leaves.iter().for_each(|(key, value)| rebuild.add(*key, value.clone(), &mut sink).unwrap());
+        assert_eq!(rebuild.finish(&mut sink).unwrap(), self.root);
+        let is_below =
+            |at: usize, path: &Nibbles| rows[at..].iter().all(|(later, _)| !later.starts_with(path) || later == path);
+        assert!(rows.iter().enumerate().all(|(at, (path, _))| is_below(at, path)), "each row after those below it");
+        assert_eq!(rows.len(), self.rows.len());
+        assert_eq!(rows.into_iter().collect::<BTreeMap<_, _>>(), self.rows);
     }
 
     fn built_from_scratch(&self) -> Self {
