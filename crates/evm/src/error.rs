@@ -181,6 +181,14 @@ pub enum RuleError {
     /// Execution touched other state (EIP-7928).
     #[error("block access list hash is {0}")]
     AccessListHash(Mismatch<B256>),
+    /// Execution touched more state than an access list may name (EIP-7928).
+    #[error("block access list has {items} items, more than {max}")]
+    AccessListItems {
+        /// Accounts and slots.
+        items: u64,
+        /// Most under the block's gas limit.
+        max: u64,
+    },
     /// The extra data of a Heddle chain's block is not the hash of its access list, or is not empty from Amsterdam on.
     #[error("extra data is {got}, expected {expected}")]
     ExtraData {
@@ -202,7 +210,7 @@ pub enum ExecutionError {
         /// Hash of the transaction.
         hash: B256,
         /// The rule it breaks.
-        error: TransactionError,
+        error: Box<TransactionError>,
     },
     /// A rule is broken that takes more than the block to check. The fault of the block's author.
     #[error(transparent)]

@@ -49,7 +49,7 @@ pub use header::{
 pub use ommers::{Ancestors, OmmerError, validate_ommers};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
-pub use system::system_contracts;
+pub use system::{amsterdam_system_contracts, system_contracts};
 pub use transact::{TransactionOutcome, transact};
 pub use transaction::{TransactionError, recover_sender};
 pub use validation::{validate_body, validate_header, validate_merge, validate_outcome};

@@ -4,7 +4,7 @@ use crate::database::{FirstFailure, ReaderDatabase};
 use crate::machine::{Machine, MachineDatabaseError};
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
-use crate::system::REQUIRED_FROM_PRAGUE;
+use crate::system::{REQUIRED_FROM_AMSTERDAM, REQUIRED_FROM_PRAGUE};
 use crate::{
     BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader, TransactionError, changes, dao, deposit,
 };
@@ -19,6 +19,7 @@ use alloy_evm::{
     eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
 use alloy_hardforks::EthereumHardforks;
+use alloy_primitives::Address;
 use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
     Database,
@@ -156,7 +157,8 @@ impl<'a> BlockRun<'a> {
             }) => TransactionError::BlockGas { gas_limit, available },
             error => return blame(&self.failure, error),
         };
-        ExecutionError::InvalidTransaction { index: self.executor.receipts.len(), hash: *transaction.tx_hash(), error }
+        let (index, hash) = (self.executor.receipts.len(), *transaction.tx_hash());
+        ExecutionError::InvalidTransaction { index, hash, error: Box::new(error) }
     }
 
     fn name(&self, error: Box<dyn InvalidTxError>, transaction: &RecoveredTransaction) -> TransactionError {
@@ -170,7 +172,7 @@ impl<'a> BlockRun<'a> {
 
     fn check_deposits(&self) -> Result<(), ExecutionError> {
         let executor = &self.executor;
-        if !executor.spec.is_prague_active_at_timestamp(executor.evm.block().timestamp.saturating_to()) {
+        if !executor.spec.is_prague_active_at_timestamp(self.timestamp()) {
             return Ok(());
         }
         let contract = executor.spec.deposit_contract_address().unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
@@ -178,17 +180,28 @@ impl<'a> BlockRun<'a> {
     }
 
     fn require_system_contracts(&mut self) -> Result<(), ExecutionError> {
-        let timestamp = self.executor.evm.block().timestamp.saturating_to();
-        if !self.executor.spec.is_prague_active_at_timestamp(timestamp) {
-            return Ok(());
+        let (spec, timestamp) = (self.executor.spec, self.timestamp());
+        if spec.is_prague_active_at_timestamp(timestamp) {
+            self.require_code(REQUIRED_FROM_PRAGUE)?;
         }
-        for address in REQUIRED_FROM_PRAGUE {
+        if spec.is_amsterdam_active_at_timestamp(timestamp) {
+            self.require_code(REQUIRED_FROM_AMSTERDAM)?;
+        }
+        Ok(())
+    }
+
+    fn require_code(&mut self, addresses: [Address; 2]) -> Result<(), ExecutionError> {
+        for address in addresses {
             let account = self.executor.evm.db_mut().basic(address).map_err(into_state_error)?;
             if account.is_none_or(|account| account.is_empty_code_hash()) {
                 return Err(ExecutionError::MissingSystemContract(address));
             }
         }
         Ok(())
+    }
+
+    fn timestamp(&self) -> u64 {
+        self.executor.evm.block().timestamp.saturating_to()
     }
 }
 

@@ -10,6 +10,7 @@ use alloy_consensus::{
 use alloy_eips::{
     eip1559::{DEFAULT_ELASTICITY_MULTIPLIER, GAS_LIMIT_BOUND_DIVISOR},
     eip4844::DATA_GAS_PER_BLOB,
+    eip7928::{constants::ITEM_COST, total_bal_items},
 };
 use alloy_hardforks::{EthereumHardfork, EthereumHardforks};
 use alloy_primitives::U256;
@@ -181,6 +182,7 @@ pub fn validate_outcome(rules: &ChainRules, header: &Header, outcome: &Execution
         equal(requests_hash, outcome.requests.requests_hash()).map_err(RuleError::RequestsHash)?;
     }
     if let Some(hash) = header.block_access_list_hash {
+        validate_access_list(header, outcome)?;
         equal(hash, outcome.access_list_hash()).map_err(RuleError::AccessListHash)?;
     }
     if rules.is_heddle() {
@@ -190,6 +192,13 @@ pub fn validate_outcome(rules: &ChainRules, header: &Header, outcome: &Execution
         }
     }
     Ok(())
+}
+
+/// EIP-7928: the list has at most one item for every 2000 of the block's gas limit.
+fn validate_access_list(header: &Header, outcome: &ExecutionOutcome) -> Result<(), RuleError> {
+    let items = outcome.access_list.as_deref().map(total_bal_items).unwrap_or_default();
+    let max = header.gas_limit / ITEM_COST as u64;
+    if items > max { Err(RuleError::AccessListItems { items, max }) } else { Ok(()) }
 }
 
 fn equal<T: PartialEq>(got: T, expected: T) -> Result<(), Mismatch<T>> {

@@ -5,6 +5,7 @@ use alloy_consensus::constants::EMPTY_WITHDRAWALS;
 use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_eips::eip8282::{BUILDER_DEPOSIT_CONTRACT_ADDRESS, BUILDER_EXIT_CONTRACT_ADDRESS};
 use alloy_genesis::ChainConfig;
 use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, EthereumHardforks, ForkCondition};
 use alloy_primitives::{Address, B64, B256, Bytes, Sealable, U256, keccak256};
@@ -305,10 +306,14 @@ fn check_heddle_chain(file: &alloy_genesis::Genesis, forks: &EthereumChainHardfo
     if let Some(number) = file.number.filter(|number| *number != 0) {
         return refused("number", number.to_string(), "0, or no such key");
     }
-    for contract in [WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS] {
+    let mut contracts = vec![WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS];
+    if forks.is_amsterdam_active_at_timestamp(file.timestamp) {
+        contracts.extend([BUILDER_DEPOSIT_CONTRACT_ADDRESS, BUILDER_EXIT_CONTRACT_ADDRESS]);
+    }
+    for contract in contracts {
         let code = file.alloc.get(&contract).and_then(|account| account.code.as_ref());
         if code.is_none_or(|code| code.is_empty()) {
-            let expected = "the system contracts of EIP-7002 and EIP-7251, as `heddle genesis create` writes them";
+            let expected = "the system contracts of EIP-7002 and EIP-7251, from Amsterdam on also of EIP-8282";
             return refused("alloc", format!("without code at {contract}"), expected);
         }
     }

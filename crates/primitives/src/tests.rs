@@ -1,7 +1,8 @@
 //! Codecs and certificates from the outside.
 
 use crate::*;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_hardforks::{EthereumHardfork, EthereumHardforks, ForkCondition};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_rlp::{Decodable, Encodable};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -254,4 +255,57 @@ fn frontier_genesis_has_no_later_fields() {
     assert!(genesis.heddle().is_none());
     assert!(header.base_fee_per_gas.is_none() && header.withdrawals_root.is_none() && header.requests_hash.is_none());
     assert_eq!(header.state_root, alloy_trie::EMPTY_ROOT_HASH);
+}
+
+#[test]
+fn every_fork_key_of_geths_genesis_is_read() {
+    use EthereumHardfork as F;
+    let json = r#"{"config":{"chainId":5,"homesteadBlock":1,"daoForkBlock":2,"daoForkSupport":true,"eip150Block":3,
+        "eip155Block":4,"eip158Block":5,"byzantiumBlock":6,"constantinopleBlock":7,"petersburgBlock":8,
+        "istanbulBlock":9,"muirGlacierBlock":10,"berlinBlock":11,"londonBlock":12,"arrowGlacierBlock":13,
+        "grayGlacierBlock":14,"mergeNetsplitBlock":15,"terminalTotalDifficulty":58750000000000000000000,
+        "shanghaiTime":116,"cancunTime":117,"pragueTime":118,"osakaTime":119,"bpo1Time":120,"bpo2Time":121,
+        "bpo3Time":122,"bpo4Time":123,"bpo5Time":124,"amsterdamTime":125,"ethash":{},
+        "depositContractAddress":"0x00000000219ab540356cbb839cbe05303d7705fa",
+        "blobSchedule":{"cancun":{"target":3,"max":6,"baseFeeUpdateFraction":3338477},
+            "amsterdam":{"target":14,"max":21,"baseFeeUpdateFraction":11684671}}},
+        "gasLimit":"0x1388","difficulty":"0x20000","alloc":{}}"#;
+    let genesis = Genesis::from_json(json).unwrap();
+    let condition = |fork| genesis.forks().ethereum_fork_activation(fork);
+    let blocks = [
+        (F::Frontier, 0),
+        (F::Homestead, 1),
+        (F::Dao, 2),
+        (F::Tangerine, 3),
+        (F::SpuriousDragon, 5),
+        (F::Byzantium, 6),
+        (F::Constantinople, 7),
+        (F::Petersburg, 8),
+        (F::Istanbul, 9),
+        (F::MuirGlacier, 10),
+        (F::Berlin, 11),
+        (F::London, 12),
+        (F::ArrowGlacier, 13),
+        (F::GrayGlacier, 14),
+    ];
+    for (fork, block) in blocks {
+        assert_eq!(condition(fork), ForkCondition::Block(block), "{fork:?}");
+    }
+    let times =
+        [F::Shanghai, F::Cancun, F::Prague, F::Osaka, F::Bpo1, F::Bpo2, F::Bpo3, F::Bpo4, F::Bpo5, F::Amsterdam];
+    for (fork, time) in times.into_iter().zip(116..) {
+        assert_eq!(condition(fork), ForkCondition::Timestamp(time), "{fork:?}");
+    }
+    let merge = condition(F::Paris);
+    assert_eq!(merge.ttd(), Some(U256::from(58_750_000_000_000_000_000_000_u128)));
+    assert!(merge.active_at_block(15) && !merge.active_at_block(14));
+    assert_eq!(genesis.config().blob_schedule["amsterdam"].max_blob_count, 21);
+    assert!(genesis.config().deposit_contract_address.is_some());
+
+    let unnamed = json.replace(r#""mergeNetsplitBlock":15,"#, "").replace(r#""petersburgBlock":8,"#, "");
+    let genesis = Genesis::from_json(&unnamed.replace("\"daoForkSupport\":true", "\"daoForkSupport\":false")).unwrap();
+    let condition = |fork| genesis.forks().ethereum_fork_activation(fork);
+    assert!(!condition(F::Paris).active_at_block(u64::MAX - 1), "only the total difficulty tells");
+    assert_eq!(condition(F::Petersburg), ForkCondition::Block(7), "with Constantinople unless it has its own block");
+    assert_eq!(condition(F::Dao), ForkCondition::Never);
 }

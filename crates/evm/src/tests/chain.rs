@@ -1,6 +1,8 @@
 //! A chain in memory for the tests of this crate.
 
-use crate::{ChainRules, Code, NextBlock, StateError, StateReader, next_header, system_contracts};
+use crate::{
+    ChainRules, Code, NextBlock, StateError, StateReader, amsterdam_system_contracts, next_header, system_contracts,
+};
 use alloy_consensus::{SignableTransaction, Signed, TxEip1559, transaction::Recovered};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Signature, TxKind, U256, keccak256, map::HashMap};
@@ -169,6 +171,7 @@ impl TestChain {
         file.config.chain_id = CHAIN_ID;
         file.config.amsterdam_time = amsterdam_time;
         file.alloc.extend(system_contracts());
+        file.alloc.extend(amsterdam_time.iter().flat_map(|_| amsterdam_system_contracts()));
         file.alloc.extend(alloc(&signer, code));
         let genesis = Genesis::new_heddle(file, config).unwrap();
         Self::new(genesis, signer)

@@ -9,6 +9,7 @@ use alloy_consensus::TxEip7702;
 use alloy_eips::{
     eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip4895::Withdrawal,
     eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, eip7702::Authorization, eip7928::BlockAccessIndex,
+    eip8282::BUILDER_EXIT_CONTRACT_ADDRESS,
 };
 use alloy_primitives::{Address, Bytes, TxKind, U256, keccak256};
 use alloy_signer::SignerSync;
@@ -133,6 +134,15 @@ fn block_without_request_contracts_is_invalid() {
 }
 
 #[test]
+fn amsterdam_block_without_builder_contracts_is_invalid() {
+    let mut chain = TestChain::amsterdam();
+    run(&chain, &[]).unwrap();
+    chain.state.accounts.remove(&BUILDER_EXIT_CONTRACT_ADDRESS);
+    let error = run(&chain, &[]).unwrap_err();
+    assert!(matches!(error, ExecutionError::MissingSystemContract(BUILDER_EXIT_CONTRACT_ADDRESS)), "{error}");
+}
+
+#[test]
 fn withdrawal_request_reaches_the_requests() {
     let chain = TestChain::heddle(&[]);
     // 48 bytes of public key, 8 of amount; the fee is 1 wei while nobody queues.
@@ -174,7 +184,7 @@ fn invalid_transaction_is_named() {
     let gap = chain.transfer(5, address(0xaa), 1);
     let error = run(&chain, &[chain.transfer(0, address(0xaa), 1), gap.clone()]).unwrap_err();
     let ExecutionError::InvalidTransaction { index: 1, hash, error: reason } = &error else { panic!("{error}") };
-    assert_eq!((hash, reason), (gap.tx_hash(), &TransactionError::NonceTooHigh { got: 5, expected: 1 }));
+    assert_eq!((hash, &**reason), (gap.tx_hash(), &TransactionError::NonceTooHigh { got: 5, expected: 1 }));
     assert!(error.is_invalid_block());
 
     let thirsty = sign(&chain.signer, alloy_consensus::TxEip1559 { gas_limit: 40_000_000, ..transaction() });

@@ -46,6 +46,10 @@ fn amsterdam_moves_the_access_list_to_its_own_field() {
     assert_eq!(error.to_string(), "slot number is 2, expected 1");
     let other = Header { block_access_list_hash: Some(B256::ZERO), ..header.clone() };
     assert!(matches!(validate_outcome(&chain.rules, &other, &outcome), Err(RuleError::AccessListHash(_))));
+    let other = Header { gas_limit: 20_000, gas_used: 0, ..header.clone() };
+    let error =
+        validate_outcome(&chain.rules, &other, &ExecutionOutcome { gas_used: 0, ..outcome.clone() }).unwrap_err();
+    assert!(matches!(error, RuleError::AccessListItems { max: 10, .. }), "{error}");
     let other = Header { extra_data: Bytes::from_static(b"x"), ..header.clone() };
     assert!(matches!(validate_outcome(&chain.rules, &other, &outcome), Err(RuleError::ExtraData { .. })));
 }

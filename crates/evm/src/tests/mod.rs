@@ -9,3 +9,4 @@ mod legacy;
 mod machine;
 mod ommers;
 mod transact;
+mod transaction;
