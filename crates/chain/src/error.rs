@@ -222,7 +222,9 @@ impl ChainError {
             | Self::Uncertified
             | Self::Conflict { .. } => Fault::Caller,
             Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
-            Self::Call(_) | Self::State(StateError::HistoryPruned { .. }) => Fault::Caller,
+            Self::Call(_) | Self::State(StateError::HistoryPruned { .. } | StateError::ProofTooOld { .. }) => {
+                Fault::Caller
+            }
             Self::SafetyViolation { .. }
             | Self::InvalidCertified { .. }
             | Self::GenesisMismatch { .. }

@@ -44,7 +44,7 @@ pub use config::ChainConfig;
 pub use error::{BlockError, ChainError, Fault};
 pub use head::Head;
 pub use heddle_evm::{CallError, CallOutcome, CallRequest, CallStatus, ChainRules, RuleError, next_base_fee};
-pub use heddle_state::StateView;
+pub use heddle_state::{AccountProof, ProofLimits, StateView};
 pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;
 pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};

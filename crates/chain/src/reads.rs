@@ -2,10 +2,10 @@
 
 use crate::block_store::missing;
 use crate::{
-    CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher, StateView, StoredBlock,
-    TransactionLocation,
+    AccountProof, CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher, ProofLimits,
+    StateView, StoredBlock, TransactionLocation,
 };
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::{CommitCertificate, FinalizedBlock, ProposedBlock, Receipt, SealedHeader};
 use std::sync::Arc;
 
@@ -123,6 +123,20 @@ impl Chain {
             return Ok(head.state());
         }
         Ok(self.inner.states.view_at(number)?)
+    }
+
+    /// Proves an account and some of its slots against the state root of block `number` (EIP-1186).
+    ///
+    /// # Errors
+    /// As [`Self::state_at`], and [`ChainError::State`] when the block is too far back for `limits`.
+    pub fn proof(
+        &self,
+        number: u64,
+        address: Address,
+        slots: &[U256],
+        limits: &ProofLimits,
+    ) -> Result<AccountProof, ChainError> {
+        Ok(self.state_at(number)?.proof(address, slots, limits)?)
     }
 
     /// Runs a call in the environment of block `number`, on the state after it, as `eth_call` does.

@@ -1,6 +1,6 @@
 //! What an operator may choose about the RPC server.
 
-use heddle_chain::LogLimits;
+use heddle_chain::{LogLimits, ProofLimits};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -101,7 +101,7 @@ pub struct RpcLimits {
     pub call_gas: u64,
     /// Most database reads running at a time, at least 1; more wait.
     pub reads: usize,
-    /// Most searches over many blocks (`eth_getLogs`, `eth_feeHistory`) running at a time, at least 1; more wait.
+    /// Most searches over many blocks (`eth_getLogs`, `eth_feeHistory`, `eth_getProof`) running at a time, at least 1; more wait.
     /// They have their own bound because they are slow: cheap reads do not wait behind them.
     pub scans: usize,
     /// Most calls of each kind that wait, at least 1; more are told to try again. A call counts once more for each
@@ -109,6 +109,10 @@ pub struct RpcLimits {
     pub calls_queued: usize,
     /// Bounds on one `eth_getLogs`.
     pub logs: LogLimits,
+    /// Most slots of one `eth_getProof`.
+    pub proof_slots: usize,
+    /// How far back `eth_getProof` reaches.
+    pub proofs: ProofLimits,
 }
 
 impl Default for RpcLimits {
@@ -126,6 +130,8 @@ impl Default for RpcLimits {
             scans: 4,
             calls_queued: 256,
             logs: LogLimits::default(),
+            proof_slots: 1_024,
+            proofs: ProofLimits::default(),
         }
     }
 }

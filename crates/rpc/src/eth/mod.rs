@@ -5,6 +5,7 @@ mod blocks;
 mod execution;
 mod fees;
 mod logs;
+mod proofs;
 mod state;
 mod status;
 mod subscriptions;
@@ -22,6 +23,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     execution::register(registry)?;
     fees::register(registry)?;
     logs::register(registry)?;
+    proofs::register(registry)?;
     state::register(registry)?;
     subscriptions::register(registry)?;
     transactions::register(registry)

@@ -9,6 +9,7 @@ mod client;
 mod fees;
 mod logs;
 mod node;
+mod proofs;
 mod state;
 mod subscriptions;
 mod transactions;

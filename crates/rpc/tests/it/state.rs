@@ -2,6 +2,7 @@
 
 use crate::node::{BALANCE, CHAIN_ID, FEE_RECIPIENT, LOGGER, TestNode, keys, logging, raw, transaction, user};
 use alloy_primitives::{Address, B256, U256, keccak256};
+use heddle_chain::History;
 use heddle_rpc::SyncProgress;
 use serde_json::{Value, json};
 
@@ -33,6 +34,27 @@ async fn state_of_no_block_is_an_error() {
     assert_eq!(node.error("eth_getStorageAt", json!([address, "0x0", "0x9"])).await, header_not_found);
     let unknown = json!([address, {"blockHash": B256::repeat_byte(1)}]);
     assert_eq!(node.error("eth_getBalance", unknown).await, (-32000, "header for hash not found".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pruned_state_is_an_error_that_names_the_oldest_block_served() {
+    let node = TestNode::start().await;
+    for nonce in 0..3 {
+        node.mine_all(&[&transaction(0, nonce, Address::repeat_byte(1), 5, [])]).await;
+    }
+    while !node.chain.prune_history(History::Full(1)).unwrap().is_done() {}
+    let address = Address::repeat_byte(1);
+    assert_eq!(node.get("eth_getBalance", json!([address, "0x2"])).await, "0xa");
+    let pruned = (-32000, "state of block 1 is pruned: the oldest kept is of block 2".to_owned());
+    let by_hash = json!({"blockHash": node.chain.header(1).unwrap().unwrap().seal()});
+    for block in [json!("0x1"), by_hash] {
+        for method in ["eth_getBalance", "eth_getTransactionCount", "eth_getCode"] {
+            assert_eq!(node.error(method, json!([address, block])).await, pruned, "{method}");
+        }
+        assert_eq!(node.error("eth_getStorageAt", json!([address, "0x0", block])).await, pruned);
+        assert_eq!(node.error("eth_call", json!([{"to": address}, block])).await, pruned);
+        assert_eq!(node.error("eth_getProof", json!([address, [], block])).await, pruned);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
