@@ -4,13 +4,18 @@
 CARGO_FLAGS := --release --workspace --locked
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: devnet test build lint fmt setup
+.PHONY: devnet test conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
 
 test: build
 	cargo test $(CARGO_FLAGS)
+
+# Ethereum's own test suites: all of the archive among the fixtures, or any directories of ethereum/tests or of
+# execution-spec-tests with DIRS="a b"; MODE is an execution mode, ARGS further options.
+conformance: build
+	$(TARGET)/release/heddle-conformance $(DIRS) --mode $(or $(MODE),sequential) $(ARGS)
 
 build: setup
 	cargo build $(CARGO_FLAGS)
