@@ -1,12 +1,15 @@
 //! Making a block of a plain Ethereum chain, where no consensus asks for one: for tests, benchmarks and tools.
 
+use crate::execution::Execution;
 use crate::verify::{blame, recover};
-use crate::{Chain, ChainError};
+use crate::{Chain, ChainError, Timings};
 use alloy_consensus::{BlockBody, proofs::calculate_withdrawals_root};
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, Sealable};
 use heddle_evm::{BlockContext, Mode, NextBlock, complete_header, execute, next_header};
-use heddle_primitives::{Block, Header, Transaction};
+use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction};
+use std::sync::Arc;
+use std::time::Instant;
 
 /// What somebody has to decide about a block; the rest follows from the head and from execution.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +30,12 @@ pub struct BlockTemplate {
 
 impl Chain {
     /// The block after the head that [`Self::import`] accepts, on a plain Ethereum chain at Prague or later. It keeps
-    /// the head's gas limit, and nothing is remembered of it.
+    /// the head's gas limit. Its execution is remembered for the import, as [`Self::build`] does for the commit.
     ///
     /// # Errors
     /// [`ChainError::Uncertified`] on a Heddle chain, [`ChainError::InvalidBlock`] for a transaction that is invalid
     /// where it stands; others are ours.
-    pub fn assemble(&self, template: BlockTemplate) -> Result<Block, ChainError> {
+    pub fn assemble(&self, template: BlockTemplate) -> Result<Arc<Block>, ChainError> {
         let inner = &self.inner;
         if inner.rules.is_heddle() {
             return Err(ChainError::Uncertified);
@@ -53,12 +56,29 @@ impl Chain {
         let body = BlockBody { transactions: template.transactions, ommers: Vec::new(), withdrawals };
         let block = Block { header, body };
         let transactions = recover(&inner.rules, &block, &|_| None)?;
-        let reader = self.reader(head.state());
-        let outcome = execute(&inner.rules, &reader, &BlockContext::of(&block), &transactions, Mode::Sequential)
+        let context = BlockContext::of(&block);
+        let mut timings = Timings::default();
+        let started = Instant::now();
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, Mode::Sequential)
             .map_err(blame)?;
-        let state_root = inner.states.compute(&head.state(), &outcome.changes)?.state_root;
+        timings.execution = started.elapsed();
+        let started = Instant::now();
+        let update = inner.states.compute(&head.state(), &outcome.changes)?;
+        timings.state_root = started.elapsed();
+
         let Block { header, body } = block;
-        let header = complete_header(&inner.rules, header, &body.transactions, &outcome, state_root);
-        Ok(Block { header: Header { extra_data: Bytes::new(), ..header }, body })
+        let header = complete_header(&inner.rules, header, &body.transactions, &outcome, update.state_root);
+        let header = Header { extra_data: Bytes::new(), ..header }.seal_slow();
+        let block = Arc::new(Block { header: header.inner().clone(), body });
+        inner.executions.insert(Execution {
+            header,
+            proposed: ProposedBlock { block: block.clone(), parent_certificate: None },
+            senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
+            receipts: outcome.receipts,
+            changed_accounts: outcome.changes.accounts.into_keys().collect(),
+            update,
+            timings,
+        });
+        Ok(block)
     }
 }

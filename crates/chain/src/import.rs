@@ -1,8 +1,8 @@
 //! Importing blocks of a plain Ethereum chain, which no certificate makes final.
 
-use crate::block_store::BlockStore;
-use crate::block_store::missing;
+use crate::block_store::{BlockStore, missing};
 use crate::chain::Inner;
+use crate::execution::Execution;
 use crate::verify::{blame, recover, require_next};
 use crate::{BlockError, Chain, ChainError, ChainRules, Head};
 use alloy_primitives::B256;
@@ -24,9 +24,10 @@ impl RecoveredBlock {
     ///
     /// # Errors
     /// [`BlockError::Signature`] for a transaction that nobody signed.
-    pub fn recover(rules: &ChainRules, block: Block) -> Result<Self, BlockError> {
+    pub fn recover(rules: &ChainRules, block: impl Into<Arc<Block>>) -> Result<Self, BlockError> {
+        let block = block.into();
         let transactions = recover(rules, &block, &|_| None)?;
-        Ok(Self { hash: block.header.hash_slow(), block: Arc::new(block), transactions })
+        Ok(Self { hash: block.header.hash_slow(), block, transactions })
     }
 
     /// The block's hash.
@@ -63,14 +64,23 @@ impl Chain {
             }
             require_next(&head, header.number)?;
         }
-        let Inner { rules, blocks, .. } = &*self.inner;
-        validate_header(rules, &head.header, header).map_err(BlockError::from)?;
-        validate_merge(rules, head.total_difficulty, header).map_err(BlockError::from)?;
-        validate_body(rules, &block.block).map_err(BlockError::from)?;
-        validate_ommers(rules, blocks, &block.block).map_err(blame)?;
-        let proposed = ProposedBlock { block: block.block.clone(), parent_certificate: None };
-        let execution = self.execute(&head, proposed, block.hash, &block.transactions)?;
+        let execution = match self.inner.executions.take(block.hash) {
+            // The hash covers the body only when the header is right about it.
+            Some(execution) if execution.proposed.block == block.block => execution,
+            _ => self.verify_import(&head, block)?,
+        };
         self.write(&head, execution, None)
+    }
+
+    fn verify_import(&self, head: &Head, recovered: &RecoveredBlock) -> Result<Execution, ChainError> {
+        let Inner { rules, blocks, .. } = &*self.inner;
+        let block = &recovered.block;
+        validate_header(rules, &head.header, &block.header).map_err(BlockError::from)?;
+        validate_merge(rules, head.total_difficulty, &block.header).map_err(BlockError::from)?;
+        validate_body(rules, block).map_err(BlockError::from)?;
+        validate_ommers(rules, blocks, block).map_err(blame)?;
+        let proposed = ProposedBlock { block: block.clone(), parent_certificate: None };
+        self.execute(head, proposed, recovered.hash, &recovered.transactions)
     }
 
     /// Whether this very block is committed; another one at its height is an error.

@@ -6,13 +6,16 @@ use crate::progress::Progress;
 use crate::shutdown::StopFlag;
 use clap::{Args, Subcommand, ValueHint};
 use heddle_chain::{Chain, History};
-use serde_json::{Value, json};
+use heddle_storage::{Database, Table, TableStats};
+use serde_json::{Map, Value, json};
 use std::error::Error;
 use std::path::PathBuf;
 
 /// Look after the database of a node that does not run.
 #[derive(Subcommand)]
 pub enum DbCommand {
+    /// Show the size of every table.
+    Stats(Place),
     /// Forget old states now, and give their space back.
     ///
     /// Blocks, receipts and transactions are kept. A node does the same by itself with its option `--history`.
@@ -40,14 +43,32 @@ pub struct Place {
 pub fn run(command: DbCommand) -> Result<Value, Box<dyn Error>> {
     let stop = StopFlag::listen()?;
     match command {
+        DbCommand::Stats(place) => stats(&place),
         DbCommand::Prune { place, history } => prune(&place, history, &stop),
     }
 }
 
+fn stats(place: &Place) -> Result<Value, Box<dyn Error>> {
+    let database = database::open_existing(&place.datadir)?;
+    let chain = database::open_existing_chain(place.chain.as_deref(), database.clone())?;
+    let (mut tables, mut bytes) = (Map::new(), 0);
+    tell!("{:<20} {:>14} {:>16}", "table", "rows (about)", "bytes on disk");
+    for TableStats { table, rows_estimate, file_bytes, memory_bytes } in database.stats()? {
+        tell!("{:<20} {rows_estimate:>14} {file_bytes:>16}", table.name());
+        let table_object = json!({ "rows": rows_estimate, "fileBytes": file_bytes, "memoryBytes": memory_bytes });
+        tables.insert(table.name().to_owned(), table_object);
+        bytes += file_bytes;
+    }
+    let (head, oldest) = (chain.head().header.number, oldest(&chain)?);
+    tell!("{bytes} bytes in all; the head is block {head}, the oldest state that of block {oldest}");
+    Ok(json!({ "head": head, "oldest": oldest, "fileBytes": bytes, "tables": tables }))
+}
+
 fn prune(place: &Place, history: History, stop: &StopFlag) -> Result<Value, Box<dyn Error>> {
-    let chain = database::open_existing_chain(place.chain.as_deref(), database::open_existing(&place.datadir)?)?;
+    let database = database::open_existing(&place.datadir)?;
+    let chain = database::open_existing_chain(place.chain.as_deref(), database.clone())?;
     let before = oldest(&chain)?;
-    let pruned = prune_steps(&chain, history, before, stop);
+    let pruned = prune_steps(&chain, history, before, stop).and_then(|()| compact(&database, stop));
     let oldest = oldest(&chain)?;
     let result = json!({ "head": chain.head().header.number, "oldest": oldest, "blocks": oldest - before });
     match pruned {
@@ -71,6 +92,20 @@ fn prune_steps(chain: &Chain, history: History, before: u64, stop: &StopFlag) ->
             return Err("stopped by a signal: run it again to go on".into());
         }
     }
+}
+
+/// Gives the space of pruned rows back; without it RocksDB would do so over time.
+fn compact(database: &Database, stop: &StopFlag) -> Result<(), Box<dyn Error>> {
+    let tables = [Table::AccountHistory, Table::StorageHistory, Table::ChangeSets];
+    let mut progress = Progress::new("compact", tables.len() as u64);
+    for (done, table) in (0..).zip(tables) {
+        progress.at(done, || table.name().to_owned());
+        if stop.is_raised() {
+            return Err("stopped by a signal: the states are pruned, their space is given back over time".into());
+        }
+        database.compact(table)?;
+    }
+    Ok(())
 }
 
 /// The oldest block whose state can be read.

@@ -57,7 +57,7 @@ pub fn run(args: ImportArgs) -> Result<Value, Box<dyn Error>> {
     let chain = database::open_chain(genesis, &args.datadir, config)?;
     let (summary, result) = import(&chain, &args.files, args.history, &stop);
     summary.tell();
-    let object = summary.to_json(&chain.head());
+    let object = summary.result(&chain.head());
     match result {
         Ok(()) => Ok(object),
         Err(cause) => Err(Incomplete { cause, result: object }.into()),

@@ -2,6 +2,7 @@
 //! line of stdout.
 
 mod accounts;
+mod bench;
 mod db;
 mod devnet;
 mod export;
@@ -48,6 +49,9 @@ enum Command {
     /// The file holds concatenated RLP: blocks, as geth exports them, when the chain is a plain Ethereum chain; blocks
     /// with their commit certificates when it is a Heddle chain. It appears under its name when it is whole.
     Export(export::ExportArgs),
+    /// Measure this machine.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Look after the database of a node that does not run.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -81,6 +85,7 @@ impl Cli {
             Command::Init(args) => init::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),
+            Command::Bench(command) => bench::run(command),
             Command::Db(command) => db::run(command),
             Command::Genesis(command) => genesis::run(command),
             Command::Key(command) => key::run(command),

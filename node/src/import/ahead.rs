@@ -4,6 +4,7 @@ use crate::chain_file::{ChainFileError, ChainFileReader, Item};
 use alloy_primitives::B256;
 use heddle_chain::{Chain, ChainError, RecoveredBlock};
 use heddle_primitives::{Block, CertifiedBlock, FinalizedBlock, Height};
+use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -39,6 +40,8 @@ pub(super) enum AheadError {
     File(#[from] ChainFileError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    #[error(transparent)]
+    Threads(#[from] rayon::ThreadPoolBuildError),
     #[error("block {number} ({hash}) is invalid: {reason}")]
     Block { number: u64, hash: B256, reason: String },
 }
@@ -54,10 +57,20 @@ pub(super) fn total_bytes(files: &[PathBuf]) -> Result<u64, AheadError> {
 }
 
 /// Sends the blocks of all files, then ends; or sends the first error after the blocks before it.
+///
+/// It has a pool of threads of its own, because the state root must not queue behind the recovery of later blocks.
 pub(super) fn run(chain: &Chain, files: &[PathBuf], batches: &SyncSender<Result<PreparedBatch, AheadError>>) {
+    let pool = match ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build() {
+        Ok(pool) => pool,
+        Err(error) => {
+            let _ = batches.send(Err(error.into()));
+            return;
+        }
+    };
     let mut position = 0;
     for path in files {
-        let sent = read_file(chain, path, &mut position, |batch| batches.send(Ok(batch)).is_ok());
+        let send = |batch| batches.send(Ok(batch)).is_ok();
+        let sent = pool.install(|| read_file(chain, path, &mut position, send));
         match sent {
             Ok(true) => {}
             // Nobody receives: the import has ended with a reason of its own.

@@ -25,7 +25,7 @@ use tokio::sync::broadcast;
 const BATCHES_QUEUED_MAX: usize = 4;
 /// Time after which what was committed is made durable.
 const SYNC_INTERVAL: Duration = Duration::from_secs(10);
-/// Blocks between two steps of pruning, fewer than one step covers.
+/// Blocks between two rounds of pruning.
 const PRUNE_INTERVAL_BLOCKS: u64 = 256;
 
 /// What one import did.
@@ -56,7 +56,7 @@ impl ImportSummary {
     }
 
     /// The result of the command: the head that the chain has now, and what was added to reach it.
-    pub fn to_json(self, head: &Head) -> Value {
+    pub fn result(&self, head: &Head) -> Value {
         json!({
             "number": head.header.number,
             "hash": head.hash(),
@@ -173,13 +173,18 @@ impl Run<'_> {
             self.summary.count(&event);
         }
         if head.header.number.is_multiple_of(PRUNE_INTERVAL_BLOCKS) {
-            self.chain.prune_history(self.history)?;
+            self.prune()?;
         }
         Ok(())
     }
 
-    fn finish(&self) -> Result<(), Box<dyn Error>> {
+    fn prune(&self) -> Result<(), ChainError> {
         while !self.chain.prune_history(self.history)?.is_done() {}
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), Box<dyn Error>> {
+        self.prune()?;
         Ok(self.chain.sync()?)
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod damaged;
+mod database;
 mod fixtures;
 mod resume;
 mod round_trip;

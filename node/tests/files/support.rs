@@ -178,7 +178,7 @@ pub fn plain_blocks(files: &Files, count: u64) -> Vec<Block> {
         let template = BlockTemplate { timestamp, transactions, ..BlockTemplate::default() };
         let block = chain.assemble(template).unwrap();
         chain.import(&RecoveredBlock::recover(chain.rules(), block.clone()).unwrap()).unwrap();
-        block
+        Block::clone(&block)
     };
     (0..count).map(block).collect()
 }

@@ -41,7 +41,7 @@ impl Plain {
         let withdrawal = Withdrawal { index: 0, validator_index: 0, address: RECIPIENT, amount: 1 };
         let withdrawals = Withdrawals::new(vec![withdrawal]);
         let template = BlockTemplate { timestamp, transactions, withdrawals, ..BlockTemplate::default() };
-        self.assemble(template).unwrap()
+        Block::clone(&self.assemble(template).unwrap())
     }
 
     fn recovered(&self, block: &Block) -> RecoveredBlock {

@@ -1,0 +1,22 @@
+//! `heddle bench`: measurements of this machine, each beside a baseline of the same run.
+
+mod chain;
+mod workload;
+
+use clap::Subcommand;
+use serde_json::Value;
+use std::error::Error;
+
+/// Measure this machine.
+#[derive(Subcommand)]
+pub enum BenchCommand {
+    /// Make a plain chain of transfers, ERC-20 transfers and contract creations, export it, and import it.
+    Chain(chain::ChainArgs),
+}
+
+/// Runs `heddle bench`.
+pub fn run(command: BenchCommand) -> Result<Value, Box<dyn Error>> {
+    match command {
+        BenchCommand::Chain(args) => chain::run(&args),
+    }
+}
