@@ -11,33 +11,34 @@ use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader,
 use heddle_storage::{Batch, Database, Table};
 
 /// Key in [`Table::Meta`] of the genesis hash.
-const META_GENESIS: &[u8] = b"chain.genesis";
-/// Key in [`Table::Meta`] of the genesis file's JSON.
-const META_GENESIS_FILE: &[u8] = b"chain.genesis_file";
+pub(crate) const META_GENESIS: &[u8] = b"chain.genesis";
+/// Key in [`Table::Meta`] of the genesis file: Keccak-256 of its JSON, then the JSON, because no hash of the chain covers
+/// all of it.
+pub(crate) const META_GENESIS_FILE: &[u8] = b"chain.genesis_file";
 /// Key in [`Table::Meta`] of the head's number and hash.
-const META_HEAD: &[u8] = b"chain.head";
+pub(crate) const META_HEAD: &[u8] = b"chain.head";
 /// Key in [`Table::Meta`] of the sum of all blocks' difficulties, on a chain that has any.
-const META_TOTAL_DIFFICULTY: &[u8] = b"chain.total_difficulty";
+pub(crate) const META_TOTAL_DIFFICULTY: &[u8] = b"chain.total_difficulty";
 
 /// The row of [`Table::Bodies`]: senders stand beside the transactions, because recovering them costs more than reading.
 #[derive(RlpEncodable, RlpDecodable)]
-struct BodyRow {
-    body: BlockBody<Transaction>,
-    senders: Vec<Address>,
+pub(crate) struct BodyRow {
+    pub(crate) body: BlockBody<Transaction>,
+    pub(crate) senders: Vec<Address>,
 }
 
 /// [`BodyRow`] as it is written, without copying the transactions.
 #[derive(RlpEncodable)]
-struct BodyRowRef<'a> {
-    body: &'a BlockBody<Transaction>,
-    senders: Vec<Address>,
+pub(crate) struct BodyRowRef<'a> {
+    pub(crate) body: &'a BlockBody<Transaction>,
+    pub(crate) senders: Vec<Address>,
 }
 
 /// The row of [`Table::TransactionLookup`].
 #[derive(RlpEncodable, RlpDecodable)]
-struct LookupRow {
-    number: u64,
-    index: u64,
+pub(crate) struct LookupRow {
+    pub(crate) number: u64,
+    pub(crate) index: u64,
 }
 
 /// A block with all that is stored of it.
@@ -66,7 +67,11 @@ impl BlockStore {
 
     /// The genesis file's JSON; `None` when the database is new, or older than this row.
     pub(crate) fn genesis_file(&self) -> Result<Option<Vec<u8>>, ChainError> {
-        Ok(self.database.get(Table::Meta, META_GENESIS_FILE)?)
+        let Some(row) = self.database.get(Table::Meta, META_GENESIS_FILE)? else { return Ok(None) };
+        match row.split_first_chunk::<32>() {
+            Some((hash, json)) if keccak256(json) == hash => Ok(Some(json.to_vec())),
+            _ => Err(ChainError::Corrupt("the genesis file row has another hash".to_owned())),
+        }
     }
 
     /// The last committed block; `None` when the database is new.
@@ -115,8 +120,8 @@ impl BlockStore {
         Ok(row.map(|LookupRow { number, index }| TransactionLocation { number, index }))
     }
 
-    pub(crate) fn put_genesis_file(batch: &mut Batch, json: String) {
-        batch.put(Table::Meta, META_GENESIS_FILE, json);
+    pub(crate) fn put_genesis_file(batch: &mut Batch, json: &str) {
+        batch.put(Table::Meta, META_GENESIS_FILE, [keccak256(json).as_slice(), json.as_bytes()].concat());
     }
 
     pub(crate) fn put_genesis_hash(batch: &mut Batch, hash: B256) {

@@ -133,7 +133,7 @@ fn keep_genesis_file(genesis: &Genesis, database: &Database, blocks: &BlockStore
         return Ok(());
     }
     let mut batch = Batch::new();
-    BlockStore::put_genesis_file(&mut batch, json);
+    BlockStore::put_genesis_file(&mut batch, &json);
     Ok(database.commit(batch)?)
 }
 

@@ -12,10 +12,12 @@
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
 //! (earlier states), `cache` and `caches` (of the last committed state), `proof` (proofs of accounts, slots and ranges),
-//! `range_proof` (verifying the latter), `rebuild` (a trie from its leaves), `migrate` (from older formats), `rows` (keys and values of the tables), `genesis`, `error`.
+//! `range_proof` (verifying the latter), `rebuild` (a trie from its leaves), `migrate` (from older formats), `check` (whether the
+//! tables are what they must be), `rows` (keys and values of the tables), `genesis`, `error`.
 
 mod cache;
 mod caches;
+mod check;
 mod error;
 mod genesis;
 mod history;
@@ -33,6 +35,7 @@ mod view;
 mod tests;
 
 pub use caches::{CommittedState, StateConfig};
+pub use check::{CheckObserver, CheckProgress, Finding, Findings, META_KEYS, check};
 pub use error::StateError;
 pub use genesis::genesis_changes;
 pub use migrate::HASHED_KEYS;

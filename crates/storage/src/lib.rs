@@ -35,7 +35,7 @@ pub use database::Database;
 pub use error::StorageError;
 pub use lock::DirectoryLock;
 pub use log::ConsensusLog;
-pub use migration::{Migration, MigrationObserver, MigrationProgress, MigrationStep};
+pub use migration::{META_FORMAT_KEY, Migration, MigrationObserver, MigrationProgress, MigrationStep};
 pub use sign_state::SignStateFile;
 pub use snapshot::{Row, Rows, Snapshot};
 pub use table::Table;

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Raised whenever the meaning of a row changes. 1: state by plain addresses and slots. 2: by their hashes.
 pub(crate) const FORMAT: u32 = 2;
 /// Row of [`Table::Meta`] that holds the format, 4 bytes big-endian.
-pub(crate) const FORMAT_KEY: &[u8] = b"storage.format";
+pub const META_FORMAT_KEY: &[u8] = b"storage.format";
 
 /// How far a migration is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,19 @@ impl Database {
         Ok(database)
     }
 
+    /// Checks that the row with the format is as opening left it.
+    ///
+    /// # Errors
+    /// [`StorageError::Format`] when it is not.
+    pub fn check_format(&self) -> Result<(), StorageError> {
+        let found = match self.get(Table::Meta, META_FORMAT_KEY)? {
+            Some(row) if row == FORMAT.to_be_bytes() => return Ok(()),
+            Some(_) => "of an unknown kind".to_owned(),
+            None => "that is not recorded".to_owned(),
+        };
+        Err(StorageError::Format { directory: self.inner.db.path().to_owned(), found, supported: FORMAT })
+    }
+
     /// Writes the format to an empty database; otherwise brings it to ours.
     pub(crate) fn migrate(
         &self,
@@ -64,7 +77,7 @@ impl Database {
         observer: MigrationObserver<'_>,
     ) -> Result<(), StorageError> {
         let refuse = |found: String| StorageError::Format { directory: directory.to_owned(), found, supported: FORMAT };
-        let Some(row) = self.get(Table::Meta, FORMAT_KEY)? else {
+        let Some(row) = self.get(Table::Meta, META_FORMAT_KEY)? else {
             if self.snapshot().has_rows()? {
                 return Err(refuse("that is not recorded".to_owned()));
             }
@@ -87,7 +100,7 @@ impl Database {
     }
 
     fn commit_format(&self, format: u32, mut batch: Batch) -> Result<(), StorageError> {
-        batch.put(Table::Meta, FORMAT_KEY, format.to_be_bytes());
+        batch.put(Table::Meta, META_FORMAT_KEY, format.to_be_bytes());
         self.commit(batch)
     }
 }

@@ -96,6 +96,17 @@ impl Snapshot {
         self.iterate(table, options)
     }
 
+    /// The rows whose keys start with `prefix`, past the cache as [`Self::scan`].
+    ///
+    /// # Errors
+    /// As [`Self::scan`].
+    pub fn prefix_scan(&self, table: Table, prefix: &[u8]) -> Result<Rows<'_>, StorageError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_iterate_range(PrefixRange(prefix));
+        self.iterate(table, options)
+    }
+
     /// Whether any table holds anything.
     pub(crate) fn has_rows(&self) -> Result<bool, StorageError> {
         for table in Table::ALL {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::migration::FORMAT_KEY;
+use crate::migration::META_FORMAT_KEY;
 use crate::{Migration, MigrationObserver, MigrationProgress, MigrationStep, Rows};
 
 pub(super) fn open(directory: &Path) -> Result<Database, StorageError> {
@@ -127,7 +127,7 @@ fn a_second_opener_is_refused() {
 fn other_formats_are_refused_with_both_numbers() {
     for (row, expected) in [(&[0, 0, 0, 9][..], "format 9"), (b"?", "format of an unknown kind")] {
         let directory = tempfile::tempdir().unwrap();
-        open(directory.path()).unwrap().commit(put(Table::Meta, FORMAT_KEY, row)).unwrap();
+        open(directory.path()).unwrap().commit(put(Table::Meta, META_FORMAT_KEY, row)).unwrap();
         let error = open(directory.path()).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains(&format!("reads format {FORMAT}")), "{error}");
     }
@@ -137,7 +137,7 @@ fn other_formats_are_refused_with_both_numbers() {
 fn a_database_with_rows_but_no_format_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut batch = Batch::new();
-    batch.delete(Table::Meta, FORMAT_KEY);
+    batch.delete(Table::Meta, META_FORMAT_KEY);
     batch.put(Table::Code, b"hash", b"code");
     open(directory.path()).unwrap().commit(batch).unwrap();
     assert!(matches!(open(directory.path()), Err(StorageError::Format { .. })));
@@ -170,7 +170,7 @@ fn an_older_format_is_migrated_step_by_step_and_can_be_interrupted() {
     let directory = tempfile::tempdir().unwrap();
     {
         let mut batch = put(Table::Code, b"v-1", b"code");
-        batch.put(Table::Meta, FORMAT_KEY, (FORMAT - 2).to_be_bytes());
+        batch.put(Table::Meta, META_FORMAT_KEY, (FORMAT - 2).to_be_bytes());
         open(directory.path()).unwrap().commit(batch).unwrap();
     }
     let config = DatabaseConfig::default();

@@ -1,0 +1,186 @@
+//! Blocks by number: headers, bodies, receipts, certificates, and what they put into the indices.
+
+use crate::block_store::{BodyRow, BodyRowRef, LookupRow};
+use crate::verify::recover;
+use crate::{Chain, ChainError, Head};
+use alloy_consensus::proofs::calculate_receipt_root;
+use alloy_primitives::{B256, Bloom, U256, keccak256};
+use alloy_rlp::{Decodable, Encodable};
+use heddle_evm::validate_body;
+use heddle_primitives::{Block, CommitCertificate, Header, Height, Receipt};
+use heddle_state::{CheckObserver, CheckProgress, Findings};
+use heddle_storage::{Snapshot, Table};
+
+/// Blocks between two reports of progress.
+const BLOCKS_BETWEEN_REPORTS: u64 = 256;
+
+/// What the blocks come to.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// The number of the first block, and of the last.
+    pub(super) first: u64,
+    pub(super) number: u64,
+    pub(super) hash: B256,
+    pub(super) state_root: B256,
+    pub(super) total_difficulty: U256,
+    /// How many transactions there are.
+    pub(super) transactions: u64,
+    /// How many certificates there must be.
+    pub(super) certificates: u64,
+}
+
+/// Checks the blocks from genesis to the last header.
+pub(super) fn check(
+    chain: &Chain,
+    snapshot: &Snapshot,
+    findings: &mut Findings,
+    observer: CheckObserver<'_>,
+) -> Result<Last, ChainError> {
+    let first = chain.genesis().header().number;
+    let mut check =
+        BlockCheck { chain, snapshot, findings, last: Last { first, ..Last::default() }, certificate: None };
+    let mut expected = first;
+    for row in snapshot.scan(Table::Headers, &[])? {
+        let (key, row) = row?;
+        let number = key.as_slice().try_into().map(u64::from_be_bytes).ok();
+        let Some(number) = number.filter(|number| *number >= expected) else {
+            check.findings.add(Table::Headers, &key, "not the number of a block");
+            continue;
+        };
+        if number > expected {
+            let problem = format!("the row is missing, and so are those up to block {number}");
+            check.findings.add(Table::Headers, &expected.to_be_bytes(), problem);
+        }
+        expected = number.saturating_add(1);
+        check.block(number, &row)?;
+        if number % BLOCKS_BETWEEN_REPORTS == 0 {
+            observer(CheckProgress { table: Table::Headers, rows: number - first });
+        }
+    }
+    Ok(check.last)
+}
+
+struct BlockCheck<'a> {
+    chain: &'a Chain,
+    snapshot: &'a Snapshot,
+    findings: &'a mut Findings,
+    last: Last,
+    /// The certificate of the last block, which the next header binds.
+    certificate: Option<CommitCertificate>,
+}
+
+impl BlockCheck<'_> {
+    fn block(&mut self, number: u64, row: &[u8]) -> Result<(), ChainError> {
+        let key = number.to_be_bytes();
+        let Some(header) = read::<Header>(row).filter(|header| header.number == number) else {
+            self.findings.add(Table::Headers, &key, "not the header of this block");
+            return Ok(());
+        };
+        let hash = keccak256(row);
+        self.header(&header, hash);
+        if self.row::<u64>(Table::HeaderNumbers, hash.as_slice())? != Some(number) {
+            self.findings.add(Table::HeaderNumbers, hash.as_slice(), format!("not the number {number} of this block"));
+        }
+        self.certificate(&header, hash)?;
+        self.receipts(&header)?;
+        self.last = Last {
+            number,
+            hash,
+            state_root: header.state_root,
+            total_difficulty: self.last.total_difficulty.saturating_add(header.difficulty),
+            ..std::mem::take(&mut self.last)
+        };
+        self.body(header)
+    }
+
+    fn header(&mut self, header: &Header, hash: B256) {
+        let key = header.number.to_be_bytes();
+        if header.number == self.last.first {
+            if hash != self.chain.genesis().hash() {
+                self.findings.add(Table::Headers, &key, "not the genesis header");
+            }
+        } else if header.parent_hash != self.last.hash {
+            self.findings.add(Table::Headers, &key, "its parent is not the header before it");
+        }
+        let expected = Head::beacon_root(self.certificate.as_ref());
+        let is_bound = self.chain.rules().is_heddle() && header.number > self.last.first;
+        if is_bound && header.parent_beacon_block_root.unwrap_or_default() != expected {
+            let key = (header.number - 1).to_be_bytes();
+            self.findings.add(Table::Certificates, &key, "not the certificate that the next header binds");
+        }
+    }
+
+    /// The genesis block has none, and neither has any block of a plain Ethereum chain.
+    fn certificate(&mut self, header: &Header, hash: B256) -> Result<(), ChainError> {
+        self.certificate = None;
+        if !self.chain.rules().is_heddle() || header.number == self.last.first {
+            return Ok(());
+        }
+        self.last.certificates += 1;
+        let key = header.number.to_be_bytes();
+        let Some(certificate) = self.row::<CommitCertificate>(Table::Certificates, &key)? else {
+            self.findings.add(Table::Certificates, &key, "missing, or not a certificate");
+            return Ok(());
+        };
+        let height = Height::new(header.number);
+        let verified = certificate.verify(self.chain.validators(height)?, &self.chain.signing_context());
+        if certificate.block_hash != hash || certificate.height != height || verified.is_err() {
+            self.findings.add(Table::Certificates, &key, "it does not certify the block");
+        }
+        self.certificate = Some(certificate);
+        Ok(())
+    }
+
+    fn receipts(&mut self, header: &Header) -> Result<(), ChainError> {
+        let key = header.number.to_be_bytes();
+        let Some(receipts) = self.row::<Vec<Receipt>>(Table::Receipts, &key)? else {
+            self.findings.add(Table::Receipts, &key, "missing, or not receipts");
+            return Ok(());
+        };
+        let bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
+        if calculate_receipt_root(&receipts) != header.receipts_root || bloom != header.logs_bloom {
+            self.findings.add(Table::Receipts, &key, "not the receipts that the header binds");
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, header: Header) -> Result<(), ChainError> {
+        let key = header.number.to_be_bytes();
+        let row = self.snapshot.get(Table::Bodies, key)?.unwrap_or_default();
+        let Some(BodyRow { body, senders }) = alloy_rlp::decode_exact(&row).ok() else {
+            self.findings.add(Table::Bodies, &key, "missing, or not a body");
+            return Ok(());
+        };
+        if alloy_rlp::encode(BodyRowRef { body: &body, senders: senders.clone() }) != row {
+            self.findings.add(Table::Bodies, &key, "not encoded as it is written");
+        }
+        let block = Block { header, body };
+        if let Err(error) = validate_body(self.chain.rules(), &block) {
+            self.findings.add(Table::Bodies, &key, error);
+        }
+        match recover(self.chain.rules(), &block, &|_| None) {
+            Ok(found) if found.iter().map(|transaction| transaction.signer()).eq(senders) => {}
+            Ok(_) => self.findings.add(Table::Bodies, &key, "the senders are not those who signed"),
+            Err(error) => self.findings.add(Table::Bodies, &key, error),
+        }
+        for (transaction, index) in block.body.transactions.iter().zip(0..) {
+            self.last.transactions += 1;
+            let hash = transaction.tx_hash();
+            let expected = alloy_rlp::encode(LookupRow { number: block.header.number, index });
+            if self.snapshot.get(Table::TransactionLookup, hash)?.as_ref() != Some(&expected) {
+                let problem = format!("not the place {index} in block {}", block.header.number);
+                self.findings.add(Table::TransactionLookup, hash.as_slice(), problem);
+            }
+        }
+        Ok(())
+    }
+
+    fn row<T: Decodable + Encodable>(&self, table: Table, key: &[u8]) -> Result<Option<T>, ChainError> {
+        Ok(self.snapshot.get(table, key)?.and_then(|row| read(&row)))
+    }
+}
+
+/// Decodes what is encoded as it is written.
+fn read<T: Decodable + Encodable>(row: &[u8]) -> Option<T> {
+    alloy_rlp::decode_exact(row).ok().filter(|value| alloy_rlp::encode(value) == row)
+}
