@@ -2,7 +2,7 @@
 
 use crate::cache::{HeadCache, HeapBytes};
 use crate::rows::TrieId;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use alloy_trie::{Nibbles, TrieAccount};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -31,15 +31,22 @@ pub(crate) type NodeCache = HeadCache<NodeKey, Arc<[u8]>>;
 pub(crate) struct Caches {
     /// Accounts by address; `None` for an address without account.
     pub(crate) accounts: HeadCache<Address, Option<TrieAccount>>,
-    /// Values of slots by address and slot, zero included.
-    pub(crate) slots: HeadCache<(Address, U256), U256>,
+    /// Slots by address and number, those of value zero included.
+    pub(crate) slots: HeadCache<(Address, U256), CachedSlot>,
     /// Rows of tries.
     pub(crate) nodes: NodeCache,
 }
 
 impl HeapBytes for Option<TrieAccount> {}
 
-impl HeapBytes for U256 {}
+/// A slot with its hash, which costs as much to compute as a read from memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CachedSlot {
+    pub(crate) hash: B256,
+    pub(crate) value: U256,
+}
+
+impl HeapBytes for CachedSlot {}
 
 impl HeapBytes for Arc<[u8]> {
     fn heap_bytes(&self) -> usize {
@@ -90,7 +97,7 @@ impl fmt::Debug for Caches {
 pub struct CommittedState {
     pub(crate) number: u64,
     pub(crate) accounts: Vec<(Address, Option<TrieAccount>)>,
-    pub(crate) slots: Vec<((Address, U256), U256)>,
+    pub(crate) slots: Vec<((Address, U256), CachedSlot)>,
     /// Accounts that lost slots whose numbers are not known, only their hashes.
     pub(crate) wiped: BTreeSet<Address>,
     pub(crate) nodes: Vec<(NodeKey, Option<Arc<[u8]>>)>,

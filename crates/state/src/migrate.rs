@@ -193,7 +193,7 @@ fn remove_tries(database: &Database) -> Result<B256, StateError> {
     };
     let mut batch = Batch::new();
     batch.delete_range(Table::TrieNodes, [], [0xff]);
-    batch.put(Table::Meta, ROOT_KEY, root.to_vec());
+    batch.put(Table::Meta, ROOT_KEY, root);
     batch.put(Table::Meta, CURSOR_KEY, [TRIES_PART]);
     database.commit_unsynced(batch)?;
     Ok(root)

@@ -89,8 +89,18 @@ pub(crate) fn hash_slot(slot: U256) -> B256 {
 }
 
 /// Value of [`Table::Storage`] and [`Table::StorageHistory`]: big-endian without leading zeros.
-pub(crate) fn encode_value(value: U256) -> Vec<u8> {
-    value.to_be_bytes_trimmed_vec()
+pub(crate) fn encode_value(value: U256) -> impl AsRef<[u8]> {
+    Trimmed(value.to_be_bytes())
+}
+
+/// A big-endian number that is read without its leading zeros.
+struct Trimmed([u8; 32]);
+
+impl AsRef<[u8]> for Trimmed {
+    fn as_ref(&self) -> &[u8] {
+        let zeros = self.0.iter().take_while(|byte| **byte == 0).count();
+        &self.0[zeros..]
+    }
 }
 
 /// Reads what [`encode_value`] wrote.

@@ -1,6 +1,6 @@
 //! From a block's changes to the rows that make them the state.
 
-use crate::caches::CommittedState;
+use crate::caches::{CachedSlot, CommittedState};
 use crate::rows::{
     self, AccountKey, ChangeSet, ChangedAccount, HEAD_KEY, OLDEST_KEY, ROOT_KEY, ReplacedDigest, SlotKey, TrieId,
     history_key,
@@ -13,7 +13,6 @@ use heddle_primitives::{AccountChange, StateChanges};
 use heddle_storage::{Batch, Snapshot, Table};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What a block's changes make of its parent's state: the root now, the rows when the block is committed.
 #[derive(Debug)]
@@ -30,11 +29,14 @@ pub struct StateUpdate {
 impl StateUpdate {
     pub(crate) fn compute(parent: &StateView, changes: &StateChanges) -> Result<Self, StateError> {
         parent.require_head()?;
-        let accounts = changes.accounts.par_iter();
-        let accounts = accounts.map(|(address, change)| AccountUpdate::compute(parent, *address, change));
+        let changed = changes.accounts.par_iter();
+        let mut changed: Vec<_> =
+            changed.map(|(address, change)| (AccountKey::of(*address), *address, change)).collect();
+        changed.par_sort_unstable_by_key(|(key, ..)| *key);
+        let accounts = changed.into_par_iter();
+        let accounts = accounts.map(|(key, address, change)| AccountUpdate::compute(parent, key, address, change));
         let mut accounts = accounts.collect::<Result<Vec<_>, _>>()?;
         accounts.retain(|account| account.value != account.replaced);
-        accounts.sort_unstable_by_key(|account| account.key);
         let leaves: Vec<_> = accounts.iter().map(AccountUpdate::leaf).collect();
         let trie = trie::update(&parent.trie(TrieId::Accounts), rows::read_root(&parent.snapshot)?, &leaves)?;
         Ok(Self { state_root: trie.root, parent: parent.number(), accounts, trie, code: changes.code.clone() })
@@ -58,21 +60,22 @@ impl StateUpdate {
         for account in self.accounts {
             committed.accounts.push((account.address, account.value));
             for slot in account.slots {
-                let row = Some(rows::encode_value(slot.value)).filter(|row| !row.is_empty());
-                put_or_delete(batch, Table::Storage, slot.key.as_ref(), row);
+                let row = (!slot.value.is_zero()).then(|| rows::encode_value(slot.value));
+                put_or_delete(batch, Table::Storage, slot.key, row);
+                let cached = CachedSlot { hash: slot.key.slot(), value: slot.value };
                 match slot.slot {
-                    Some(number) => committed.slots.push(((account.address, number), slot.value)),
+                    Some(number) => committed.slots.push(((account.address, number), cached)),
                     None => drop(committed.wiped.insert(account.address)),
                 }
             }
             write_trie(batch, &mut committed, TrieId::Storage(account.key), account.trie);
-            put_or_delete(batch, Table::Accounts, account.key.as_ref(), account.row);
+            put_or_delete(batch, Table::Accounts, account.key, account.row);
         }
         write_trie(batch, &mut committed, TrieId::Accounts, self.trie);
         for (hash, code) in self.code {
-            batch.put(Table::Code, hash.to_vec(), code);
+            batch.put(Table::Code, hash, code);
         }
-        batch.put(Table::Meta, ROOT_KEY, self.state_root.to_vec());
+        batch.put(Table::Meta, ROOT_KEY, self.state_root);
         batch.put(Table::Meta, HEAD_KEY, number.to_be_bytes());
         Ok(committed)
     }
@@ -86,7 +89,7 @@ impl StateUpdate {
             batch.put(Table::AccountHistory, history_key(key, number), replaced);
             for slot in slots {
                 let replaced = rows::encode_value(slot.replaced);
-                digest.add(&replaced);
+                digest.add(replaced.as_ref());
                 batch.put(Table::StorageHistory, history_key(slot.key, number), replaced);
             }
             let slots = slots.iter().map(|slot| slot.key.slot()).collect();
@@ -99,12 +102,12 @@ impl StateUpdate {
 
 fn write_trie(batch: &mut Batch, committed: &mut CommittedState, id: TrieId, update: TrieUpdate) {
     for (path, row) in update.rows {
-        committed.nodes.push(((id, path), row.as_deref().map(Arc::from)));
-        put_or_delete(batch, Table::TrieNodes, id.node_key(&path), row);
+        put_or_delete(batch, Table::TrieNodes, id.node_key(&path), row.as_ref());
+        committed.nodes.push(((id, path), row));
     }
 }
 
-fn put_or_delete(batch: &mut Batch, table: Table, key: impl Into<Vec<u8>>, row: Option<Vec<u8>>) {
+fn put_or_delete(batch: &mut Batch, table: Table, key: impl AsRef<[u8]>, row: Option<impl AsRef<[u8]>>) {
     match row {
         Some(row) => batch.put(table, key, row),
         None => batch.delete(table, key),
@@ -138,8 +141,12 @@ struct SlotUpdate {
 }
 
 impl AccountUpdate {
-    fn compute(parent: &StateView, address: Address, change: &AccountChange) -> Result<Self, StateError> {
-        let key = AccountKey::of(address);
+    fn compute(
+        parent: &StateView,
+        key: AccountKey,
+        address: Address,
+        change: &AccountChange,
+    ) -> Result<Self, StateError> {
         let replaced = parent.trie_account(address)?;
         let storage_root = replaced.as_ref().map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         // An account that is gone takes its storage with it, and one without storage has nothing to wipe.
@@ -153,7 +160,8 @@ impl AccountUpdate {
             wipe(&parent.snapshot, key, &mut slots)?;
         }
         slots.retain(|slot| slot.value != slot.replaced);
-        let leaves: Vec<_> = slots.iter().map(SlotUpdate::leaf).collect();
+        let values: Vec<_> = slots.iter().map(|slot| alloy_rlp::encode_fixed_size(&slot.value)).collect();
+        let leaves: Vec<_> = slots.iter().zip(&values).map(|(slot, value)| slot.leaf(value)).collect();
         let trie = trie::update(&parent.trie(TrieId::Storage(key)), storage_root, &leaves)?;
         let value = change
             .account
@@ -178,14 +186,15 @@ impl SlotUpdate {
         slot: U256,
         value: U256,
     ) -> Result<Self, StateError> {
-        let key = account.slot(rows::hash_slot(slot));
-        Ok(Self { key, slot: Some(slot), value, replaced: parent.slot(address, slot, || key)? })
+        let replaced = parent.slot(address, slot, || account)?;
+        Ok(Self { key: account.slot(replaced.hash), slot: Some(slot), value, replaced: replaced.value })
     }
 
-    fn leaf(&self) -> Change<'static> {
+    /// The change of the leaf, whose value is RLP of this slot's.
+    fn leaf<'a>(&self, value: &'a [u8]) -> Change<'a> {
         Change {
             key: Nibbles::unpack_array(&self.key.slot()),
-            value: (!self.value.is_zero()).then(|| alloy_rlp::encode(self.value).into()),
+            value: (!self.value.is_zero()).then(|| value.into()),
             existed: !self.replaced.is_zero(),
         }
     }

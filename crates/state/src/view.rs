@@ -1,8 +1,8 @@
 //! Reads of one state.
 
 use crate::cache::{HeadCache, HeapBytes};
-use crate::caches::Caches;
-use crate::rows::{self, AccountKey, HEAD_KEY, SlotKey, TrieId};
+use crate::caches::{CachedSlot, Caches};
+use crate::rows::{self, AccountKey, HEAD_KEY, TrieId};
 use crate::trie::StoredTrie;
 use crate::{StateError, history};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
@@ -56,7 +56,7 @@ impl StateView {
     /// # Errors
     /// The disk's.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
-        self.slot(address, slot, || AccountKey::of(address).slot(rows::hash_slot(slot)))
+        Ok(self.slot(address, slot, || AccountKey::of(address))?.value)
     }
 
     /// The root of an account's storage trie; the empty trie's for an account that does not exist.
@@ -100,12 +100,19 @@ impl StateView {
         })
     }
 
-    /// Reads a slot; its key is asked for unless the value is cached.
-    pub(crate) fn slot(&self, address: Address, slot: U256, key: impl FnOnce() -> SlotKey) -> Result<U256, StateError> {
+    /// Reads a slot; the account's key is asked for unless the slot is cached.
+    pub(crate) fn slot(
+        &self,
+        address: Address,
+        slot: U256,
+        account: impl FnOnce() -> AccountKey,
+    ) -> Result<CachedSlot, StateError> {
         self.read(&self.caches.slots, (address, slot), || {
-            let key = key();
+            let hash = rows::hash_slot(slot);
+            let key = account().slot(hash);
             let row = self.row(Table::Storage, Table::StorageHistory, key.as_ref())?;
-            rows::decode_value(Table::Storage, key.as_ref(), &row.unwrap_or_default())
+            let value = rows::decode_value(Table::Storage, key.as_ref(), &row.unwrap_or_default())?;
+            Ok(CachedSlot { hash, value })
         })
     }
 

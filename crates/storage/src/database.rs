@@ -9,6 +9,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Most bytes that RocksDB adds to the key and the value of a write: its kind, its table, and two lengths.
+const WRITE_OVERHEAD_BYTES: usize = 12;
 /// RocksDB's file that exists once a database does.
 const CURRENT_FILE: &str = "CURRENT";
 
@@ -144,9 +146,10 @@ impl Database {
 
 impl Inner {
     fn write(&self, batch: Batch, options: &WriteOptions) -> Result<(), StorageError> {
-        let mut write = WriteBatch::default();
-        for (table, operation) in batch.operations {
-            let family = self.family(table)?;
+        let mut write = WriteBatch::with_capacity_bytes(batch.bytes() + WRITE_OVERHEAD_BYTES * batch.len());
+        let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
+        for (table, operation) in batch.operations() {
+            let family = families[table as usize];
             match operation {
                 Operation::Put { key, value } => write.put_cf(family, key, value),
                 Operation::Delete { key } => write.delete_cf(family, key),

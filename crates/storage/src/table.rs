@@ -34,7 +34,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// Every table.
+    /// Every table, in the order of declaration.
     pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Headers,

@@ -116,7 +116,7 @@ fn read_account(key: &[u8], leaf: &[u8]) -> Option<(B256, TrieAccount)> {
 fn read_slot(owner: AccountKey, key: &[u8], row: &[u8]) -> Option<(B256, Vec<u8>)> {
     let slot = B256::try_from(key.strip_prefix(owner.as_ref())?).ok()?;
     let value = U256::try_from_be_slice(row).filter(|value| !value.is_zero())?;
-    (encode_value(value) == row).then(|| (slot, alloy_rlp::encode(value)))
+    (encode_value(value).as_ref() == row).then(|| (slot, alloy_rlp::encode(value)))
 }
 
 /// The stored rows of tries, each after those below it: the order in which [`Rebuild`] gives them.

@@ -11,6 +11,7 @@ use alloy_primitives::B256;
 use alloy_trie::Nibbles;
 use heddle_storage::{Snapshot, Table};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Leaves by key; `None` where there is none.
 pub(super) type Leaves = BTreeMap<B256, Option<Vec<u8>>>;
@@ -20,7 +21,7 @@ pub(super) struct TrieAt<'a> {
     pub(super) root: B256,
     stored: StoredTrie<'a>,
     /// Rows that differ from the stored ones.
-    rows: BTreeMap<Nibbles, Option<Vec<u8>>>,
+    rows: BTreeMap<Nibbles, Option<Arc<[u8]>>>,
     /// Leaves that differ from the stored ones.
     changed: Leaves,
 }
@@ -68,7 +69,7 @@ impl<'a> TrieAt<'a> {
 }
 
 impl Source for TrieAt<'_> {
-    fn branch(&self, path: &Nibbles) -> Result<Option<Branch>, StateError> {
+    fn branch(&self, path: &Nibbles) -> Result<Option<Box<Branch>>, StateError> {
         let Some(row) = self.rows.get(path) else { return self.stored.branch(path) };
         let branch = row.as_ref().map(|row| Branch::decode_row(row, path.len()));
         branch.transpose().map_err(|reason| self.corrupt(path, reason))

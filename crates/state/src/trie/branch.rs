@@ -1,7 +1,7 @@
 //! Branches: the rows of the tries, and the RLP nodes that they stand for.
 
 use alloy_primitives::B256;
-use alloy_rlp::{EMPTY_STRING_CODE, Header};
+use alloy_rlp::{EMPTY_STRING_CODE, Encodable, Header};
 use alloy_trie::nodes::{ExtensionNodeRef, LeafNodeRef, RlpNode};
 use alloy_trie::{Nibbles, TrieMask};
 
@@ -59,18 +59,22 @@ impl Branch {
     /// The row: the extension's length and nibbles, a byte each; the masks of children and of leaves, two bytes each; the
     /// children.
     pub(crate) fn encode_row(&self) -> Vec<u8> {
-        let children: usize = self.children.iter().map(|child| child.len()).sum();
-        let mut row = Vec::with_capacity(5 + self.extension.len() + children);
+        let mut row = Vec::with_capacity(BRANCH_BYTES_MAX + 2 * self.extension.len());
+        self.encode_row_into(&mut row);
+        row
+    }
+
+    /// As [`Self::encode_row`]; `row` is empty.
+    pub(crate) fn encode_row_into(&self, row: &mut Vec<u8>) {
         row.push(self.extension.len() as u8);
         row.extend(self.extension.iter());
         row.extend(self.nibbles().get().to_be_bytes());
         row.extend(self.leaves.get().to_be_bytes());
         self.children.iter().for_each(|child| row.extend_from_slice(child));
-        row
     }
 
     /// Reads the row at a path of `depth` nibbles; the error says what is wrong with it.
-    pub(crate) fn decode_row(row: &[u8], depth: usize) -> Result<Self, &'static str> {
+    pub(crate) fn decode_row(row: &[u8], depth: usize) -> Result<Box<Self>, &'static str> {
         let (&length, row) = row.split_first().ok_or("an empty row")?;
         let (extension, row) = row.split_at_checked(length.into()).ok_or("a short extension")?;
         let (&[a, b, c, d], mut row) = row.split_first_chunk().ok_or("no masks")?;
@@ -82,7 +86,9 @@ impl Branch {
         if nibbles.count_bits() < 2 || !leaves.is_subset_of(nibbles) {
             return Err("not the masks of a branch");
         }
-        let mut branch = Self { extension: Nibbles::from_nibbles_unchecked(extension), leaves, ..Self::default() };
+        let mut branch = Box::<Self>::default();
+        branch.extension = Nibbles::from_nibbles_unchecked(extension);
+        branch.leaves = leaves;
         for nibble in nibbles.iter() {
             let (child, rest) = split_reference(row).ok_or("not a reference to a child")?;
             branch.children[usize::from(nibble)] = child;
@@ -93,9 +99,37 @@ impl Branch {
 
     /// RLP of the branch node.
     pub(crate) fn encode_branch(&self) -> Vec<u8> {
-        let payload_length = 1 + self.children.iter().map(|child| child.len().max(1)).sum::<usize>();
         let mut node = Vec::with_capacity(BRANCH_BYTES_MAX);
-        Header { list: true, payload_length }.encode(&mut node);
+        self.encode_branch_into(&mut node);
+        node
+    }
+
+    /// RLP of the topmost node: the extension if there is one, or else the branch.
+    pub(crate) fn encode_top(&self) -> Vec<u8> {
+        let mut node = Vec::with_capacity(BRANCH_BYTES_MAX);
+        self.encode_top_into(&mut node);
+        node
+    }
+
+    /// What a parent holds for it; `buffer` is overwritten.
+    pub(crate) fn reference(&self, buffer: &mut Vec<u8>) -> RlpNode {
+        buffer.clear();
+        self.encode_top_into(buffer);
+        RlpNode::from_rlp(buffer)
+    }
+
+    fn encode_top_into(&self, node: &mut Vec<u8>) {
+        self.encode_branch_into(node);
+        if !self.extension.is_empty() {
+            let branch = RlpNode::from_rlp(node);
+            node.clear();
+            ExtensionNodeRef::new(&self.extension, &branch).encode(node);
+        }
+    }
+
+    fn encode_branch_into(&self, node: &mut Vec<u8>) {
+        let payload_length = 1 + self.children.iter().map(|child| child.len().max(1)).sum::<usize>();
+        Header { list: true, payload_length }.encode(node);
         for child in &self.children {
             match child.is_empty() {
                 true => node.push(EMPTY_STRING_CODE),
@@ -104,16 +138,6 @@ impl Branch {
         }
         // Keys are equally long, so a branch has no value of its own.
         node.push(EMPTY_STRING_CODE);
-        node
-    }
-
-    /// RLP of the topmost node: the extension if there is one, or else the branch.
-    pub(crate) fn encode_top(&self) -> Vec<u8> {
-        let branch = self.encode_branch();
-        match self.extension.is_empty() {
-            true => branch,
-            false => alloy_rlp::encode(ExtensionNodeRef::new(&self.extension, &RlpNode::from_rlp(&branch))),
-        }
     }
 }
 

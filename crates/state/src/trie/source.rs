@@ -22,7 +22,7 @@ pub(crate) struct Leaf<'a> {
 /// A trie as it was before an update.
 pub(crate) trait Source: Sync {
     /// The branch whose row is at a path.
-    fn branch(&self, path: &Nibbles) -> Result<Option<Branch>, StateError>;
+    fn branch(&self, path: &Nibbles) -> Result<Option<Box<Branch>>, StateError>;
 
     /// The first leaf whose key starts with a prefix.
     fn leaf(&self, prefix: &Nibbles) -> Result<Option<Leaf<'static>>, StateError>;
@@ -54,7 +54,7 @@ impl StoredTrie<'_> {
 }
 
 impl Source for StoredTrie<'_> {
-    fn branch(&self, path: &Nibbles) -> Result<Option<Branch>, StateError> {
+    fn branch(&self, path: &Nibbles) -> Result<Option<Box<Branch>>, StateError> {
         let branch = self.row(path)?.map(|row| Branch::decode_row(&row, path.len())).transpose();
         branch.map_err(|reason| self.corrupt(path, reason))
     }

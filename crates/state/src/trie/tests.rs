@@ -8,6 +8,7 @@ use alloy_trie::{EMPTY_ROOT_HASH, HashBuilder, Nibbles};
 use heddle_storage::Table;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A key and its new value; `None` removes it.
 type KeyChange = (B256, Option<Vec<u8>>);
@@ -16,12 +17,12 @@ type KeyChange = (B256, Option<Vec<u8>>);
 #[derive(Clone, Debug)]
 struct Maps {
     root: B256,
-    rows: BTreeMap<Nibbles, Vec<u8>>,
+    rows: BTreeMap<Nibbles, Arc<[u8]>>,
     leaves: BTreeMap<B256, Vec<u8>>,
 }
 
 impl Source for Maps {
-    fn branch(&self, path: &Nibbles) -> Result<Option<Branch>, StateError> {
+    fn branch(&self, path: &Nibbles) -> Result<Option<Box<Branch>>, StateError> {
         let branch = self.rows.get(path).map(|row| Branch::decode_row(row, path.len()));
         branch.transpose().map_err(|reason| self.corrupt(path, reason))
     }
@@ -81,8 +82,8 @@ impl Maps {
     /// The same trie as a stream.
     fn check_rebuild(&self) {
         let mut rows = Vec::new();
-        let mut sink = |path: &Nibbles, row| {
-            rows.push((*path, row));
+        let mut sink = |path: &Nibbles, row: Vec<u8>| {
+            rows.push((*path, Arc::from(row)));
             Ok(())
         };
         let mut rebuild = crate::rebuild::Rebuild::default();
@@ -187,7 +188,7 @@ fn damaged_and_missing_rows_are_errors() {
     for damage in damages {
         let mut damaged = trie.clone();
         match damage.clone() {
-            Some(row) => damaged.rows.insert(lower, row),
+            Some(row) => damaged.rows.insert(lower, row.into()),
             None => damaged.rows.remove(&lower),
         };
         let changes = damaged.changes(&[set(keys[0], 2, 40)]);

@@ -4,10 +4,11 @@ use super::branch::{Branch, encode_leaf, hash_root};
 use super::source::{Leaf, Source};
 use crate::StateError;
 use alloy_primitives::B256;
-use alloy_trie::nodes::RlpNode;
+use alloy_trie::nodes::{LeafNodeRef, RlpNode};
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// From how many changes on the subtries of a branch are changed at once; fewer cost less than handing them out.
 const PARALLEL_CHANGES_MIN: usize = 64;
@@ -24,7 +25,7 @@ pub(crate) struct Change<'a> {
 }
 
 /// Rows that differ after an update, by path; `None` deletes.
-pub(crate) type Rows = Vec<(Nibbles, Option<Vec<u8>>)>;
+pub(crate) type Rows = Vec<(Nibbles, Option<Arc<[u8]>>)>;
 
 /// What changes of a trie come to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,22 +45,38 @@ pub(crate) fn update(source: &impl Source, root: B256, changes: &[Change<'_>]) -
         return Ok(TrieUpdate { root, rows: Rows::new() });
     }
     let pass = Pass { source };
-    let mut rows = Rows::new();
+    let mut output = Output::default();
     let path = Nibbles::new();
     let before = pass.open_root(root)?;
     let had_row = matches!(before, Node::Branch(_));
-    let after = pass.apply(path, before, changes, &mut rows)?;
+    let after = pass.apply(path, before, changes, &mut output)?;
     let root = match &after {
         Node::Empty => EMPTY_ROOT_HASH,
         Node::Leaf(leaf) => hash_root(&encode_leaf(&leaf.key, 0, &leaf.value)),
         Node::Branch(branch) => hash_root(&branch.encode_top()),
     };
     match after {
-        Node::Branch(branch) => rows.push((path, Some(branch.encode_row()))),
-        _ if had_row => rows.push((path, None)),
+        Node::Branch(branch) => output.put(path, &branch),
+        _ if had_row => output.rows.push((path, None)),
         _ => {}
     }
-    Ok(TrieUpdate { root, rows })
+    Ok(TrieUpdate { root, rows: output.rows })
+}
+
+/// Where a pass puts its rows.
+#[derive(Default)]
+struct Output {
+    rows: Rows,
+    /// Memory for encoding one node at a time.
+    buffer: Vec<u8>,
+}
+
+impl Output {
+    fn put(&mut self, path: Nibbles, branch: &Branch) {
+        self.buffer.clear();
+        branch.encode_row_into(&mut self.buffer);
+        self.rows.push((path, Some(self.buffer.as_slice().into())));
+    }
 }
 
 /// The top of a subtrie in memory. Its row and its reference are made by whoever learns that it stays at its path:
@@ -81,7 +98,7 @@ impl<S: Source> Pass<'_, S> {
             return Ok(Node::Empty);
         }
         if let Some(branch) = self.source.branch(&path)? {
-            return Ok(Node::Branch(branch.into()));
+            return Ok(Node::Branch(branch));
         }
         // Only the hash tells a trie of one leaf from one whose row is missing.
         let leaf = self.leaf(&path)?;
@@ -97,38 +114,38 @@ impl<S: Source> Pass<'_, S> {
         path: Nibbles,
         node: Node<'c>,
         changes: &[Change<'c>],
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Node<'c>, StateError> {
         match node {
             Node::Empty if changes.iter().any(|change| change.existed) => {
                 Err(self.source.corrupt(&path, "a leaf is missing"))
             }
-            Node::Empty => self.build(path, changes, rows),
+            Node::Empty => self.build(path, changes, output),
             Node::Leaf(leaf) => {
                 let at = changes.partition_point(|change| change.key < leaf.key);
                 let mut changes = changes.to_vec();
                 if changes.get(at).is_none_or(|change| change.key != leaf.key) {
                     changes.insert(at, Change { key: leaf.key, value: Some(leaf.value), existed: false });
                 }
-                self.build(path, &changes, rows)
+                self.build(path, &changes, output)
             }
-            Node::Branch(branch) => self.apply_to_branch(path, branch, changes, rows),
+            Node::Branch(branch) => self.apply_to_branch(path, branch, changes, output),
         }
     }
 
     /// Makes a subtrie of the keys that are not removed; nothing else is in it.
-    fn build<'c>(&self, path: Nibbles, changes: &[Change<'c>], rows: &mut Rows) -> Result<Node<'c>, StateError> {
+    fn build<'c>(&self, path: Nibbles, changes: &[Change<'c>], output: &mut Output) -> Result<Node<'c>, StateError> {
         if changes.iter().any(|change| change.existed || change.value.is_none()) {
             let kept = changes.iter().filter(|change| change.value.is_some());
             let added: Vec<_> = kept.map(|change| Change { existed: false, ..change.clone() }).collect();
-            return self.build(path, &added, rows);
+            return self.build(path, &added, output);
         }
         match changes {
             [Change { key, value: Some(value), .. }] => Ok(Node::Leaf(Leaf { key: *key, value: value.clone() })),
             [first, .., last] => {
                 let common = first.key.common_prefix_length(&last.key);
                 let branch = Branch { extension: first.key.slice(path.len()..common), ..Branch::default() };
-                self.apply_to_children(path, branch.into(), None, changes, rows)
+                self.apply_to_children(path, branch.into(), None, changes, output)
             }
             _ => Ok(Node::Empty),
         }
@@ -139,18 +156,18 @@ impl<S: Source> Pass<'_, S> {
         path: Nibbles,
         mut branch: Box<Branch>,
         changes: &[Change<'c>],
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Node<'c>, StateError> {
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else { return Ok(Node::Branch(branch)) };
         let point = path.join(&branch.extension);
         // Sorted keys part from the branch's prefix first at one of the ends.
         let common = point.common_prefix_length(&first.key).min(point.common_prefix_length(&last.key));
         if common == point.len() {
-            return self.apply_to_children(path, branch, None, changes, rows);
+            return self.apply_to_children(path, branch, None, changes, output);
         }
         let upper = Branch { extension: point.slice(path.len()..common), ..Branch::default() };
         branch.extension = point.slice(common + 1..);
-        self.apply_to_children(path, upper.into(), Some((point.get_unchecked(common), branch)), changes, rows)
+        self.apply_to_children(path, upper.into(), Some((point.get_unchecked(common), branch)), changes, output)
     }
 
     /// Changes what is below a branch at a path; `open` is a child that is in memory and not yet set in the branch.
@@ -160,10 +177,10 @@ impl<S: Source> Pass<'_, S> {
         mut branch: Box<Branch>,
         open: Option<(u8, Box<Branch>)>,
         changes: &[Change<'c>],
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Node<'c>, StateError> {
         let point = path.join(&branch.extension);
-        let touched = self.change_children(&point, &branch, open, changes, rows)?;
+        let touched = self.change_children(&point, &branch, open, changes, output)?;
         let mut kept = branch.nibbles();
         for (nibble, node) in &touched {
             match node {
@@ -176,10 +193,10 @@ impl<S: Source> Pass<'_, S> {
         for (nibble, node) in touched {
             let path = child_path(&point, nibble);
             if branch.is_branch(nibble) && !(stays && matches!(node, Node::Branch(_))) {
-                rows.push((path, None));
+                output.rows.push((path, None));
             }
             if stays {
-                let (child, is_leaf) = close(path, node, rows);
+                let (child, is_leaf) = close(path, node, output);
                 branch.set_child(nibble, child, is_leaf);
             } else if kept.is_bit_set(nibble) {
                 only = node;
@@ -187,7 +204,7 @@ impl<S: Source> Pass<'_, S> {
         }
         match kept.first_set_bit_index() {
             _ if stays => Ok(Node::Branch(branch)),
-            Some(nibble) => self.move_up(&point, &branch, nibble, only, rows),
+            Some(nibble) => self.move_up(&point, &branch, nibble, only, output),
             None => Ok(Node::Empty),
         }
     }
@@ -199,7 +216,7 @@ impl<S: Source> Pass<'_, S> {
         branch: &Branch,
         open: Option<(u8, Box<Branch>)>,
         changes: &[Change<'c>],
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Vec<(u8, Node<'c>)>, StateError> {
         let mut groups: Vec<_> = changes
             .chunk_by(|a, b| a.key.get_unchecked(point.len()) == b.key.get_unchecked(point.len()))
@@ -211,23 +228,23 @@ impl<S: Source> Pass<'_, S> {
                 Err(index) => groups.insert(index, (nibble, &[], Some(open))),
             }
         }
-        let change = |(nibble, changes, open), rows: &mut Rows| {
+        let change = |(nibble, changes, open): (u8, &[Change<'c>], Option<Box<Branch>>), output: &mut Output| {
             let path = child_path(point, nibble);
             let node = match open {
-                Some(open) => self.apply_to_branch(path, open, changes, rows),
-                None => self.change_child(path, branch, nibble, changes, rows),
+                Some(open) => self.apply_to_branch(path, open, changes, output),
+                None => self.change_child(path, branch, nibble, changes, output),
             };
             Ok::<_, StateError>((nibble, node?))
         };
         if changes.len() < PARALLEL_CHANGES_MIN || groups.len() < 2 {
-            return groups.into_iter().map(|group| change(group, rows)).collect();
+            return groups.into_iter().map(|group| change(group, output)).collect();
         }
         let changed = groups.into_par_iter().map(|group| {
-            let mut rows = Rows::new();
-            change(group, &mut rows).map(|child| (child, rows))
+            let mut output = Output::default();
+            change(group, &mut output).map(|child| (child, output.rows))
         });
         let changed = changed.collect::<Result<Vec<_>, _>>()?.into_iter();
-        Ok(changed.map(|(child, mut below)| (rows.append(&mut below), child).1).collect())
+        Ok(changed.map(|(child, mut below)| (output.rows.append(&mut below), child).1).collect())
     }
 
     /// Changes the stored child at a nibble.
@@ -237,19 +254,19 @@ impl<S: Source> Pass<'_, S> {
         branch: &Branch,
         nibble: u8,
         changes: &[Change<'c>],
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Node<'c>, StateError> {
         let node = if branch.is_branch(nibble) {
-            Node::Branch(self.branch(&path)?.into())
+            Node::Branch(self.branch(&path)?)
         } else if branch.child(nibble).is_empty() {
             Node::Empty
         } else if changes.iter().any(|change| change.existed) {
             // That leaf is the one that is replaced or removed: there is nothing else to keep.
-            return self.build(path, changes, rows);
+            return self.build(path, changes, output);
         } else {
             Node::Leaf(self.leaf(&path)?)
         };
-        self.apply(path, node, changes, rows)
+        self.apply(path, node, changes, output)
     }
 
     /// What takes the place of a branch that keeps one child: that child, `changed` unless it was not touched.
@@ -259,13 +276,13 @@ impl<S: Source> Pass<'_, S> {
         branch: &Branch,
         nibble: u8,
         changed: Node<'c>,
-        rows: &mut Rows,
+        output: &mut Output,
     ) -> Result<Node<'c>, StateError> {
         let path = child_path(point, nibble);
         let child = match changed {
             Node::Empty if branch.is_branch(nibble) => {
-                rows.push((path, None));
-                Node::Branch(self.branch(&path)?.into())
+                output.rows.push((path, None));
+                Node::Branch(self.branch(&path)?)
             }
             Node::Empty => Node::Leaf(self.leaf(&path)?),
             changed => changed,
@@ -280,7 +297,7 @@ impl<S: Source> Pass<'_, S> {
         })
     }
 
-    fn branch(&self, path: &Nibbles) -> Result<Branch, StateError> {
+    fn branch(&self, path: &Nibbles) -> Result<Box<Branch>, StateError> {
         self.source.branch(path)?.ok_or_else(|| self.source.corrupt(path, "a branch is missing"))
     }
 
@@ -290,13 +307,16 @@ impl<S: Source> Pass<'_, S> {
 }
 
 /// Makes the row of a node that stays at its path; returns what its parent holds for it, and whether it is a leaf.
-fn close(path: Nibbles, node: Node<'_>, rows: &mut Rows) -> (RlpNode, bool) {
+fn close(path: Nibbles, node: Node<'_>, output: &mut Output) -> (RlpNode, bool) {
     match node {
         Node::Empty => (RlpNode::default(), false),
-        Node::Leaf(leaf) => (RlpNode::from_rlp(&encode_leaf(&leaf.key, path.len(), &leaf.value)), true),
+        Node::Leaf(leaf) => {
+            output.buffer.clear();
+            (LeafNodeRef::new(&leaf.key.slice(path.len()..), &leaf.value).rlp(&mut output.buffer), true)
+        }
         Node::Branch(branch) => {
-            rows.push((path, Some(branch.encode_row())));
-            (RlpNode::from_rlp(&branch.encode_top()), false)
+            output.put(path, &branch);
+            (branch.reference(&mut output.buffer), false)
         }
     }
 }
