@@ -25,10 +25,14 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) fn new() -> Self {
+        Self::with_cache(1 << 20)
+    }
+
+    fn with_cache(cache_bytes: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = DatabaseConfig { block_cache_bytes: 1 << 20, ..DatabaseConfig::default() };
         let database = Database::open(directory.path(), &config).unwrap();
-        let store = StateStore::new(database.clone(), &StateConfig { cache_bytes: 1 << 20 });
+        let store = StateStore::new(database.clone(), &StateConfig { cache_bytes });
         Self { _directory: directory, database, store, models: Vec::new() }
     }
 
@@ -52,6 +56,11 @@ impl Chain {
     fn check_view_at(&self, number: u64) {
         let view = self.store.view_at(number).unwrap();
         assert_eq!(view.number(), Some(number));
+        self.check_view(&view);
+    }
+
+    fn check_view(&self, view: &StateView) {
+        let number = view.number().unwrap();
         let model = &self.models[number as usize];
         for (address, slot) in self.models.iter().flat_map(keys_of) {
             let expected = model.get(&address);
@@ -371,13 +380,20 @@ proptest! {
 
     #[test]
     fn every_block_has_the_right_root_and_every_past_state_reads_back(
-        blocks in any_history()
+        blocks in any_history(),
+        // None, so small that entries are evicted, and enough for all.
+        cache_bytes in prop::sample::select(vec![0, 1 << 14, 1 << 20]),
     ) {
-        let mut chain = Chain::new();
+        let mut chain = Chain::with_cache(cache_bytes);
+        let mut views = Vec::new();
         for changes in &blocks {
             chain.commit(changes);
+            let view = chain.store.view().unwrap();
+            chain.check_view(&view);
+            views.push(view);
         }
         chain.check_no_stale_rows();
+        views.iter().for_each(|view| chain.check_view(view));
         (0..blocks.len() as u64).for_each(|number| chain.check_view_at(number));
     }
 }

@@ -33,6 +33,14 @@ pub enum Table {
     TrieNodes,
 }
 
+const _: () = {
+    let mut index = 0;
+    while index < Table::ALL.len() {
+        assert!(Table::ALL[index] as usize == index, "`ALL` is indexed by table");
+        index += 1;
+    }
+};
+
 impl Table {
     /// Every table, in the order of declaration.
     pub const ALL: [Self; 14] = [

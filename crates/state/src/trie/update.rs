@@ -135,19 +135,22 @@ impl<S: Source> Pass<'_, S> {
 
     /// Makes a subtrie of the keys that are not removed; nothing else is in it.
     fn build<'c>(&self, path: Nibbles, changes: &[Change<'c>], output: &mut Output) -> Result<Node<'c>, StateError> {
-        if changes.iter().any(|change| change.existed || change.value.is_none()) {
-            let kept = changes.iter().filter(|change| change.value.is_some());
-            let added: Vec<_> = kept.map(|change| Change { existed: false, ..change.clone() }).collect();
-            return self.build(path, &added, output);
-        }
         match changes {
-            [Change { key, value: Some(value), .. }] => Ok(Node::Leaf(Leaf { key: *key, value: value.clone() })),
+            [] => Ok(Node::Empty),
+            [Change { key, value, .. }] => Ok(match value.clone() {
+                Some(value) => Node::Leaf(Leaf { key: *key, value }),
+                None => Node::Empty,
+            }),
+            _ if changes.iter().any(|change| change.existed || change.value.is_none()) => {
+                let kept = changes.iter().filter(|change| change.value.is_some());
+                let added: Vec<_> = kept.map(|change| Change { existed: false, ..change.clone() }).collect();
+                self.build(path, &added, output)
+            }
             [first, .., last] => {
                 let common = first.key.common_prefix_length(&last.key);
                 let branch = Branch { extension: first.key.slice(path.len()..common), ..Branch::default() };
                 self.apply_to_children(path, branch.into(), None, changes, output)
             }
-            _ => Ok(Node::Empty),
         }
     }
 
