@@ -1,6 +1,6 @@
 //! The layout of deposit logs (EIP-6110).
 
-use crate::ExecutionError;
+use crate::RuleError;
 use alloy_evm::eth::eip6110::DepositEvent;
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolEvent;
@@ -12,14 +12,11 @@ const WORD: usize = 32;
 
 /// Checks that every deposit event of `contract` has the one layout that EIP-6110 reads. Reading it as Solidity does
 /// would accept others.
-pub(crate) fn check_layout(contract: Address, receipts: &[Receipt]) -> Result<(), ExecutionError> {
+pub(crate) fn check_layout(contract: Address, receipts: &[Receipt]) -> Result<(), RuleError> {
     let logs = receipts.iter().flat_map(|receipt| receipt.logs());
     let mut deposits =
         logs.filter(|log| log.address == contract && log.topics().first() == Some(&DepositEvent::SIGNATURE_HASH));
-    if deposits.all(|log| has_layout(&log.data.data)) {
-        return Ok(());
-    }
-    Err(ExecutionError::InvalidBlock("a deposit event has another layout than EIP-6110's".to_owned()))
+    if deposits.all(|log| has_layout(&log.data.data)) { Ok(()) } else { Err(RuleError::DepositLayout) }
 }
 
 /// Five offsets, then each field in order: its length and its bytes, padded to whole words.

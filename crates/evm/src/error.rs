@@ -175,6 +175,9 @@ pub enum RuleError {
     /// Execution gave other logs.
     #[error("logs bloom is {0}")]
     LogsBloom(Box<Mismatch<Bloom>>),
+    /// The deposit contract logged what cannot be read as a deposit (EIP-6110).
+    #[error("a deposit event has another layout than that of EIP-6110")]
+    DepositLayout,
     /// Execution gave other requests (EIP-7685).
     #[error("requests hash is {0}")]
     RequestsHash(Mismatch<B256>),

@@ -176,7 +176,7 @@ impl<'a> BlockRun<'a> {
             return Ok(());
         }
         let contract = executor.spec.deposit_contract_address().unwrap_or(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
-        deposit::check_layout(contract, &executor.receipts)
+        Ok(deposit::check_layout(contract, &executor.receipts)?)
     }
 
     fn require_system_contracts(&mut self) -> Result<(), ExecutionError> {

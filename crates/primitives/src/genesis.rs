@@ -320,17 +320,18 @@ fn check_heddle_chain(file: &alloy_genesis::Genesis, forks: &EthereumChainHardfo
     Ok(())
 }
 
-/// EIP-7840: zeros would be divided by.
+/// EIP-7840: zeros would be divided by, and a target above the maximum never reached.
 fn check_blob_schedule(config: &ChainConfig) -> Result<(), GenesisError> {
     for (fork, params) in &config.blob_schedule {
-        if params.update_fraction == 0 || params.max_blob_count == 0 {
+        let (target, max) = (params.target_blob_count, params.max_blob_count);
+        if params.update_fraction == 0 || max == 0 || target > max {
             return Err(GenesisError::Value {
                 key: "config.blobSchedule",
                 value: format!(
-                    "baseFeeUpdateFraction {}, max {} for {fork}",
-                    params.update_fraction, params.max_blob_count
+                    "baseFeeUpdateFraction {}, target {target}, max {max} for {fork}",
+                    params.update_fraction
                 ),
-                expected: "both at least 1",
+                expected: "baseFeeUpdateFraction and max at least 1, target at most max",
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Rules of the time of proof of work.
 
-use super::chain::{ETHER, FEE_RECIPIENT, TestChain, address, sign};
+use super::chain::{ETHER, FEE_RECIPIENT, SELF_DESTRUCT, TestChain, address, sign};
 use crate::{BlockContext, ExecutionOutcome, Mode, RuleError, execute, validate_header, validate_merge};
 use alloy_consensus::{Eip658Value, TxLegacy};
 use alloy_evm::eth::dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY};
@@ -64,6 +64,28 @@ fn receipts_hold_the_state_root_after_their_transaction_until_byzantium() {
     let byzantium = TestChain::with_config(r#""homesteadBlock":0,"byzantiumBlock":1"#, &[]);
     let outcome = run(&byzantium, &header, &transactions);
     assert!(outcome.receipts.iter().all(|receipt| state_after(receipt).is_none() && receipt.status()));
+}
+
+#[test]
+fn destroyed_and_funded_again_in_one_block() {
+    let contract = address(0xc0);
+    let chain = TestChain::with_config(r#""eip150Block":99"#, &[(contract, SELF_DESTRUCT)]);
+    let header = header(&chain);
+    let to_contract = |nonce, value| {
+        let transaction =
+            TxLegacy { nonce, gas_price: 1, gas_limit: 50_000, to: contract.into(), ..TxLegacy::default() };
+        sign(&chain.signer, TxLegacy { value: U256::from(value), ..transaction })
+    };
+    let transactions = [to_contract(0, 3), to_contract(1, 4), to_contract(2, 0)];
+    let outcome = run(&chain, &header, &transactions);
+    let mut state = chain.state.clone();
+    for (transaction, receipt) in transactions.iter().zip(&outcome.receipts) {
+        state.apply(&crate::transact(&chain.rules, &state, &header, transaction).unwrap().changes);
+        assert_eq!(state_after(receipt), Some(state.root()));
+    }
+    let change = &outcome.changes.accounts[&contract];
+    assert_eq!(change.account, Some(Account { balance: U256::from(4), ..Account::default() }));
+    assert!(change.storage_wiped && change.storage.is_empty());
 }
 
 #[test]
