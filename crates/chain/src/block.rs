@@ -38,7 +38,7 @@ impl CommittedBlock {
 pub struct Timings {
     /// Running its transactions.
     pub execution: Duration,
-    /// Computing the state root.
+    /// Computing the state root, and beside it the receipts root.
     pub state_root: Duration,
     /// Writing it.
     pub commit: Duration,

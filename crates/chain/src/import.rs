@@ -10,8 +10,8 @@ use heddle_evm::{Ancestors, StateError, validate_body, validate_header, validate
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, SealedHeader};
 use std::sync::Arc;
 
-/// A block whose senders have been recovered from its signatures. Recovering needs no state, so that it can run ahead
-/// of the import.
+/// A block whose body is what its header binds, and whose senders have been recovered from its signatures: all that
+/// needs neither ancestors nor state, so that it can run ahead of the import.
 #[derive(Clone, Debug)]
 pub struct RecoveredBlock {
     hash: B256,
@@ -20,12 +20,14 @@ pub struct RecoveredBlock {
 }
 
 impl RecoveredBlock {
-    /// Recovers the sender of every transaction, on all cores.
+    /// Checks the body, and recovers the sender of every transaction on all cores.
     ///
     /// # Errors
+    /// [`BlockError::Rule`] for a body that is not the header's, or that its fork does not allow;
     /// [`BlockError::Signature`] for a transaction that nobody signed.
     pub fn recover(rules: &ChainRules, block: impl Into<Arc<Block>>) -> Result<Self, BlockError> {
         let block = block.into();
+        validate_body(rules, &block)?;
         let transactions = recover(rules, &block, &|_| None)?;
         Ok(Self { hash: block.header.hash_slow(), block, transactions })
     }
@@ -42,8 +44,8 @@ impl RecoveredBlock {
 }
 
 impl Chain {
-    /// Makes a block of a plain Ethereum chain the head: checks every rule of its header and body, executes it, and
-    /// commits it as [`Self::commit`] does. Importing again what is committed, at any height, changes nothing.
+    /// Makes a block of a plain Ethereum chain the head: checks every rule of its header and ommers, executes it,
+    /// and commits it as [`Self::commit`] does. Importing again what is committed, at any height, changes nothing.
     ///
     /// Difficulty is taken as given: there is no proof-of-work check.
     ///
@@ -65,9 +67,8 @@ impl Chain {
             require_next(&head, header.number)?;
         }
         let execution = match self.inner.executions.take(block.hash) {
-            // The hash covers the body only when the header is right about it.
-            Some(execution) if execution.proposed.block == block.block => execution,
-            _ => self.verify_import(&head, block)?,
+            Some(execution) => execution,
+            None => self.verify_import(&head, block)?,
         };
         self.write(&head, execution, None)
     }
@@ -77,7 +78,6 @@ impl Chain {
         let block = &recovered.block;
         validate_header(rules, &head.header, &block.header).map_err(BlockError::from)?;
         validate_merge(rules, head.total_difficulty, &block.header).map_err(BlockError::from)?;
-        validate_body(rules, block).map_err(BlockError::from)?;
         validate_ommers(rules, blocks, block).map_err(blame)?;
         let proposed = ProposedBlock { block: block.clone(), parent_certificate: None };
         self.execute(head, proposed, recovered.hash, &recovered.transactions)

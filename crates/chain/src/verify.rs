@@ -100,10 +100,15 @@ impl Chain {
         let context = BlockContext::of(block);
         let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, Mode::Sequential)
             .map_err(blame)?;
-        validate_outcome(&inner.rules, &block.header, &outcome).map_err(BlockError::from)?;
         timings.execution = started.elapsed();
         let started = Instant::now();
-        let update = inner.states.compute(&head.state(), &outcome.changes)?;
+        // Two independent halves: hashing receipts, and hashing state.
+        let (validated, update) = rayon::join(
+            || validate_outcome(&inner.rules, &block.header, &outcome),
+            || inner.states.compute(&head.state(), &outcome.changes),
+        );
+        validated.map_err(BlockError::from)?;
+        let update = update?;
         let (found, expected) = (block.header.state_root, update.state_root);
         if found != expected {
             return Err(BlockError::StateRoot { found, expected }.into());

@@ -50,7 +50,8 @@ impl Plain {
 
     fn refusal(&self, block: &Block) -> ChainError {
         let before = self.head().hash();
-        let error = self.import(&self.recovered(block)).err().unwrap();
+        let recovered = RecoveredBlock::recover(self.rules(), block.clone()).map_err(ChainError::from);
+        let error = recovered.and_then(|block| self.import(&block)).err().unwrap();
         assert_eq!(self.head().hash(), before);
         error
     }
