@@ -8,7 +8,7 @@
 //!
 //! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `table` (the
 //! tables), `options` (RocksDB's), `wal` and `floor` (whether RocksDB's files end where they should), `migration` (from
-//! one format to the next), `upkeep` (sizes, checksums, compaction), `log` (the consensus log), `sign_state` (the last
+//! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `sign_state` (the last
 //! signed step), `lock` (one process a directory), `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.

@@ -1,4 +1,4 @@
-//! Looking after a database: its size, its checksums, its dead rows.
+//! Looking after a database: its size, its dead rows.
 
 use crate::{Database, StorageError, Table};
 
@@ -37,32 +37,6 @@ impl Database {
             file_bytes: property("rocksdb.live-sst-files-size")?,
             memory_bytes: property("rocksdb.cur-size-all-mem-tables")?,
         })
-    }
-
-    /// Reads every row of every table from disk, past the cache, so that every checksum of live data is verified.
-    /// `observe` is told the table and its rows so far, now and then. Returns the number of rows.
-    ///
-    /// Bloom filters are not covered: RocksDB passes over one that does not check, at the cost of time only.
-    ///
-    /// # Errors
-    /// The disk's: what does not check.
-    pub fn verify_checksums(&self, observe: &mut dyn FnMut(Table, u64)) -> Result<u64, StorageError> {
-        const ROWS_BETWEEN_REPORTS: u64 = 1 << 16;
-        let snapshot = self.snapshot();
-        let mut total = 0;
-        for table in Table::ALL {
-            let mut rows = 0;
-            for row in snapshot.scan(table, &[])? {
-                row?;
-                rows += 1;
-                if rows % ROWS_BETWEEN_REPORTS == 0 {
-                    observe(table, rows);
-                }
-            }
-            observe(table, rows);
-            total += rows;
-        }
-        Ok(total)
     }
 
     /// Rewrites a table without the rows that were removed, so that their space returns to the file system. Takes as

@@ -1,6 +1,7 @@
 //! `heddle db`, and imports that keep few states.
 
 use super::support::{Ended, Files, heddle, plain_blocks, rlp};
+use heddle_storage::{Batch, Database, DatabaseConfig, Table};
 
 const BLOCKS: u64 = 8;
 
@@ -58,4 +59,21 @@ fn stats_show_every_table() {
     let nowhere = Files::plain();
     let result = db(&nowhere, "stats", &[]);
     assert!(result.code == Some(1) && result.stderr.contains("holds no database"), "{}", result.stderr);
+}
+
+#[test]
+fn a_check_passes_a_sound_database_and_names_a_damaged_row() {
+    let files = imported("full(3)");
+    assert_eq!(db(&files, "check", &[]).ok()["findings"], 0);
+    {
+        let database = Database::open(&files.path("data").join("db"), &DatabaseConfig::default()).unwrap();
+        let (key, mut row) = database.snapshot().seek(Table::Receipts, &5u64.to_be_bytes()).unwrap().unwrap();
+        let last = row.len() - 1;
+        row[last] ^= 1;
+        let mut batch = Batch::new();
+        batch.put(Table::Receipts, key, row);
+        database.commit(batch).unwrap();
+    }
+    let damaged = db(&files, "check", &[]);
+    assert!(damaged.kept("1 findings")["first"][0].as_str().unwrap().contains("receipts, key 0x0000000000000005"));
 }

@@ -189,7 +189,7 @@ fn an_older_format_is_migrated_step_by_step_and_can_be_interrupted() {
 }
 
 #[test]
-fn sizes_and_checksums_cover_every_table() {
+fn sizes_cover_every_table_and_compaction_gives_space_back() {
     let directory = tempfile::tempdir().unwrap();
     let database = open(directory.path()).unwrap();
     for number in 0..100u64 {
@@ -200,10 +200,6 @@ fn sizes_and_checksums_cover_every_table() {
     assert_eq!(stats.iter().map(|stats| stats.table).collect::<Vec<_>>(), Table::ALL);
     let bodies = database.table_stats(Table::Bodies).unwrap();
     assert!(bodies.rows_estimate == 100 && bodies.file_bytes > 0, "{bodies:?}");
-    let mut rows = std::collections::BTreeMap::new();
-    let total = database.verify_checksums(&mut |table, count| rows.extend([(table, count)])).unwrap();
-    assert_eq!((total, rows[&Table::Bodies], rows.len()), (101, 100, Table::ALL.len()));
-
     let mut batch = Batch::new();
     batch.delete_range(Table::Bodies, 0u64.to_be_bytes(), 100u64.to_be_bytes());
     database.commit(batch).unwrap();
