@@ -6,7 +6,7 @@ use crate::{Chain, ChainError, Timings};
 use alloy_consensus::{BlockBody, proofs::calculate_withdrawals_root};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, Bytes, Sealable};
-use heddle_evm::{BlockContext, Mode, NextBlock, complete_header, execute, next_header};
+use heddle_evm::{BlockContext, NextBlock, complete_header, execute, next_header};
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction};
 use std::sync::Arc;
 use std::time::Instant;
@@ -59,7 +59,7 @@ impl Chain {
         let context = BlockContext::of(&block);
         let mut timings = Timings::default();
         let started = Instant::now();
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, Mode::Sequential)
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, inner.config.mode)
             .map_err(blame)?;
         timings.execution = started.elapsed();
         let started = Instant::now();

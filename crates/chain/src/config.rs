@@ -1,5 +1,6 @@
 //! What an operator may choose about the chain; none of it changes which blocks are valid, except the clock drift.
 
+use heddle_evm::Mode;
 use heddle_state::StateConfig;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,9 @@ pub struct ChainConfig {
     pub events_buffered: usize,
     /// Memory for hot accounts, slots and trie rows, in bytes; taken only as they are used.
     pub state_cache_bytes: usize,
+    /// How blocks are executed; every mode gives the same bytes.
+    #[serde(skip)]
+    pub mode: Mode,
 }
 
 impl Default for ChainConfig {
@@ -36,6 +40,7 @@ impl Default for ChainConfig {
             code_cache_bytes: 64 << 20,
             events_buffered: 16,
             state_cache_bytes: StateConfig::default().cache_bytes,
+            mode: Mode::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{BlockError, Chain, ChainError, ChainRules, Head, Timings};
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{
-    BlockContext, ExecutionError, Mode, execute, recover_sender, validate_body, validate_header, validate_outcome,
+    BlockContext, ExecutionError, execute, recover_sender, validate_body, validate_header, validate_outcome,
 };
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
@@ -98,7 +98,7 @@ impl Chain {
         let mut timings = Timings::default();
         let started = Instant::now();
         let context = BlockContext::of(block);
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, Mode::Sequential)
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, inner.config.mode)
             .map_err(blame)?;
         timings.execution = started.elapsed();
         let started = Instant::now();

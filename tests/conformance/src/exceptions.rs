@@ -159,8 +159,18 @@ fn rule_names(error: &RuleError) -> &'static [&'static str] {
         RuleError::ReceiptsRoot(_) => &["BlockException.INVALID_RECEIPTS_ROOT"],
         RuleError::LogsBloom(_) => &["BlockException.INVALID_LOG_BLOOM"],
         RuleError::RequestsHash(_) => &["BlockException.INVALID_REQUESTS"],
-        RuleError::AccessListHash(_) => &["BlockException.INVALID_B"],
-        _ => &[],
+        RuleError::AccessListHash(_) => &[
+            "BlockException.INVALID_BLOCK_ACCESS_LIST",
+            "BlockException.INVALID_BAL_",
+            "BlockException.INCORRECT_BLOCK_ACCESS_LIST",
+        ],
+        RuleError::AccessListItems { .. } => &["BlockException.BLOCK_ACCESS_LIST_"],
+        // Rules of Heddle's own chains, or without a name.
+        RuleError::Nonce(_)
+        | RuleError::PrevRandao(_)
+        | RuleError::SlotNumber(_)
+        | RuleError::BlobTransaction { .. }
+        | RuleError::ExtraData { .. } => &[],
     }
 }
 

@@ -182,7 +182,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn open(genesis: &Genesis, _options: &Options) -> Result<Chain, String> {
+fn open(genesis: &Genesis, options: &Options) -> Result<Chain, String> {
     const MIB: usize = 1024 * 1024;
     // A chain of a few blocks needs no room, and many are open at once.
     let database = DatabaseConfig { block_cache_bytes: 8 * MIB, write_buffer_bytes: 16 * MIB, open_files_max: 64 };
@@ -190,6 +190,7 @@ fn open(genesis: &Genesis, _options: &Options) -> Result<Chain, String> {
         commits_synced: false,
         code_cache_bytes: MIB as u64,
         state_cache_bytes: 4 * MIB,
+        mode: options.mode,
         ..ChainConfig::default()
     };
     let database = Database::open_in_memory(&database).map_err(|error| format!("cannot open a database: {error}"))?;

@@ -91,7 +91,7 @@ fn root(alloc: &Alloc) -> B256 {
     state_root_unhashed(alloc.iter().map(|(address, account)| (*address, account.clone())))
 }
 
-fn alloc_json(alloc: &Alloc) -> Value {
+pub fn alloc_json(alloc: &Alloc) -> Value {
     let account = |account: &GenesisAccount| {
         let slots = account.storage.iter().flatten();
         json!({
@@ -173,13 +173,13 @@ fn header_json(header: &Header) -> Value {
     })
 }
 
-/// A block's RLP: header, transactions, no ommers, no withdrawals.
-fn block_rlp(header: &Header, transactions: &[TxEnvelope]) -> String {
-    let no_items = alloy_rlp::EMPTY_LIST_CODE;
+/// A block's RLP: header, transactions, no ommers, and from Shanghai on no withdrawals.
+pub fn block_rlp(header: &Header, transactions: &[TxEnvelope]) -> String {
+    let lists = if header.withdrawals_root.is_some() { 2 } else { 1 };
     let mut body = alloy_rlp::encode(header);
     let transactions: Vec<Bytes> = transactions.iter().map(|transaction| transaction.encoded_2718().into()).collect();
     transactions.encode(&mut body);
-    body.extend([no_items, no_items]);
+    body.extend(vec![alloy_rlp::EMPTY_LIST_CODE; lists]);
     let mut block = Vec::new();
     alloy_rlp::Header { list: true, payload_length: body.len() }.encode(&mut block);
     block.extend(body);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod fixture;
+mod pow;
 
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, hex};
@@ -111,6 +112,22 @@ fn old_blockchain_tests_name_no_exception() {
     let mut test = blockchain_test();
     test["blocks"][0].as_object_mut().unwrap().remove("expectException");
     assert!(matches!(judge(test), Verdict::PassedForOtherReason(_)));
+}
+
+#[test]
+fn before_the_merge_the_most_difficult_chain_wins() {
+    assert_eq!(judge(pow::fork_test(201)), Verdict::Passed);
+    // The first of two equals stays.
+    assert_failed(pow::fork_test(200), "last block");
+}
+
+#[test]
+fn proof_of_work_is_not_judged() {
+    let mut test = pow::fork_test(201);
+    test["blocks"][2]["expectException"] = json!("BlockException.INVALID_DIFFICULTY");
+    assert!(matches!(judge(test.clone()), Verdict::Skipped(_)));
+    test["blocks"][2]["expectException"] = json!("BlockException.INVALID_STATE_ROOT");
+    assert_failed(test, "but the block was imported");
 }
 
 #[test]
