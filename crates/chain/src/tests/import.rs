@@ -203,3 +203,27 @@ fn pruned_states_are_refused_with_the_oldest_that_is_left() {
     // A reader that was there before sees what it saw.
     assert_eq!(balance(before), expected(1));
 }
+
+#[test]
+fn pruning_and_committing_do_not_wait_for_each_other() {
+    let plain = Plain::start();
+    let import = |n: u64| plain.import(&plain.recovered(&plain.assembled(two_transactions(n * 2)))).unwrap();
+    (0..4).for_each(|n| drop(import(n)));
+    {
+        let _commit_under_way = plain.inner.commit_door.lock();
+        assert_eq!(plain.prune_history(History::Full(2)).unwrap().oldest, 2);
+    }
+    {
+        let _pruning_under_way = plain.inner.pruning.lock();
+        import(4);
+    }
+    std::thread::scope(|scope| {
+        let committed = scope.spawn(|| (5..40).for_each(|n| drop(import(n))));
+        while !committed.is_finished() {
+            plain.prune_history(History::Full(2)).unwrap();
+        }
+    });
+    while !plain.prune_history(History::Full(2)).unwrap().is_done() {}
+    assert!(plain.state_at(37).is_err() && plain.state_at(38).is_ok());
+    assert_eq!(plain.check(&mut |_| {}).unwrap().first(), []);
+}
