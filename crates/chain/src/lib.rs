@@ -1,8 +1,8 @@
 //! The head of the chain: proposes, verifies and commits blocks; the only commit door.
 //!
 //! Rules of this crate:
-//! - the database has one writer, the commit door: a block enters in one synced batch with its receipts, indices,
-//!   certificates and state, and only then becomes the head and is told to subscribers;
+//! - a block enters by one door and in one batch with its receipts, indices, certificates and state, and only then
+//!   becomes the head and is told to subscribers; the batch is on disk by then, unless a bulk import asked otherwise;
 //! - only what this node executed itself can be committed: on a Heddle chain a
 //!   [`CertifiedBlock`](heddle_primitives::CertifiedBlock), on a plain Ethereum chain a [`RecoveredBlock`]; every
 //!   committed block is final;
