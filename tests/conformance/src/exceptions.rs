@@ -64,9 +64,7 @@ fn execution_names(error: &ExecutionError) -> &'static [&'static str] {
         ExecutionError::InvalidTransaction { error, .. } => transaction_names(error),
         ExecutionError::Rule(error) => rule_names(error),
         ExecutionError::MissingSystemContract(_) => &["BlockException.SYSTEM_CONTRACT_EMPTY"],
-        ExecutionError::InvalidBlock(_) => {
-            &["BlockException.SYSTEM_CONTRACT_CALL_FAILED", "BlockException.INVALID_DEPOSIT_EVENT_LAYOUT"]
-        }
+        ExecutionError::InvalidBlock(_) => &["BlockException.SYSTEM_CONTRACT_CALL_FAILED"],
         ExecutionError::State(_) | ExecutionError::Internal(_) => &[],
     }
 }
@@ -165,6 +163,7 @@ fn rule_names(error: &RuleError) -> &'static [&'static str] {
             "BlockException.INCORRECT_BLOCK_ACCESS_LIST",
         ],
         RuleError::AccessListItems { .. } => &["BlockException.BLOCK_ACCESS_LIST_"],
+        RuleError::DepositLayout => &["BlockException.INVALID_DEPOSIT_EVENT_LAYOUT"],
         // Rules of Heddle's own chains, or without a name.
         RuleError::Nonce(_)
         | RuleError::PrevRandao(_)
