@@ -23,7 +23,7 @@ pub const HASHED_KEYS: Migration = Migration { from: 1, step: migrate };
 /// Row of [`Table::Meta`] while the migration runs: the part it is in, then the last key that is done.
 const CURSOR_KEY: &[u8] = b"state.migration";
 /// Rows read for one batch.
-const BATCH_ROWS: usize = if cfg!(test) { 20 } else { 10_000 };
+const BATCH_ROWS: usize = if cfg!(test) { 40 } else { 10_000 };
 /// Bytes of an address, and of an address and a slot.
 const OLD_ACCOUNT_BYTES: usize = 20;
 const OLD_SLOT_BYTES: usize = 52;

@@ -25,8 +25,17 @@ pub(crate) struct Inner {
     pub(crate) db: DB,
     /// `None` in memory, where nothing is shared and nothing is synced.
     lock: Option<DirectoryLock>,
-    /// Whether [`Database::commit_unsynced`] wrote what the disk has not confirmed. Held by the one write at a time.
-    unsynced: Mutex<bool>,
+    /// Held by the one write at a time.
+    writes: Mutex<Writes>,
+}
+
+/// What became of the writes so far.
+#[derive(Default)]
+struct Writes {
+    /// Whether [`Database::commit_unsynced`] wrote what the disk has not confirmed.
+    unsynced: bool,
+    /// Whether one failed, so that nobody knows how far the files reach.
+    failed: bool,
 }
 
 impl Database {
@@ -77,7 +86,7 @@ impl Database {
         lock: Option<DirectoryLock>,
     ) -> Result<Self, StorageError> {
         let db = DB::open_cf_descriptors(options, directory, options::tables(config))?;
-        Ok(Self { inner: Arc::new(Inner { db, lock, unsynced: Mutex::new(false) }) })
+        Ok(Self { inner: Arc::new(Inner { db, lock, writes: Mutex::default() }) })
     }
 
     /// Reads a row.
@@ -113,12 +122,13 @@ impl Database {
     /// # Errors
     /// The disk's.
     pub fn commit(&self, batch: Batch) -> Result<(), StorageError> {
-        let mut unsynced = self.inner.unsynced.lock();
-        // Otherwise a crash could keep this batch and lose an earlier one.
-        self.inner.flush(&mut unsynced)?;
-        let mut options = WriteOptions::default();
-        options.set_sync(self.inner.lock.is_some());
-        self.inner.write(batch, &options)
+        self.inner.exclusively(|inner, writes| {
+            // Otherwise a crash could keep this batch and lose an earlier one.
+            inner.flush(writes)?;
+            let mut options = WriteOptions::default();
+            options.set_sync(inner.lock.is_some());
+            inner.write(batch, &options)
+        })
     }
 
     /// Writes a batch that is visible at once and durable with the next [`Self::sync`] or [`Self::commit`], or by
@@ -128,11 +138,12 @@ impl Database {
     /// # Errors
     /// The disk's.
     pub fn commit_unsynced(&self, batch: Batch) -> Result<(), StorageError> {
-        let mut unsynced = self.inner.unsynced.lock();
-        *unsynced = true;
-        let mut options = WriteOptions::default();
-        options.disable_wal(true);
-        self.inner.write(batch, &options)
+        self.inner.exclusively(|inner, writes| {
+            writes.unsynced = true;
+            let mut options = WriteOptions::default();
+            options.disable_wal(true);
+            inner.write(batch, &options)
+        })
     }
 
     /// Makes every batch written before durable: one small file a table that changed, so not after every batch.
@@ -140,11 +151,21 @@ impl Database {
     /// # Errors
     /// The disk's.
     pub fn sync(&self) -> Result<(), StorageError> {
-        self.inner.flush(&mut self.inner.unsynced.lock())
+        self.inner.exclusively(Inner::flush)
     }
 }
 
 impl Inner {
+    fn exclusively(
+        &self,
+        write: impl FnOnce(&Self, &mut Writes) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut writes = self.writes.lock();
+        let result = write(self, &mut writes);
+        writes.failed |= result.is_err();
+        result
+    }
+
     fn write(&self, batch: Batch, options: &WriteOptions) -> Result<(), StorageError> {
         let mut write = WriteBatch::with_capacity_bytes(batch.bytes() + WRITE_OVERHEAD_BYTES * batch.len());
         let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
@@ -161,14 +182,14 @@ impl Inner {
 
     /// Writes to tables what is in no log: all tables at once ([`options::database`] asks for that), so that what
     /// survives a crash ends at a batch.
-    fn flush(&self, unsynced: &mut bool) -> Result<(), StorageError> {
-        if *unsynced && self.lock.is_some() {
+    fn flush(&self, writes: &mut Writes) -> Result<(), StorageError> {
+        if writes.unsynced && self.lock.is_some() {
             let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
             let mut options = FlushOptions::default();
             options.set_wait(true);
             self.db.flush_cfs_opt(&families, &options)?;
         }
-        *unsynced = false;
+        writes.unsynced = false;
         Ok(())
     }
 
@@ -182,8 +203,8 @@ impl Drop for Inner {
     /// Records how far the database came. Nobody is left to be told of an error, and without the record the next
     /// opening only knows less.
     fn drop(&mut self) {
-        let mut unsynced = *self.unsynced.get_mut();
-        if self.lock.is_some() && self.flush(&mut unsynced).is_ok() {
+        let is_whole = self.exclusively(Self::flush).is_ok() && !self.writes.get_mut().failed;
+        if self.lock.is_some() && is_whole {
             let _ = floor::raise(self.db.path(), self.db.latest_sequence_number());
         }
     }
