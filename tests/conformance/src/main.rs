@@ -59,6 +59,9 @@ fn start(arguments: Arguments) -> Result<Totals, Box<dyn Error>> {
         }
     };
     let files = files(&paths)?;
+    if files.is_empty() {
+        return Err("there are no JSON files to judge".into());
+    }
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files, {elapsed} elapsed, {eta} to go")?;
     let progress = ProgressBar::new(files.len() as u64).with_style(style);
     let observe = |place: Place<'_>, case: &Case| report(place, case, &options, &progress);
