@@ -1,10 +1,11 @@
 //! The database of a data directory, and the chain in it.
 
+use crate::cache::CacheSize;
 use crate::progress::Progress;
 use heddle_chain::{Chain, ChainConfig};
 use heddle_primitives::Genesis;
 use heddle_state::HASHED_KEYS;
-use heddle_storage::{Database, DatabaseConfig, Table};
+use heddle_storage::{Database, Table};
 use std::error::Error;
 use std::path::Path;
 
@@ -12,9 +13,14 @@ use std::path::Path;
 ///
 /// # Errors
 /// When another process holds the directory, or it holds another chain.
-pub fn open_chain(genesis: Genesis, datadir: &Path, config: ChainConfig) -> Result<Chain, Box<dyn Error>> {
+pub fn open_chain(
+    genesis: Genesis,
+    datadir: &Path,
+    cache: CacheSize,
+    config: ChainConfig,
+) -> Result<Chain, Box<dyn Error>> {
     std::fs::create_dir_all(datadir).map_err(|error| format!("cannot create {}: {error}", datadir.display()))?;
-    let database = open(&datadir.join("db"))?;
+    let database = open(&datadir.join("db"), cache)?;
     Ok(Chain::open(genesis, database, config)?)
 }
 
@@ -27,13 +33,13 @@ pub fn open_existing(datadir: &Path) -> Result<Database, Box<dyn Error>> {
     if !directory.is_dir() {
         return Err(format!("{} holds no database", datadir.display()).into());
     }
-    open(&directory)
+    open(&directory, CacheSize::default())
 }
 
 /// Opens a database, and brings an older one to the format of this version, which can take a while.
-fn open(directory: &Path) -> Result<Database, Box<dyn Error>> {
+fn open(directory: &Path, cache: CacheSize) -> Result<Database, Box<dyn Error>> {
     let mut shown: Option<(Table, Progress)> = None;
-    let database = Database::open_migrating(directory, &DatabaseConfig::default(), &[HASHED_KEYS], &mut |now| {
+    let database = Database::open_migrating(directory, &cache.database(), &[HASHED_KEYS], &mut |now| {
         let (table, rows) = (now.table, now.rows_estimate.max(now.rows_done));
         if shown.as_ref().is_none_or(|(shown, _)| *shown != table) {
             shown = Some((table, Progress::new("migrate", rows)));

@@ -12,6 +12,7 @@ macro_rules! tell {
 }
 
 mod adapters;
+mod cache;
 mod chain_file;
 mod command;
 mod config;

@@ -18,10 +18,11 @@ use crate::adapters::{
     ChainApplication, ConsensusFiles, Inbound, MempoolBlocks, MempoolChain, MempoolGossip, NetworkOutbound,
     NetworkPeers, NodeStatusView, PeerServer, SyncChain,
 };
+use crate::cache::CacheSize;
 use crate::database;
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
-use heddle_chain::{Chain, ChainConfig, Head, History};
+use heddle_chain::{Chain, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey};
@@ -43,6 +44,8 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// Directory of the database, the consensus log and the sign state.
     pub datadir: PathBuf,
+    /// Memory for caches.
+    pub cache: CacheSize,
     /// Past states to keep.
     pub history: History,
     /// Key to validate with.
@@ -83,7 +86,7 @@ impl Node {
     /// # Errors
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
-        let chain = database::open_chain(config.genesis.clone(), &config.datadir, ChainConfig::default())?;
+        let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, config.cache.chain())?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");

@@ -1,6 +1,7 @@
 //! `heddle devnet`: a local chain in one process, with funded accounts, for development.
 
 use super::{accounts, genesis};
+use crate::cache::CacheSize;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
 use crate::{keys, shutdown};
@@ -153,6 +154,7 @@ async fn run_validators(
             genesis: genesis.clone(),
             datadir: node_dir(data_dir, index),
             node_key_file: node_dir(data_dir, index).join("node.key"),
+            cache: CacheSize::default(),
             history: History::Archive,
             validator_key: Some(key.clone()),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),

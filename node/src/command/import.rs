@@ -1,6 +1,7 @@
 //! `heddle import`: replays and verifies blocks from files.
 
 use super::Incomplete;
+use crate::cache::CacheSize;
 use crate::database;
 use crate::import::import;
 use crate::shutdown::StopFlag;
@@ -26,6 +27,9 @@ pub struct ImportArgs {
     /// Threads for recovering senders and computing roots [default: one a core].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Memory for caches of state, code and the database, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t)]
+    cache: CacheSize,
     /// Past states to keep: `archive`, or `full(N)` for those of the last N blocks.
     #[arg(long, value_name = "HISTORY", default_value_t)]
     history: History,
@@ -53,8 +57,8 @@ pub fn run(args: ImportArgs) -> Result<Value, Box<dyn Error>> {
     }
     let stop = StopFlag::listen()?;
     let genesis = Genesis::read(&args.chain)?;
-    let config = ChainConfig { commits_synced: false, ..ChainConfig::default() };
-    let chain = database::open_chain(genesis, &args.datadir, config)?;
+    let config = ChainConfig { commits_synced: false, ..args.cache.chain() };
+    let chain = database::open_chain(genesis, &args.datadir, args.cache, config)?;
     let (summary, result) = import(&chain, &args.files, args.history, &stop);
     summary.tell();
     let object = summary.result(&chain.head());

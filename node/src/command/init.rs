@@ -1,5 +1,6 @@
 //! `heddle init`: the genesis block in a new data directory.
 
+use crate::cache::CacheSize;
 use crate::database;
 use clap::{Args, ValueHint};
 use heddle_chain::ChainConfig;
@@ -22,7 +23,7 @@ pub struct InitArgs {
 /// Runs `heddle init`.
 pub fn run(args: InitArgs) -> Result<Value, Box<dyn Error>> {
     let genesis = Genesis::read(&args.chain)?;
-    let chain = database::open_chain(genesis, &args.datadir, ChainConfig::default())?;
+    let chain = database::open_chain(genesis, &args.datadir, CacheSize::default(), ChainConfig::default())?;
     let head = chain.head();
     tell!("{} holds block {} of chain {}", args.datadir.display(), head.header.number, chain.genesis().hash());
     Ok(json!({

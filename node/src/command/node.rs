@@ -1,5 +1,6 @@
 //! `heddle node`: a node until a signal, or until something it cannot live without fails.
 
+use crate::cache::CacheSize;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
 use crate::{keys, shutdown};
@@ -24,6 +25,16 @@ pub struct NodeArgs {
     /// Directory of the database, the consensus log and the sign state.
     #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Chain")]
     datadir: PathBuf,
+    /// Memory for caches of state, code and the database, in MiB [16 to 1048576].
+    #[arg(
+        id = "cache",
+        long = "cache",
+        env = "HEDDLE_CACHE",
+        value_name = "MIB",
+        default_value_t,
+        help_heading = "Chain"
+    )]
+    cache: CacheSize,
     /// Past states to keep: `archive` for all, `full(N)` (or `full:N`) for those of the last N blocks.
     #[arg(
         id = "history",
@@ -146,6 +157,7 @@ impl NodeArgs {
             genesis: Genesis::read(&self.chain)?,
             node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
             datadir: self.datadir,
+            cache: self.cache,
             history: self.history,
             validator_key,
             listen: SocketAddr::new(self.addr, self.port),
