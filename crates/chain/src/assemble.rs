@@ -5,7 +5,7 @@ use crate::verify::{blame, recover};
 use crate::{Chain, ChainError, Timings};
 use alloy_consensus::{BlockBody, proofs::calculate_withdrawals_root};
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, Bytes, Sealable};
+use alloy_primitives::{Address, B256, Sealable};
 use heddle_evm::{BlockContext, NextBlock, complete_header, execute, next_header};
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction};
 use std::sync::Arc;
@@ -67,8 +67,7 @@ impl Chain {
         timings.state_root = started.elapsed();
 
         let Block { header, body } = block;
-        let header = complete_header(&inner.rules, header, &body.transactions, &outcome, update.state_root);
-        let header = Header { extra_data: Bytes::new(), ..header }.seal_slow();
+        let header = complete_header(&inner.rules, header, &body.transactions, &outcome, update.state_root).seal_slow();
         let block = Arc::new(Block { header: header.inner().clone(), body });
         inner.executions.insert(Execution {
             header,

@@ -55,6 +55,10 @@ pub fn complete_header(
 ) -> Header {
     let is_amsterdam = rules.is_amsterdam_active_at_timestamp(header.timestamp);
     let access_list_hash = outcome.access_list_hash();
+    let extra_data = match rules.is_heddle() {
+        true => heddle_extra_data(rules, &header, access_list_hash),
+        false => header.extra_data,
+    };
     Header {
         state_root,
         transactions_root: calculate_transaction_root(transactions),
@@ -64,7 +68,7 @@ pub fn complete_header(
         blob_gas_used: Some(outcome.blob_gas_used),
         requests_hash: Some(outcome.requests.requests_hash()),
         block_access_list_hash: is_amsterdam.then_some(access_list_hash),
-        extra_data: heddle_extra_data(rules, &header, access_list_hash),
+        extra_data,
         ..header
     }
 }
