@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("network", &["primitives"]),
     ("sync", &["primitives"]),
     ("rpc", &["primitives", "chain", "mempool"]),
+    ("workload", &["primitives", "evm"]),
 ];
 
 /// Our crates' normal dependencies on each other, as `cargo metadata` sees them.

@@ -59,7 +59,7 @@ impl Chain {
         let context = BlockContext::of(&block);
         let mut timings = Timings::default();
         let started = Instant::now();
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, inner.config.mode)
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, &transactions, inner.config.mode())
             .map_err(blame)?;
         timings.execution = started.elapsed();
         let started = Instant::now();

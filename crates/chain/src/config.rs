@@ -3,6 +3,19 @@
 use heddle_evm::Mode;
 use heddle_state::StateConfig;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+/// How a chain executes its blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExecutionMode {
+    /// One transaction after the other.
+    #[default]
+    Sequential,
+    /// On several threads: by the block's access list where it is known, else speculatively.
+    Parallel,
+}
 
 /// Settings of [`Chain`](crate::Chain).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +39,9 @@ pub struct ChainConfig {
     /// Memory for hot accounts, slots and trie rows, in bytes; taken only as they are used.
     pub state_cache_bytes: usize,
     /// How blocks are executed; every mode gives the same bytes.
-    #[serde(skip)]
-    pub mode: Mode,
+    pub execution: ExecutionMode,
+    /// Threads that execute a block, at least 1; all cores when absent.
+    pub execution_threads: Option<NonZeroUsize>,
 }
 
 impl Default for ChainConfig {
@@ -40,7 +54,22 @@ impl Default for ChainConfig {
             code_cache_bytes: 64 << 20,
             events_buffered: 16,
             state_cache_bytes: StateConfig::default().cache_bytes,
-            mode: Mode::default(),
+            execution: ExecutionMode::default(),
+            execution_threads: None,
         }
+    }
+}
+
+impl ChainConfig {
+    /// The executor's mode for a block of which nothing but its transactions is known.
+    pub(crate) fn mode(&self) -> Mode<'static> {
+        match self.execution {
+            ExecutionMode::Sequential => Mode::Sequential,
+            ExecutionMode::Parallel => Mode::Parallel { threads: self.threads(), hints: None },
+        }
+    }
+
+    fn threads(&self) -> NonZeroUsize {
+        self.execution_threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }
 }

@@ -41,7 +41,7 @@ mod tests;
 pub use assemble::BlockTemplate;
 pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
-pub use config::ChainConfig;
+pub use config::{ChainConfig, ExecutionMode};
 pub use error::{BlockError, ChainError, Fault};
 pub use head::Head;
 pub use heddle_evm::{CallError, CallOutcome, CallRequest, CallStatus, ChainRules, RuleError, next_base_fee};

@@ -98,7 +98,7 @@ impl Chain {
         let mut timings = Timings::default();
         let started = Instant::now();
         let context = BlockContext::of(block);
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, inner.config.mode)
+        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, inner.config.mode())
             .map_err(blame)?;
         timings.execution = started.elapsed();
         let started = Instant::now();

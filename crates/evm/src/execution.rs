@@ -1,7 +1,8 @@
 //! Running a whole block.
 
+use crate::observer::Unobserved;
 use crate::run::BlockRun;
-use crate::{ChainRules, ExecutionError, StateReader};
+use crate::{ChainRules, ExecutionError, Observer, StateReader};
 use alloy_consensus::{TxReceipt, proofs::calculate_receipt_root};
 use alloy_eips::{
     eip4895::Withdrawal,
@@ -9,14 +10,29 @@ use alloy_eips::{
     eip7928::{BlockAccessList, compute_block_access_list_hash},
 };
 use alloy_primitives::{B256, Bloom};
-use heddle_primitives::{Block, Header, Receipt, RecoveredTransaction, StateChanges};
+use heddle_primitives::{Block, DependencyHints, Header, Receipt, RecoveredTransaction, StateChanges};
+use std::num::NonZeroUsize;
 
-/// How a block is executed. Every mode returns the same bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
+/// How a block is executed. Every mode returns the same bytes, or the same error.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Mode<'a> {
     /// One transaction after the other: the reference.
     #[default]
     Sequential,
+    /// Transactions side by side, speculating that they do not conflict (Block-STM).
+    Parallel {
+        /// Threads that execute, the caller's among them.
+        threads: NonZeroUsize,
+        /// What is known about which transactions wait for which.
+        hints: Option<&'a DependencyHints>,
+    },
+    /// Transactions side by side, each on the state that the block's access list says was before it (EIP-7928).
+    AccessList {
+        /// The list that came with the block, whose hash the caller has compared with the header's.
+        list: &'a BlockAccessList,
+        /// Threads that execute, the caller's among them.
+        threads: NonZeroUsize,
+    },
 }
 
 /// What a block's transactions are executed under.
@@ -86,10 +102,26 @@ pub fn execute(
     reader: &dyn StateReader,
     context: &BlockContext<'_>,
     transactions: &[RecoveredTransaction],
-    mode: Mode,
+    mode: Mode<'_>,
 ) -> Result<ExecutionOutcome, ExecutionError> {
+    execute_observed(rules, reader, context, transactions, mode, &Unobserved)
+}
+
+/// As [`execute`], with somebody watching what the threads do.
+///
+/// # Errors
+/// As [`execute`].
+pub fn execute_observed(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    mode: Mode<'_>,
+    observer: &dyn Observer,
+) -> Result<ExecutionOutcome, ExecutionError> {
+    let _ = observer;
     match mode {
-        Mode::Sequential => {
+        Mode::Sequential | Mode::Parallel { .. } | Mode::AccessList { .. } => {
             let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
             for transaction in transactions {
                 run.transact(transaction).map_err(|error| run.blame(transaction, error))?;

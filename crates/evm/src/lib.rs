@@ -25,6 +25,7 @@ mod estimate;
 mod execution;
 mod header;
 mod machine;
+mod observer;
 mod ommers;
 mod ports;
 mod receipt;
@@ -42,10 +43,11 @@ pub use call::{CallOutcome, CallRequest, CallStatus, call};
 pub use code::{Code, CodeCache};
 pub use error::{CallError, ExecutionError, Mismatch, RuleError};
 pub use estimate::estimate_gas;
-pub use execution::{BlockContext, ExecutionOutcome, Mode, execute};
+pub use execution::{BlockContext, ExecutionOutcome, Mode, execute, execute_observed};
 pub use header::{
     NextBlock, complete_header, next_base_fee, next_excess_blob_gas, next_gas_limit, next_header, next_prev_randao,
 };
+pub use observer::{Observer, Step};
 pub use ommers::{Ancestors, OmmerError, validate_ommers};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-const MODES: [Mode; 1] = [Mode::Sequential];
+const MODES: [Mode<'static>; 1] = [Mode::Sequential];
 
 static RULES: LazyLock<ChainRules> = LazyLock::new(|| {
     let genesis = r#"{"config":{"chainId":1,"homesteadBlock":1150000,"daoForkBlock":1920000,"daoForkSupport":true,

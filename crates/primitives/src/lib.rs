@@ -10,6 +10,7 @@ mod block;
 mod certificate;
 mod certified;
 mod genesis;
+mod hints;
 mod number;
 mod signing;
 mod validator;
@@ -27,6 +28,7 @@ pub use certificate::{
 };
 pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
+pub use hints::DependencyHints;
 pub use number::{Height, Round};
 pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};

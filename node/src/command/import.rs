@@ -6,10 +6,11 @@ use crate::database;
 use crate::import::import;
 use crate::shutdown::StopFlag;
 use clap::{Args, ValueEnum, ValueHint};
-use heddle_chain::{ChainConfig, History};
+use heddle_chain::{ChainConfig, ExecutionMode, History};
 use heddle_primitives::Genesis;
 use serde_json::Value;
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Options of `heddle import`.
@@ -24,7 +25,7 @@ pub struct ImportArgs {
     /// How transactions are executed; every mode gives the same bytes.
     #[arg(long, value_enum, default_value = "sequential")]
     mode: ModeArg,
-    /// Threads for recovering senders and computing roots [default: one a core].
+    /// Threads for recovering senders, executing and computing roots [default: one a core].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Memory for caches of state, code and the database, in MiB.
@@ -49,15 +50,17 @@ enum ModeArg {
 
 /// Runs `heddle import`.
 pub fn run(args: ImportArgs) -> Result<Value, Box<dyn Error>> {
-    if args.mode == ModeArg::Parallel {
-        tell!("this version executes transactions one after the other in either mode");
-    }
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     let stop = StopFlag::listen()?;
     let genesis = Genesis::read(&args.chain)?;
-    let config = ChainConfig { commits_synced: false, ..args.cache.chain() };
+    let execution = match args.mode {
+        ModeArg::Parallel => ExecutionMode::Parallel,
+        ModeArg::Sequential => ExecutionMode::Sequential,
+    };
+    let execution_threads = args.threads.and_then(|threads| NonZeroUsize::new(threads.into()));
+    let config = ChainConfig { commits_synced: false, execution, execution_threads, ..args.cache.chain() };
     let chain = database::open_chain(genesis, &args.datadir, args.cache, config)?;
     let (summary, result) = import(&chain, &args.files, args.history, &stop);
     summary.tell();

@@ -1,8 +1,8 @@
 //! The conformance runner's command line.
 
 use clap::Parser;
+use heddle_chain::ExecutionMode;
 use heddle_conformance::{Case, Options, Place, SKIPS, Totals, Verdict, files, fixtures, run, unpack};
-use heddle_evm::Mode;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::path::PathBuf;
@@ -74,13 +74,10 @@ fn start(arguments: Arguments) -> Result<Totals, Box<dyn Error>> {
     Ok(totals)
 }
 
-fn mode(name: &str) -> Result<Mode, String> {
+fn mode(name: &str) -> Result<ExecutionMode, String> {
     match name {
-        "sequential" => Ok(Mode::Sequential),
-        "parallel" => {
-            eprintln!("this version has no parallel execution: blocks are executed sequentially");
-            Ok(Mode::Sequential)
-        }
+        "sequential" => Ok(ExecutionMode::Sequential),
+        "parallel" => Ok(ExecutionMode::Parallel),
         other => Err(format!("--mode is {other:?}, expected sequential or parallel")),
     }
 }

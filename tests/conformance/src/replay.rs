@@ -190,7 +190,7 @@ fn open(genesis: &Genesis, options: &Options) -> Result<Chain, String> {
         commits_synced: false,
         code_cache_bytes: MIB as u64,
         state_cache_bytes: 4 * MIB,
-        mode: options.mode,
+        execution: options.mode,
         ..ChainConfig::default()
     };
     let database = Database::open_in_memory(&database).map_err(|error| format!("cannot open a database: {error}"))?;
