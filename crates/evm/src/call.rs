@@ -2,6 +2,7 @@
 
 use crate::database::ReaderDatabase;
 use crate::machine::{Machine, MachineError};
+use crate::run::Recorder;
 use crate::{CallError, ChainRules, StateReader};
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_evm::Evm;
@@ -130,7 +131,7 @@ pub fn call(
 
 /// One message that can be run again and again with other gas limits.
 pub(crate) struct Simulation<'a> {
-    evm: Machine<'a>,
+    evm: Machine<Recorder<'a>>,
     transaction: TxEnv,
 }
 

@@ -1,12 +1,13 @@
 //! The state reader as revm's database.
 
+use crate::machine::{MachineDatabase, MachineDatabaseError};
 use crate::{StateError, StateReader};
 use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::Account;
 use revm::{
     Database,
     context::DBErrorMarker,
-    database::State,
+    database::{State, bal::EvmDatabaseError},
     state::{AccountInfo, Bytecode},
 };
 use std::fmt;
@@ -43,8 +44,7 @@ impl<'a> ReaderDatabase<'a> {
         State::builder().with_database(self).with_bundle_update().with_bal_builder_if(is_access_list_built).build()
     }
 
-    /// Whether any slot of the account was nonzero before the block.
-    pub(crate) fn has_storage(&self, address: Address) -> Result<bool, StateError> {
+    fn has_storage(&self, address: Address) -> Result<bool, StateError> {
         self.record(self.reader.has_storage(address))
     }
 
@@ -89,5 +89,11 @@ impl Database for ReaderDatabase<'_> {
 
     fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
         self.record(self.reader.block_hash(number))
+    }
+}
+
+impl MachineDatabase for State<ReaderDatabase<'_>> {
+    fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError> {
+        self.database.has_storage(address).map_err(EvmDatabaseError::Database)
     }
 }

@@ -23,6 +23,7 @@ mod deposit;
 mod error;
 mod estimate;
 mod execution;
+mod gas;
 mod header;
 mod machine;
 mod observer;

@@ -4,7 +4,6 @@
 //! - Constantinople without Petersburg: EIP-1283's gas for SSTORE.
 
 use crate::StateError;
-use crate::database::ReaderDatabase;
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmContext, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
@@ -19,7 +18,7 @@ use revm::{
         GasId, GasParams,
         gas::{SSTORE_RESET, SSTORE_SET},
     },
-    database::{State, bal::EvmDatabaseError},
+    database::bal::EvmDatabaseError,
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainnetHandler, SystemCallTx,
         evm::FrameInitResult, instructions::EthInstructions,
@@ -34,26 +33,31 @@ use revm::{
     primitives::{constants::CALL_STACK_LIMIT, hardfork::SpecId},
     state::AccountInfo,
 };
+use std::fmt::Debug;
 
-type MachineState<'a> = State<ReaderDatabase<'a>>;
-type MachineContext<'a> = EthEvmContext<MachineState<'a>>;
-type MachineInstructions<'a> = EthInstructions<EthInterpreter, MachineContext<'a>>;
-type Inner<'a> =
-    revm::context::Evm<MachineContext<'a>, NoOpInspector, MachineInstructions<'a>, PrecompilesMap, EthFrame>;
+type MachineContext<D> = EthEvmContext<D>;
+type MachineInstructions<D> = EthInstructions<EthInterpreter, MachineContext<D>>;
+type Inner<D> = revm::context::Evm<MachineContext<D>, NoOpInspector, MachineInstructions<D>, PrecompilesMap, EthFrame>;
 
 /// An error of the database below the machine.
 pub(crate) type MachineDatabaseError = EvmDatabaseError<StateError>;
 /// Why the machine did not run a transaction.
 pub(crate) type MachineError = EVMError<MachineDatabaseError>;
 
-/// Runs transactions and system calls over a cached state.
-pub(crate) struct Machine<'a> {
-    inner: Inner<'a>,
+/// What a machine runs on.
+pub(crate) trait MachineDatabase: Database<Error = MachineDatabaseError> + Debug {
+    /// Whether any slot of the account was nonzero before the block.
+    fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError>;
 }
 
-impl<'a> Machine<'a> {
+/// Runs transactions and system calls over a database.
+pub(crate) struct Machine<D: MachineDatabase> {
+    inner: Inner<D>,
+}
+
+impl<D: MachineDatabase> Machine<D> {
     /// `is_constantinople`: whether the block is at Constantinople but not yet at Petersburg, which are one for revm.
-    pub(crate) fn new(state: MachineState<'a>, environment: EvmEnv, is_constantinople: bool) -> Self {
+    pub(crate) fn new(state: D, environment: EvmEnv, is_constantinople: bool) -> Self {
         let EvmEnv { mut cfg_env, block_env } = environment;
         if is_constantinople {
             cfg_env.set_gas_params(constantinople_gas(cfg_env.spec));
@@ -66,7 +70,7 @@ impl<'a> Machine<'a> {
             .build_mainnet_with_inspector(NoOpInspector {})
             .with_precompiles(PrecompilesMap::from_static(precompiles));
         if is_constantinople {
-            inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople_sstore), 0);
+            inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople_sstore::<D>), 0);
         }
         Self { inner }
     }
@@ -108,18 +112,21 @@ impl<'a> Machine<'a> {
 
 /// Whether there is an account with storage but neither nonce nor code. Only the state before the block can hold one:
 /// what a block creates has a nonce, or before Spurious Dragon an address that no later creation can have.
-fn has_only_storage(journal: &mut Journal<MachineState<'_>>, address: Address) -> Result<bool, MachineDatabaseError> {
+fn has_only_storage<D: MachineDatabase>(
+    journal: &mut Journal<D>,
+    address: Address,
+) -> Result<bool, MachineDatabaseError> {
     let is_bare = |info: &AccountInfo| info.nonce == 0 && info.is_empty_code_hash();
     let exists_bare = match journal.evm_state().get(&address) {
         Some(account) => !account.is_loaded_as_not_existing() && is_bare(&account.info),
         None => journal.database.basic(address)?.as_ref().is_some_and(is_bare),
     };
-    Ok(exists_bare && journal.database.database.has_storage(address).map_err(EvmDatabaseError::Database)?)
+    Ok(exists_bare && journal.database.has_storage(address)?)
 }
 
-impl<'a> EvmTr for Machine<'a> {
-    type Context = MachineContext<'a>;
-    type Instructions = MachineInstructions<'a>;
+impl<D: MachineDatabase> EvmTr for Machine<D> {
+    type Context = MachineContext<D>;
+    type Instructions = MachineInstructions<D>;
     type Precompiles = PrecompilesMap;
     type Frame = EthFrame;
 
@@ -157,8 +164,8 @@ impl<'a> EvmTr for Machine<'a> {
     }
 }
 
-impl<'a> Evm for Machine<'a> {
-    type DB = MachineState<'a>;
+impl<D: MachineDatabase> Evm for Machine<D> {
+    type DB = D;
     type Tx = TxEnv;
     type Error = MachineError;
     type HaltReason = HaltReason;
@@ -196,7 +203,7 @@ impl<'a> Evm for Machine<'a> {
         self.finish_run(result)
     }
 
-    fn finish(self) -> (MachineState<'a>, EvmEnv) {
+    fn finish(self) -> (D, EvmEnv) {
         let Context { block, cfg, journaled_state, .. } = self.inner.ctx;
         (journaled_state.database, EvmEnv { block_env: block, cfg_env: cfg })
     }
@@ -204,11 +211,11 @@ impl<'a> Evm for Machine<'a> {
     /// Nothing inspects.
     fn set_inspector_enabled(&mut self, _enabled: bool) {}
 
-    fn components(&self) -> (&MachineState<'a>, &NoOpInspector, &PrecompilesMap) {
+    fn components(&self) -> (&D, &NoOpInspector, &PrecompilesMap) {
         (&self.inner.ctx.journaled_state.database, &self.inner.inspector, &self.inner.precompiles)
     }
 
-    fn components_mut(&mut self) -> (&mut MachineState<'a>, &mut NoOpInspector, &mut PrecompilesMap) {
+    fn components_mut(&mut self) -> (&mut D, &mut NoOpInspector, &mut PrecompilesMap) {
         let inner = &mut self.inner;
         (&mut inner.ctx.journaled_state.database, &mut inner.inspector, &mut inner.precompiles)
     }
@@ -228,7 +235,9 @@ fn constantinople_gas(spec: SpecId) -> GasParams {
     gas
 }
 
-fn constantinople_sstore(context: InstructionContext<'_, MachineContext<'_>, EthInterpreter>) -> InstructionExecResult {
+fn constantinople_sstore<D: MachineDatabase>(
+    context: InstructionContext<'_, MachineContext<D>, EthInterpreter>,
+) -> InstructionExecResult {
     sstore_with_gas_accounting(context, |context, _, load| {
         let gas = context.host.gas_params();
         let (cost, refund) = (gas.sstore_dynamic_gas(true, &load.data, false), gas.sstore_refund(true, &load.data));

@@ -1,7 +1,8 @@
 //! One sequential run over a block: the reference that every other mode must equal.
 
 use crate::database::{FirstFailure, ReaderDatabase};
-use crate::machine::{Machine, MachineDatabaseError};
+use crate::gas::GasLedger;
+use crate::machine::{Machine, MachineDatabase, MachineDatabaseError};
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
 use crate::system::{REQUIRED_FROM_AMSTERDAM, REQUIRED_FROM_PRAGUE};
@@ -15,22 +16,31 @@ use alloy_eips::{
 };
 use alloy_evm::{
     Evm, EvmEnv, InvalidTxError,
-    block::{BlockExecutionError, BlockExecutor, BlockValidationError, TxResult},
+    block::{BlockExecutionError, BlockExecutionResult, BlockExecutor, BlockValidationError, TxResult},
     eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::Address;
 use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
-    Database,
+    DatabaseCommit,
     context::result::ExecutionResult,
-    database::{bal::EvmDatabaseError, states::bundle_state::BundleRetention},
+    database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
 };
 use std::borrow::Cow;
 
+/// What a block is executed on: it records what is committed to it.
+pub(crate) trait BlockState: MachineDatabase + DatabaseCommit {
+    /// What is committed from now on belongs to this index of the block's access list (EIP-7928).
+    fn set_index(&mut self, index: u64);
+}
+
+/// A cache over the reader that records changes in order.
+pub(crate) type Recorder<'a> = State<ReaderDatabase<'a>>;
+
 /// A block under execution: started, given transactions, finished.
-pub(crate) struct BlockRun<'a> {
-    executor: EthBlockExecutor<'a, Machine<'a>, BlockRules<'a>, TypedReceipts>,
+pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>> {
+    executor: EthBlockExecutor<'a, Machine<D>, BlockRules<'a>, TypedReceipts>,
     reader: &'a dyn StateReader,
     failure: FirstFailure,
 }
@@ -48,7 +58,7 @@ impl<'a> BlockRun<'a> {
         if rules.is_dao_fork_at(context.header.number) {
             dao::move_balances(run.executor.evm.db_mut()).map_err(into_state_error)?;
         }
-        run.executor.apply_pre_execution_changes().map_err(|error| blame(&run.failure, error))?;
+        run.begin()?;
         Ok(run)
     }
 
@@ -61,20 +71,8 @@ impl<'a> BlockRun<'a> {
     ) -> Self {
         let database = ReaderDatabase::new(reader);
         let failure = database.failure();
-        let header = context.header;
-        let state = database.into_recorder(rules.has_access_lists(header));
-        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
-        let executor_context = EthBlockExecutionCtx {
-            parent_hash: context.header.parent_hash,
-            parent_beacon_block_root: context.header.parent_beacon_block_root,
-            ommers: context.ommers,
-            withdrawals: Some(Cow::Borrowed(context.withdrawals)),
-            extra_data: context.header.extra_data.clone(),
-            tx_count_hint: Some(transaction_count_hint),
-            slot_number: context.header.slot_number,
-        };
-        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(context.header), TypedReceipts);
-        Self { executor, reader, failure }
+        let state = database.into_recorder(rules.has_access_lists(context.header));
+        Self::over(rules, reader, context, transaction_count_hint, state, failure)
     }
 
     /// Executes one more transaction. A failing one leaves no trace and the run may go on.
@@ -110,6 +108,18 @@ impl<'a> BlockRun<'a> {
         Ok(())
     }
 
+    /// Applies what comes after the last transaction: requests, rewards, withdrawals.
+    pub(crate) fn finish(self) -> Result<ExecutionOutcome, ExecutionError> {
+        let (result, state) = self.end()?;
+        let (changes, access_list) = settle(state);
+        Ok(outcome(result, changes, access_list))
+    }
+
+    /// Ends the run as it stands: the receipts and changes of the transactions alone.
+    pub(crate) fn stop(self) -> (Vec<Receipt>, StateChanges) {
+        (self.executor.receipts, settle(self.executor.evm.finish().0).0)
+    }
+
     /// Gas that further transactions may use.
     pub(crate) fn gas_left(&self) -> u64 {
         let evm = &self.executor.evm;
@@ -119,30 +129,6 @@ impl<'a> BlockRun<'a> {
             self.executor.cumulative_tx_gas_used
         };
         evm.block().gas_limit.saturating_sub(used)
-    }
-
-    /// Applies what comes after the last transaction: requests, rewards, withdrawals.
-    pub(crate) fn finish(mut self) -> Result<ExecutionOutcome, ExecutionError> {
-        let post_execution = BlockAccessIndex::new(self.executor.receipts.len() as u64 + 1);
-        self.executor.evm.db_mut().set_bal_index(post_execution);
-        self.require_system_contracts()?;
-        self.check_deposits()?;
-        let failure = self.failure;
-        let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
-        let (changes, access_list) = settle(evm);
-        Ok(ExecutionOutcome {
-            receipts: result.receipts,
-            changes,
-            requests: result.requests,
-            gas_used: result.gas_used,
-            blob_gas_used: result.blob_gas_used,
-            access_list,
-        })
-    }
-
-    /// Ends the run as it stands: the receipts and changes of the transactions alone.
-    pub(crate) fn stop(self) -> (Vec<Receipt>, StateChanges) {
-        (self.executor.receipts, settle(self.executor.evm).0)
     }
 
     /// Says whose fault it is that `transaction` was not executed.
@@ -168,6 +154,62 @@ impl<'a> BlockRun<'a> {
             Some(error) => TransactionError::of(error, transaction, &environment),
             None => TransactionError::Other(error.to_string()),
         }
+    }
+}
+
+impl<'a, D: BlockState> BlockRun<'a, D> {
+    /// Prepares to run a block on `state`, whose reader notes its first failure.
+    pub(crate) fn over(
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+        state: D,
+        failure: FirstFailure,
+    ) -> Self {
+        let header = context.header;
+        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
+        let executor_context = EthBlockExecutionCtx {
+            parent_hash: header.parent_hash,
+            parent_beacon_block_root: header.parent_beacon_block_root,
+            ommers: context.ommers,
+            withdrawals: Some(Cow::Borrowed(context.withdrawals)),
+            extra_data: header.extra_data.clone(),
+            tx_count_hint: Some(transaction_count_hint),
+            slot_number: header.slot_number,
+        };
+        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(header), TypedReceipts);
+        Self { executor, reader, failure }
+    }
+
+    /// Makes the system calls that come before the first transaction (EIP-2935, EIP-4788).
+    pub(crate) fn begin(&mut self) -> Result<(), ExecutionError> {
+        self.executor.apply_pre_execution_changes().map_err(|error| blame(&self.failure, error))
+    }
+
+    /// Takes over transactions that were executed elsewhere.
+    pub(crate) fn adopt(&mut self, receipts: Vec<Receipt>, gas: &GasLedger, blob_gas_used: u64) {
+        self.executor.receipts = receipts;
+        self.executor.cumulative_tx_gas_used = gas.cumulative;
+        self.executor.block_regular_gas_used = gas.regular;
+        self.executor.block_state_gas_used = gas.state;
+        self.executor.blob_gas_used = blob_gas_used;
+    }
+
+    /// Applies what comes after the last transaction, and gives the state back.
+    pub(crate) fn end(mut self) -> Result<(BlockExecutionResult<Receipt>, D), ExecutionError> {
+        let post_execution = self.executor.receipts.len() as u64 + 1;
+        self.executor.evm.db_mut().set_index(post_execution);
+        self.require_system_contracts()?;
+        self.check_deposits()?;
+        let failure = self.failure;
+        let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
+        Ok((result, evm.finish().0))
+    }
+
+    /// The state that the block is executed on.
+    pub(crate) fn state_mut(&mut self) -> &mut D {
+        self.executor.evm.db_mut()
     }
 
     fn check_deposits(&self) -> Result<(), ExecutionError> {
@@ -205,11 +247,26 @@ impl<'a> BlockRun<'a> {
     }
 }
 
+/// A block's result with what it changed.
+pub(crate) fn outcome(
+    result: BlockExecutionResult<Receipt>,
+    changes: StateChanges,
+    access_list: Option<BlockAccessList>,
+) -> ExecutionOutcome {
+    let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
+    ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list }
+}
+
 /// What was recorded, in the form that is stored.
-fn settle(evm: Machine<'_>) -> (StateChanges, Option<BlockAccessList>) {
-    let (mut state, _) = evm.finish();
+fn settle(mut state: Recorder<'_>) -> (StateChanges, Option<BlockAccessList>) {
     state.merge_transitions(BundleRetention::PlainState);
     (changes::state_changes(&state.bundle_state), state.take_built_alloy_bal())
+}
+
+impl BlockState for Recorder<'_> {
+    fn set_index(&mut self, index: u64) {
+        self.set_bal_index(BlockAccessIndex::new(index));
+    }
 }
 
 /// Says whose fault an error outside the transactions is.
