@@ -93,6 +93,11 @@ impl Database for ReaderDatabase<'_> {
 }
 
 impl MachineDatabase for State<ReaderDatabase<'_>> {
+    fn peek(&mut self, address: Address) -> Result<Option<AccountInfo>, MachineDatabaseError> {
+        // Accesses are taken from what is committed, not from what is asked.
+        self.basic(address)
+    }
+
     fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError> {
         self.database.has_storage(address).map_err(EvmDatabaseError::Database)
     }

@@ -1,6 +1,7 @@
 //! Running a whole block.
 
 use crate::observer::Unobserved;
+use crate::parallel;
 use crate::run::BlockRun;
 use crate::{ChainRules, ExecutionError, Observer, StateReader};
 use alloy_consensus::{TxReceipt, proofs::calculate_receipt_root};
@@ -119,15 +120,27 @@ pub fn execute_observed(
     mode: Mode<'_>,
     observer: &dyn Observer,
 ) -> Result<ExecutionOutcome, ExecutionError> {
-    let _ = observer;
-    match mode {
-        Mode::Sequential | Mode::Parallel { .. } | Mode::AccessList { .. } => {
-            let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
-            for transaction in transactions {
-                run.transact(transaction).map_err(|error| run.blame(transaction, error))?;
-                run.seal_receipt()?;
-            }
-            run.finish()
+    let executed = match mode {
+        Mode::Sequential => None,
+        Mode::Parallel { threads, hints } => {
+            parallel::execute(rules, reader, context, transactions, threads, hints, observer)
         }
+        Mode::AccessList { .. } => None,
+    };
+    executed.map_or_else(|| execute_in_order(rules, reader, context, transactions), Ok)
+}
+
+/// The reference.
+fn execute_in_order(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+) -> Result<ExecutionOutcome, ExecutionError> {
+    let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
+    for transaction in transactions {
+        run.transact(transaction).map_err(|error| run.blame(transaction, error))?;
+        run.seal_receipt()?;
     }
+    run.finish()
 }

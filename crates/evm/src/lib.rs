@@ -28,6 +28,7 @@ mod header;
 mod machine;
 mod observer;
 mod ommers;
+mod parallel;
 mod ports;
 mod receipt;
 mod rules;

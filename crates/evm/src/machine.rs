@@ -31,12 +31,13 @@ use revm::{
     },
     precompile::{PrecompileSpecId, Precompiles},
     primitives::{constants::CALL_STACK_LIMIT, hardfork::SpecId},
-    state::AccountInfo,
+    state::{AccountInfo, EvmState},
 };
 use std::fmt::Debug;
 
 type MachineContext<D> = EthEvmContext<D>;
-type MachineInstructions<D> = EthInstructions<EthInterpreter, MachineContext<D>>;
+/// The table of a machine's instructions.
+pub(crate) type MachineInstructions<D> = EthInstructions<EthInterpreter, MachineContext<D>>;
 type Inner<D> = revm::context::Evm<MachineContext<D>, NoOpInspector, MachineInstructions<D>, PrecompilesMap, EthFrame>;
 
 /// An error of the database below the machine.
@@ -46,6 +47,9 @@ pub(crate) type MachineError = EVMError<MachineDatabaseError>;
 
 /// What a machine runs on.
 pub(crate) trait MachineDatabase: Database<Error = MachineDatabaseError> + Debug {
+    /// The account, without counting as an access to it.
+    fn peek(&mut self, address: Address) -> Result<Option<AccountInfo>, MachineDatabaseError>;
+
     /// Whether any slot of the account was nonzero before the block.
     fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError>;
 }
@@ -73,6 +77,32 @@ impl<D: MachineDatabase> Machine<D> {
             inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople_sstore::<D>), 0);
         }
         Self { inner }
+    }
+
+    pub(crate) fn database_mut(&mut self) -> &mut D {
+        &mut self.inner.ctx.journaled_state.database
+    }
+
+    pub(crate) fn instructions_mut(&mut self) -> &mut MachineInstructions<D> {
+        &mut self.inner.instruction
+    }
+
+    /// Runs a transaction by the given rules, and hands over what it left. The room of the accounts map is kept for the
+    /// next transaction.
+    pub(crate) fn run_by<T>(
+        &mut self,
+        rules: &mut impl Handler<Evm = Self, Error = MachineError, HaltReason = HaltReason>,
+        transaction: TxEnv,
+        take: impl FnOnce(Result<ExecutionResult, MachineError>, &EvmState, &mut D) -> T,
+    ) -> T {
+        self.inner.ctx.set_tx(transaction);
+        let result = rules.run(self);
+        let journal = self.inner.ctx.journal_mut();
+        let mut state = journal.finalize();
+        let taken = take(result, &state, &mut journal.database);
+        state.clear();
+        *journal.evm_state_mut() = state;
+        taken
     }
 
     fn finish_run(
@@ -119,7 +149,7 @@ fn has_only_storage<D: MachineDatabase>(
     let is_bare = |info: &AccountInfo| info.nonce == 0 && info.is_empty_code_hash();
     let exists_bare = match journal.evm_state().get(&address) {
         Some(account) => !account.is_loaded_as_not_existing() && is_bare(&account.info),
-        None => journal.database.basic(address)?.as_ref().is_some_and(is_bare),
+        None => journal.database.peek(address)?.as_ref().is_some_and(is_bare),
     };
     Ok(exists_bare && journal.database.has_storage(address)?)
 }

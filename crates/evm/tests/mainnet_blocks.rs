@@ -20,10 +20,9 @@ use heddle_primitives::{
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-
-const MODES: [Mode<'static>; 1] = [Mode::Sequential];
 
 static RULES: LazyLock<ChainRules> = LazyLock::new(|| {
     let genesis = r#"{"config":{"chainId":1,"homesteadBlock":1150000,"daoForkBlock":1920000,"daoForkSupport":true,
@@ -159,10 +158,15 @@ fn check(path: &Path) -> String {
     };
     let transactions: Vec<_> = block.body.transactions.iter().map(recovered).collect();
     let state = PartialState::of(&file);
-    for mode in MODES {
-        let outcome = execute(&RULES, &state, &BlockContext::of(&block), &transactions, mode)
-            .unwrap_or_else(|error| panic!("{name}, {mode:?}: {error}"));
-        compare(&format!("{name}, {mode:?}"), &file, &block, &transactions, &outcome);
+    let run = |mode| {
+        execute(&RULES, &state, &BlockContext::of(&block), &transactions, mode)
+            .unwrap_or_else(|error| panic!("{name}, {mode:?}: {error}"))
+    };
+    let outcome = run(Mode::Sequential);
+    compare(&name, &file, &block, &transactions, &outcome);
+    for threads in [1, 2, 4].map(|threads| NonZeroUsize::new(threads).unwrap()) {
+        let mode = Mode::Parallel { threads, hints: None };
+        assert!(run(mode) == outcome, "{name}: {mode:?} differs from the sequential outcome");
     }
     format!("{name}: {} transactions", transactions.len())
 }

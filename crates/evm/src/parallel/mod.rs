@@ -1,0 +1,132 @@
+//! Executing a block's transactions side by side: Block-STM (Gelashvili et al., 2022) fitted to the EVM.
+//!
+//! ```text
+//!   Scheduler   hands out transactions in block order ─┐
+//!   Worker      executes one on a View of the Memory ──┤ on every thread
+//!   Record      what it read and wrote ────────────────┘
+//!   Memory      accounts and slots, each with the versions that transactions leave of it
+//!   Committer   in block order: is what was read still so? then final; else once more, now on final ground
+//! ```
+//!
+//! - A transaction is executed at most once more than needed: when its turn comes all before it is final, so the second
+//!   try is the truth. Where most first tries fail the committing thread goes on alone, as a sequential run would.
+//! - Reads are compared by value, and only what the transaction observed counts: fees and plain credits to an account
+//!   are added up when they become final, a sender's nonce is taken for granted until then.
+//! - Whatever is out of order - an invalid transaction, a failing read - ends the attempt, and the sequential run
+//!   answers for it: so errors are the same in every mode.
+
+mod account;
+mod committer;
+mod interner;
+mod machine;
+mod memory;
+mod outcome;
+mod pool;
+mod record;
+mod scheduler;
+mod serial;
+mod slot;
+mod sync;
+mod versions;
+mod view;
+mod worker;
+
+use crate::database::FirstFailure;
+use crate::gas::GasLedger;
+use crate::observer::Observer;
+use crate::run::{self, BlockRun};
+use crate::{BlockContext, ChainRules, ExecutionOutcome, StateReader};
+use alloy_consensus::Transaction as _;
+use alloy_hardforks::EthereumHardforks;
+use committer::Committer;
+use heddle_primitives::{DependencyHints, RecoveredTransaction};
+use memory::Memory;
+use outcome::Places;
+use scheduler::Scheduler;
+use serial::SerialView;
+use std::num::NonZeroUsize;
+use sync::Mutex;
+use worker::{Shared, Worker};
+
+/// Executes a block speculatively on `threads` threads. None when that is not possible, or shows that the block or the
+/// state is broken: then the sequential run has the answer.
+pub(crate) fn execute(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    threads: NonZeroUsize,
+    hints: Option<&DependencyHints>,
+    observer: &dyn Observer,
+) -> Option<ExecutionOutcome> {
+    if !rules.is_byzantium_active_at_block(context.header.number) {
+        return None;
+    }
+    let memory = Memory::new(reader);
+    let failure = FirstFailure::default();
+    let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
+    run.begin().ok()?;
+    let environment = rules.environment(context.header);
+    let is_listed = rules.has_access_lists(context.header);
+    let gas = GasLedger::new(context.header, &environment.cfg_env);
+    let shared = Shared {
+        memory: &memory,
+        transactions,
+        environment,
+        is_constantinople: rules.is_constantinople_only(context.header),
+        hints,
+        scheduler: Scheduler::new(chunks(transactions, threads), threads.get()),
+        records: transactions.iter().map(|_| Mutex::new(None)).collect(),
+        committer: Mutex::new(Committer::new(context.header.beneficiary, gas, is_listed, transactions.len())),
+        failure: failure.clone(),
+        observer,
+    };
+    pool::run(threads, |number| Worker::new(number, &shared).work());
+    let committer = shared.committer.into_inner();
+    if committer.has_diverged || committer.receipts.len() != transactions.len() {
+        return None;
+    }
+    run.adopt(committer.receipts, &committer.gas, committer.blob_gas_used);
+    let (result, _) = run.end().ok()?;
+    if failure.get().is_some() {
+        return None;
+    }
+    Some(pool::install(threads, || {
+        let places = Places::of(&memory);
+        let access_list = is_listed.then(|| places.access_list(&memory));
+        run::outcome(result, places.changes(&memory), access_list)
+    }))
+}
+
+fn open<'a>(
+    rules: &'a ChainRules,
+    reader: &'a dyn StateReader,
+    context: &BlockContext<'a>,
+    transactions: usize,
+    memory: &'a Memory<'a>,
+    failure: &FirstFailure,
+) -> BlockRun<'a, SerialView<'a>> {
+    let state = SerialView::new(memory, failure.clone());
+    BlockRun::over(rules, reader, context, transactions, state, failure.clone())
+}
+
+/// Transactions in rows that one thread executes: the cheaper they are, the more are needed to pay for handing them out.
+fn chunks(transactions: &[RecoveredTransaction], threads: NonZeroUsize) -> Vec<usize> {
+    const COST_MAX: u64 = 400_000;
+    const CHUNKS_PER_THREAD: usize = 8;
+    let length_max = (transactions.len() / threads.get() / CHUNKS_PER_THREAD).max(1);
+    let mut chunks = Vec::new();
+    let (mut length, mut cost) = (0, 0);
+    for transaction in transactions {
+        // Executing costs far less than what a plain transfer pays for being stored.
+        let gas = if transaction.input().is_empty() { 21_000 } else { transaction.gas_limit() };
+        if length > 0 && (cost + gas > COST_MAX || length == length_max) {
+            chunks.push(length);
+            (length, cost) = (0, 0);
+        }
+        length += 1;
+        cost += gas;
+    }
+    chunks.push(length);
+    chunks
+}

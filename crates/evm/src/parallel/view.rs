@@ -1,0 +1,249 @@
+//! The state as one transaction sees it, and what it saw.
+
+use super::account::WaitFor;
+use super::memory::{Memory, Missing};
+use crate::StateError;
+use crate::database::FirstFailure;
+use crate::machine::{MachineDatabase, MachineDatabaseError};
+use alloy_primitives::{Address, B256, U256};
+use heddle_primitives::Account;
+use revm::{
+    Database,
+    database::bal::EvmDatabaseError,
+    state::{AccountId, AccountInfo, Bytecode},
+};
+use std::fmt;
+
+/// What a transaction learned of an account beside its code: the rest may change under it without consequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Observed {
+    pub(crate) balance: bool,
+    pub(crate) nonce: bool,
+    pub(crate) existence: bool,
+}
+
+impl Observed {
+    pub(crate) const ALL: Self = Self { balance: true, nonce: true, existence: true };
+    pub(crate) const BALANCE: Self = Self { balance: true, nonce: false, existence: false };
+    pub(crate) const EXISTENCE: Self = Self { balance: false, nonce: false, existence: true };
+
+    fn add(&mut self, other: Self) {
+        self.balance |= other.balance;
+        self.nonce |= other.nonce;
+        self.existence |= other.existence;
+    }
+}
+
+/// An account that a transaction loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenAccount {
+    pub(crate) place: u32,
+    pub(crate) address: Address,
+    pub(crate) account: Option<Account>,
+    pub(crate) observed: Observed,
+}
+
+/// A slot that a transaction loaded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenSlot {
+    pub(crate) place: u32,
+    pub(crate) address: Address,
+    pub(crate) key: U256,
+    pub(crate) value: U256,
+}
+
+/// Why a transaction could not run to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// It needs what an earlier transaction is about to write.
+    Wait(WaitFor),
+    /// It needs what the block's access list does not have.
+    Unlisted,
+}
+
+/// The versioned memory as transaction `index` of the access list sees it.
+pub(crate) struct View<'m> {
+    memory: &'m Memory<'m>,
+    failure: FirstFailure,
+    index: u32,
+    /// The sender, whose nonce is taken to be the transaction's own: whether it is shows when the result is validated.
+    assumed_nonce: Option<(Address, u64)>,
+    pub(crate) accounts: Vec<SeenAccount>,
+    pub(crate) slots: Vec<SeenSlot>,
+    observations: Vec<(Address, Observed)>,
+    /// Whether everything about every account counts as observed.
+    is_strict: bool,
+    interruption: Option<Interruption>,
+    /// What the fee recipient earns, when the machine left it to us.
+    pub(crate) fee: Option<U256>,
+}
+
+impl<'m> View<'m> {
+    pub(crate) fn new(memory: &'m Memory<'m>, failure: FirstFailure) -> Self {
+        Self {
+            memory,
+            failure,
+            index: 0,
+            assumed_nonce: None,
+            accounts: Vec::new(),
+            slots: Vec::new(),
+            observations: Vec::new(),
+            is_strict: false,
+            interruption: None,
+            fee: None,
+        }
+    }
+
+    /// Forgets the last transaction and looks from another one.
+    pub(crate) fn turn_to(&mut self, index: u32, assumed_nonce: Option<(Address, u64)>, is_strict: bool) {
+        self.index = index;
+        self.assumed_nonce = assumed_nonce;
+        self.accounts.clear();
+        self.slots.clear();
+        self.observations.clear();
+        self.is_strict = is_strict;
+        self.interruption = None;
+        self.fee = None;
+    }
+
+    pub(crate) fn memory(&self) -> &'m Memory<'m> {
+        self.memory
+    }
+
+    /// The transaction looks at more of an account than its code.
+    pub(crate) fn observe(&mut self, address: Address, observed: Observed) {
+        if !self.is_strict {
+            self.observations.push((address, observed));
+        }
+    }
+
+    /// The transaction does what makes everything it loads count.
+    pub(crate) fn observe_all(&mut self) {
+        self.is_strict = true;
+    }
+
+    pub(crate) fn interruption(&self) -> Option<Interruption> {
+        self.interruption
+    }
+
+    /// Notes on each loaded account what was observed of it.
+    pub(crate) fn settle_observations(&mut self) {
+        if self.is_strict {
+            self.accounts.iter_mut().for_each(|seen| seen.observed = Observed::ALL);
+            return;
+        }
+        self.observations.sort_unstable_by_key(|(address, _)| *address);
+        for seen in &mut self.accounts {
+            let first = self.observations.partition_point(|(address, _)| *address < seen.address);
+            let of_account = self.observations.iter().skip(first).take_while(|(address, _)| *address == seen.address);
+            of_account.for_each(|(_, observed)| seen.observed.add(*observed));
+            // So near the end of the range a credit could fail: then the balance counts.
+            seen.observed.balance |= seen.account.is_some_and(|account| account.balance.bit(255));
+        }
+    }
+
+    fn look(&mut self, address: Address) -> Result<(u32, Option<Account>), MachineDatabaseError> {
+        let place = self.memory.account_place(address);
+        let place = place.map_err(|missing| self.stop_missing(missing))?;
+        let account = self.memory.account(place).read(self.index);
+        Ok((place, account.map_err(|wait| self.stop(Interruption::Wait(wait)))?))
+    }
+
+    fn look_at_slot(&mut self, account: u32, key: U256) -> Result<U256, MachineDatabaseError> {
+        let place = self.memory.slot_place(account, key);
+        let place = place.map_err(|missing| self.stop_missing(missing))?;
+        let cell = self.memory.account(account);
+        let value = self.memory.slot(place).read(cell, self.index);
+        let value = value.map_err(|wait| self.stop(Interruption::Wait(wait)))?;
+        self.slots.push(SeenSlot { place, address: cell.address, key, value });
+        Ok(value)
+    }
+
+    fn stop_missing(&mut self, missing: Missing) -> MachineDatabaseError {
+        match missing {
+            Missing::Unlisted => self.stop(Interruption::Unlisted),
+            Missing::State(error) => self.fail(error),
+        }
+    }
+
+    fn stop(&mut self, interruption: Interruption) -> MachineDatabaseError {
+        self.interruption = Some(interruption);
+        EvmDatabaseError::Database(StateError::new("interrupted"))
+    }
+
+    /// As a read that could not be done, but nobody waits for an answer.
+    pub(crate) fn note(&mut self, missing: Missing) {
+        let _ = self.stop_missing(missing);
+    }
+
+    fn fail(&self, error: StateError) -> MachineDatabaseError {
+        self.failure.get_or_init(|| error.clone());
+        EvmDatabaseError::Database(error)
+    }
+}
+
+impl Database for View<'_> {
+    type Error = MachineDatabaseError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, MachineDatabaseError> {
+        let (place, mut account) = self.look(address)?;
+        let mut observed = Observed::default();
+        if let Some((sender, nonce)) = self.assumed_nonce
+            && sender == address
+        {
+            account.get_or_insert_default().nonce = nonce;
+            observed.nonce = true;
+        }
+        self.accounts.push(SeenAccount { place, address, account, observed });
+        let info = |Account { nonce, balance, code_hash }| AccountInfo {
+            nonce,
+            balance,
+            code_hash,
+            code: None,
+            account_id: AccountId::new(place as usize),
+        };
+        Ok(account.map(info))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, MachineDatabaseError> {
+        self.memory.code(hash).map_err(|error| self.fail(error))
+    }
+
+    fn storage(&mut self, address: Address, key: U256) -> Result<U256, MachineDatabaseError> {
+        let (place, _) = self.look(address)?;
+        self.look_at_slot(place, key)
+    }
+
+    fn storage_by_account_id(
+        &mut self,
+        _address: Address,
+        account: AccountId,
+        key: U256,
+    ) -> Result<U256, MachineDatabaseError> {
+        self.look_at_slot(account.get() as u32, key)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, MachineDatabaseError> {
+        self.memory.reader().block_hash(number).map_err(|error| self.fail(error))
+    }
+}
+
+impl MachineDatabase for View<'_> {
+    fn peek(&mut self, address: Address) -> Result<Option<AccountInfo>, MachineDatabaseError> {
+        // Not noted as seen: the machine loads the account next, and a creation observes all it loads.
+        let (_, account) = self.look(address)?;
+        let info =
+            |Account { nonce, balance, code_hash }| AccountInfo { nonce, balance, code_hash, ..Default::default() };
+        Ok(account.map(info))
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError> {
+        self.memory.reader().has_storage(address).map_err(|error| self.fail(error))
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("index", &self.index).finish_non_exhaustive()
+    }
+}
