@@ -1,0 +1,177 @@
+//! Every mode against the reference.
+
+use crate::corrupt::corrupt;
+use crate::plan::{Block, Case};
+use crate::schedule::Schedule;
+use crate::state::MemoryState;
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip7928::BlockAccessList;
+use heddle_evm::{ChainRules, ExecutionError, ExecutionOutcome, Mode, execute, execute_observed};
+use heddle_primitives::DependencyHints;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::num::NonZeroUsize;
+
+/// Most threads of a mode.
+const THREADS_MAX: usize = 8;
+/// Whether the executor compares what it did with the list that it was given.
+const LISTS_ARE_CHECKED: bool = false;
+
+type Outcome = Result<ExecutionOutcome, ExecutionError>;
+
+/// A block with its parent's state and what the reference made of it.
+struct Trial<'a> {
+    rules: &'a ChainRules,
+    state: &'a MemoryState,
+    block: &'a Block,
+    expected: &'a Outcome,
+    random: ChaCha8Rng,
+}
+
+/// Executes the blocks of a case in every mode, `repetitions` times with other schedules, and returns how many blocks
+/// there were.
+///
+/// # Errors
+/// What a mode did otherwise.
+pub fn compare(case: &Case, repetitions: u64) -> Result<usize, String> {
+    let chain = case.chain();
+    let mut state = chain.state.clone();
+    let mut count = 0;
+    for (index, plan) in case.blocks.iter().enumerate() {
+        let block = plan.block(chain, &state, index as u64 + 1);
+        let is_last = index + 1 == case.blocks.len();
+        let fails_at = case.fails_at.filter(|_| is_last).map(|place| place.address(&state, block.header.beneficiary));
+        let list = list_without_failure(&chain.rules, &state, &block);
+        state.fails_at = fails_at;
+        let expected = execute(&chain.rules, &state, &block.context(), &block.transactions, Mode::Sequential);
+        for repetition in 0..repetitions {
+            let random = ChaCha8Rng::seed_from_u64(case.seed.wrapping_add(repetition));
+            let mut trial = Trial { rules: &chain.rules, state: &state, block: &block, expected: &expected, random };
+            trial.parallel()?;
+            trial.access_list(list.as_ref())?;
+        }
+        count += 1;
+        let Ok(outcome) = expected else { break };
+        state.apply(&outcome.changes);
+    }
+    Ok(count)
+}
+
+/// The block's access list, or if the block is invalid that of the transactions before the one at fault.
+fn list_without_failure(rules: &ChainRules, state: &MemoryState, block: &Block) -> Option<BlockAccessList> {
+    let run = |count: usize| execute(rules, state, &block.context(), &block.transactions[..count], Mode::Sequential);
+    match run(block.transactions.len()) {
+        Ok(outcome) => outcome.access_list,
+        Err(ExecutionError::InvalidTransaction { index, .. }) => run(index).ok()?.access_list,
+        Err(_) => None,
+    }
+}
+
+impl Trial<'_> {
+    /// With no hints, with good ones, and with any.
+    fn parallel(&mut self) -> Result<(), String> {
+        let (good, random) = (self.good_hints(), self.random_hints());
+        for hints in [None, Some(&good), Some(&random)] {
+            let threads = self.threads();
+            let mode = Mode::Parallel { threads, hints };
+            self.same(mode, &format!("in parallel by {threads} threads with {hints:?}"))?;
+        }
+        Ok(())
+    }
+
+    fn access_list(&mut self, list: Option<&BlockAccessList>) -> Result<(), String> {
+        let Some(list) = list else { return Ok(()) };
+        let threads = self.threads();
+        let mode = Mode::AccessList { list, threads };
+        let name = format!("by its access list and {threads} threads");
+        if matches!(self.expected, Err(error) if error.is_invalid_block()) {
+            return match self.run(mode) {
+                Err(error) if error.is_invalid_block() => Ok(()),
+                other => Err(format!("{name}: {other:?}, expected an invalid block: {:?}", self.expected)),
+            };
+        }
+        self.same(mode, &name)?;
+        if LISTS_ARE_CHECKED && self.expected.is_ok() {
+            self.corrupted(list)?;
+        }
+        Ok(())
+    }
+
+    fn corrupted(&mut self, list: &BlockAccessList) -> Result<(), String> {
+        for _ in 0..2 {
+            let Some((name, corrupted)) = corrupt(list, self.block.transactions.len(), &mut self.random) else {
+                continue;
+            };
+            let threads = self.threads();
+            match self.run(Mode::AccessList { list: &corrupted, threads }) {
+                Err(error) if format!("{error:?}").starts_with("InvalidAccessList") => {}
+                other => return Err(format!("a list with {name}, {threads} threads: {other:?}\n{corrupted:#?}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn same(&mut self, mode: Mode<'_>, name: &str) -> Result<(), String> {
+        let outcome = self.run(mode);
+        match difference(self.expected, &outcome) {
+            Some(difference) => Err(format!("executed {name}: {difference}")),
+            None => Ok(()),
+        }
+    }
+
+    fn run(&mut self, mode: Mode<'_>) -> Outcome {
+        let schedule = Schedule::new(self.random.random());
+        let block = self.block;
+        execute_observed(self.rules, self.state, &block.context(), &block.transactions, mode, &schedule)
+    }
+
+    fn threads(&mut self) -> NonZeroUsize {
+        NonZeroUsize::new(self.random.random_range(1..=THREADS_MAX)).unwrap()
+    }
+
+    /// Each transaction waits for the latest one with its sender or recipient.
+    fn good_hints(&self) -> DependencyHints {
+        let transactions = &self.block.transactions;
+        let distance = |index: usize| {
+            let this = &transactions[index];
+            let meets = |other: usize| {
+                let other = &transactions[other];
+                other.signer() == this.signer() || other.to() == this.to()
+            };
+            (0..index).rev().find(|other| meets(*other)).map_or(0, |other| u32::try_from(index - other).unwrap())
+        };
+        DependencyHints::new((0..transactions.len()).map(distance).collect())
+    }
+
+    /// Also too many, too few, and such that point before the block.
+    fn random_hints(&mut self) -> DependencyHints {
+        let length = self.random.random_range(0..=self.block.transactions.len() + 1);
+        DependencyHints::new((0..length).map(|_| self.random.random_range(0..8)).collect())
+    }
+}
+
+/// What is other than expected, as shortly as it can be said.
+fn difference(expected: &Outcome, outcome: &Outcome) -> Option<String> {
+    let (Ok(expected), Ok(outcome)) = (expected, outcome) else {
+        let (expected, outcome) = (format!("{expected:?}"), format!("{outcome:?}"));
+        return (expected != outcome).then(|| format!("got {outcome}\nexpected {expected}"));
+    };
+    if expected == outcome {
+        return None;
+    }
+    let receipts = expected.receipts.iter().zip(&outcome.receipts).enumerate();
+    let receipts = receipts.filter(|(_, (expected, got))| expected != got).map(|difference| format!("{difference:#?}"));
+    let mut differences: Vec<String> = receipts.collect();
+    let addresses = expected.changes.accounts.keys().chain(outcome.changes.accounts.keys());
+    for address in addresses {
+        let (expected, got) = (expected.changes.accounts.get(address), outcome.changes.accounts.get(address));
+        if expected != got {
+            differences.push(format!("{address}: expected {expected:#?}, got {got:#?}"));
+        }
+    }
+    if expected.access_list != outcome.access_list {
+        differences.push(format!("access list: expected {:#?}, got {:#?}", expected.access_list, outcome.access_list));
+    }
+    differences.dedup();
+    Some(format!("differences (expected, got): {}", differences.join("\n")))
+}

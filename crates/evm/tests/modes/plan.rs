@@ -1,0 +1,126 @@
+//! Chains of blocks: plans that shrink, and the blocks that they give on a state.
+
+use crate::action::{Action, Gas, action};
+use crate::chain::{CHAINS, Chain};
+use crate::draft::Scene;
+use crate::state::MemoryState;
+use crate::world::{Place, place};
+use alloy_eips::eip4895::Withdrawal;
+use alloy_hardforks::EthereumHardforks;
+use alloy_primitives::Address;
+use heddle_evm::{BlockContext, transact};
+use heddle_primitives::{Header, RecoveredTransaction};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// The gas limit of a transaction with [`Gas::Ample`].
+const AMPLE: u64 = 1_000_000;
+
+/// What is executed: some blocks of a chain, each on the state after the one before.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// Position among the chains.
+    chain: usize,
+    pub blocks: Vec<Plan>,
+    /// Where the state cannot be read, in the last block.
+    pub fails_at: Option<Place>,
+    /// Of threads, hints, schedules, and what is done to access lists.
+    pub seed: u64,
+}
+
+/// A block before it meets a state.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    fee_recipient: Place,
+    gas_limit: u64,
+    base_fee: u64,
+    actions: Vec<Action>,
+    /// With their amounts, in gwei; where they are known.
+    withdrawals: Vec<(Place, u8)>,
+    /// Their beneficiaries; before the merge.
+    ommers: Vec<Place>,
+}
+
+/// A block, with all that its execution needs.
+pub struct Block {
+    pub header: Header,
+    ommers: Vec<Header>,
+    withdrawals: Vec<Withdrawal>,
+    pub transactions: Vec<RecoveredTransaction>,
+}
+
+/// Any case.
+pub fn case() -> impl Strategy<Value = Case> {
+    let fails_at = prop::option::weighted(0.05, place());
+    (0..CHAINS.len(), vec(plan(), 1..3), fails_at, any::<u64>().no_shrink())
+        .prop_map(|(chain, blocks, fails_at, seed)| Case { chain, blocks, fails_at, seed })
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let gas_limit = prop_oneof![15 => Just(60_000_000u64), 1 => 1_000_000..20_000_000u64];
+    let base_fee = prop::sample::select(vec![0u64, 7, 1_000]);
+    let length = prop_oneof![vec(action(), 1..8), vec(action(), 1..40)];
+    (place(), gas_limit, base_fee, length, vec((place(), 0..3u8), 0..3), vec(place(), 0..3)).prop_map(
+        |(fee_recipient, gas_limit, base_fee, actions, withdrawals, ommers)| Plan {
+            fee_recipient,
+            gas_limit,
+            base_fee,
+            actions,
+            withdrawals,
+            ommers,
+        },
+    )
+}
+
+impl Case {
+    /// The chain of the blocks.
+    pub fn chain(&self) -> &'static Chain {
+        &CHAINS[self.chain]
+    }
+}
+
+impl Plan {
+    /// The block on `state`. Transactions that could not be in it are left out, except those that shall not be.
+    pub fn block(&self, chain: &Chain, state: &MemoryState, number: u64) -> Block {
+        let address = |place: Place| place.address(state, Address::ZERO);
+        let header = chain.header(number, address(self.fee_recipient), self.gas_limit, self.base_fee);
+        let is_shanghai = chain.rules.is_shanghai_active_at_timestamp(header.timestamp);
+        let withdrawals = match is_shanghai && !chain.rules.is_heddle() {
+            true => self.withdrawals.iter().map(|(place, amount)| withdrawal(address(*place), *amount)).collect(),
+            false => Vec::new(),
+        };
+        let ommer = |place: &Place| Header { number: number - 1, beneficiary: address(*place), ..Header::default() };
+        let ommers = if is_shanghai { Vec::new() } else { self.ommers.iter().map(ommer).collect() };
+        let mut scene = Scene { chain, header: &header, state: state.clone() };
+        let transactions = self.actions.iter().filter_map(|action| play(&mut scene, action)).collect();
+        Block { header, ommers, withdrawals, transactions }
+    }
+}
+
+fn withdrawal(address: Address, amount: u8) -> Withdrawal {
+    Withdrawal { address, amount: amount.into(), ..Withdrawal::default() }
+}
+
+fn play(scene: &mut Scene<'_>, action: &Action) -> Option<RecoveredTransaction> {
+    let run = |scene: &Scene<'_>, transaction: &RecoveredTransaction| {
+        transact(&scene.chain.rules, &scene.state, scene.header, transaction)
+    };
+    let ample = scene.draft(action, AMPLE);
+    let transaction = match (action.flaw, action.gas) {
+        (Some(_), _) | (None, Gas::Ample) => ample,
+        (None, Gas::More(gas)) => scene.draft(action, run(scene, &ample).ok()?.gas_used + u64::from(gas)),
+        (None, Gas::Less(gas)) => scene.draft(action, run(scene, &ample).ok()?.gas_used.saturating_sub(gas.into())),
+    };
+    match run(scene, &transaction) {
+        Ok(outcome) => scene.state.apply(&outcome.changes),
+        Err(_) => action.flaw.map(|_| ())?,
+    }
+    Some(transaction)
+}
+
+impl Block {
+    /// What its transactions are executed under.
+    pub fn context(&self) -> BlockContext<'_> {
+        BlockContext { header: &self.header, ommers: &self.ommers, withdrawals: &self.withdrawals }
+    }
+}
