@@ -4,10 +4,10 @@ use super::account::{AccountWrite, BalanceWrite, OutOfRange, WaitFor};
 use super::memory::{Memory, Missing};
 use super::view::{Observed, SeenAccount, View};
 use alloy_consensus::ReceiptWithBloom;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, map::HashSet};
 use heddle_primitives::Account;
 use revm::context::result::ResultGas;
-use revm::state::EvmState;
+use revm::state::{Account as EvmAccount, EvmState, EvmStorageSlot};
 
 /// An account that a transaction loaded, and what it does to it.
 #[derive(Clone, Copy, Debug)]
@@ -80,23 +80,13 @@ impl Record {
             let balance_min = if payer == seen.address { balance_min } else { U256::ZERO };
             let SeenAccount { place, account, observed, .. } = *seen;
             accounts.push(AccountAccess { place, seen: account, observed, balance_min, write });
-            if let Some(created) = left.filter(|left| left.is_created()) {
-                // The slots of an account that is created here are known to be zero, and were not asked for.
-                for (key, slot) in &created.storage {
-                    let is_kept = slot.is_changed() && !created.is_selfdestructed();
-                    let write = is_kept.then_some(slot.present_value);
-                    slots.push(SlotAccess { place: memory.slot_place(place, *key)?, seen: U256::ZERO, write });
-                }
-            }
         }
         for seen in &view.slots {
-            let Some(left) = state.get(&seen.address).filter(|left| !left.is_created()) else { continue };
-            let slot = left.storage.get(&seen.key).filter(|slot| slot.is_changed());
-            let write = match slot {
-                _ if left.is_selfdestructed() => (!seen.value.is_zero()).then_some(U256::ZERO),
-                slot => slot.map(|slot| slot.present_value),
-            };
-            slots.push(SlotAccess { place: seen.place, seen: seen.value, write });
+            let Some(left) = state.get(&seen.address) else { continue };
+            slots.push(slot_access(seen.place, seen.value, left, left.storage.get(&seen.key)));
+        }
+        if state.values().map(|account| account.storage.len()).sum::<usize>() > slots.len() {
+            add_unasked_slots(&mut slots, view, state)?;
         }
         Ok(Self { accounts, slots, fee: view.fee, ending })
     }
@@ -184,8 +174,26 @@ impl AccountAccess {
     }
 }
 
+/// Adds the slots of accounts that were created: they were known to be zero, so that nobody had to ask for them.
+fn add_unasked_slots(slots: &mut Vec<SlotAccess>, view: &View<'_>, state: &EvmState) -> Result<(), Missing> {
+    let asked: HashSet<(Address, U256)> = view.slots.iter().map(|seen| (seen.address, seen.key)).collect();
+    for seen in &view.accounts {
+        let Some(left) = state.get(&seen.address) else { continue };
+        for (key, slot) in left.storage.iter().filter(|(key, _)| !asked.contains(&(seen.address, **key))) {
+            let place = view.memory().slot_place(seen.place, *key)?;
+            slots.push(slot_access(place, U256::ZERO, left, Some(slot)));
+        }
+    }
+    Ok(())
+}
+
+fn slot_access(place: u32, seen: U256, account: &EvmAccount, slot: Option<&EvmStorageSlot>) -> SlotAccess {
+    let left = if account.is_selfdestructed() { Some(U256::ZERO) } else { slot.map(|slot| slot.present_value) };
+    SlotAccess { place, seen, write: left.filter(|left| *left != seen) }
+}
+
 /// What the machine's account means for the one in memory; deployed code is kept on the way.
-fn account_write(memory: &Memory<'_>, seen: &SeenAccount, left: &revm::state::Account) -> Option<AccountWrite> {
+fn account_write(memory: &Memory<'_>, seen: &SeenAccount, left: &EvmAccount) -> Option<AccountWrite> {
     if left.is_selfdestructed() {
         return Some(AccountWrite { is_destroyed: true, ..AccountWrite::default() });
     }
