@@ -66,6 +66,7 @@ pub(crate) fn execute(
     let failure = FirstFailure::default();
     let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
     run.begin().ok()?;
+    settle(run.state_mut(), &memory, 0)?;
     let environment = rules.environment(context.header);
     let is_listed = rules.has_access_lists(context.header);
     let gas = GasLedger::new(context.header, &environment.cfg_env);
@@ -87,7 +88,8 @@ pub(crate) fn execute(
         return None;
     }
     run.adopt(committer.receipts, &committer.gas, committer.blob_gas_used);
-    let (result, _) = run.end().ok()?;
+    let (result, mut state) = run.end().ok()?;
+    settle(&mut state, &memory, transactions.len() as u32 + 1)?;
     if failure.get().is_some() {
         return None;
     }
@@ -108,6 +110,15 @@ fn open<'a>(
 ) -> BlockRun<'a, SerialView<'a>> {
     let state = SerialView::new(memory, failure.clone());
     BlockRun::over(rules, reader, context, transactions, state, failure.clone())
+}
+
+/// Makes final what was committed before or after the transactions.
+fn settle(state: &mut SerialView<'_>, memory: &Memory<'_>, index: u32) -> Option<()> {
+    let record = state.take()?;
+    record.write_slots(memory, index);
+    record.settle(memory, index).ok()?;
+    record.mark_accessed(memory);
+    Some(())
 }
 
 /// Transactions in rows that one thread executes: the cheaper they are, the more are needed to pay for handing them out.

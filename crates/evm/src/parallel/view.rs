@@ -55,6 +55,8 @@ pub(crate) struct SeenSlot {
 /// Why a transaction could not run to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
+    /// The state could not be read.
+    Unreadable,
     /// It needs what an earlier transaction is about to write.
     Wait(WaitFor),
     /// It needs what the block's access list does not have.
@@ -142,21 +144,29 @@ impl<'m> View<'m> {
         }
     }
 
-    fn look(&mut self, address: Address) -> Result<(u32, Option<Account>), MachineDatabaseError> {
+    /// The account as the machine wants it: its slots are found by its place, its code by its hash when it is run.
+    pub(crate) fn info(account: Account, place: u32) -> AccountInfo {
+        let Account { nonce, balance, code_hash } = account;
+        AccountInfo { nonce, balance, code_hash, code: None, account_id: AccountId::new(place as usize) }
+    }
+
+    /// An account and its place.
+    pub(crate) fn look(&mut self, address: Address) -> Result<(u32, Option<Account>), MachineDatabaseError> {
         let place = self.memory.account_place(address);
         let place = place.map_err(|missing| self.stop_missing(missing))?;
         let account = self.memory.account(place).read(self.index);
         Ok((place, account.map_err(|wait| self.stop(Interruption::Wait(wait)))?))
     }
 
-    fn look_at_slot(&mut self, account: u32, key: U256) -> Result<U256, MachineDatabaseError> {
+    /// A slot's place and its value.
+    pub(crate) fn look_at_slot(&mut self, account: u32, key: U256) -> Result<(u32, U256), MachineDatabaseError> {
         let place = self.memory.slot_place(account, key);
         let place = place.map_err(|missing| self.stop_missing(missing))?;
         let cell = self.memory.account(account);
         let value = self.memory.slot(place).read(cell, self.index);
         let value = value.map_err(|wait| self.stop(Interruption::Wait(wait)))?;
         self.slots.push(SeenSlot { place, address: cell.address, key, value });
-        Ok(value)
+        Ok((place, value))
     }
 
     fn stop_missing(&mut self, missing: Missing) -> MachineDatabaseError {
@@ -171,12 +181,8 @@ impl<'m> View<'m> {
         EvmDatabaseError::Database(StateError::new("interrupted"))
     }
 
-    /// As a read that could not be done, but nobody waits for an answer.
-    pub(crate) fn note(&mut self, missing: Missing) {
-        let _ = self.stop_missing(missing);
-    }
-
-    fn fail(&self, error: StateError) -> MachineDatabaseError {
+    fn fail(&mut self, error: StateError) -> MachineDatabaseError {
+        self.interruption = Some(Interruption::Unreadable);
         self.failure.get_or_init(|| error.clone());
         EvmDatabaseError::Database(error)
     }
@@ -195,14 +201,7 @@ impl Database for View<'_> {
             observed.nonce = true;
         }
         self.accounts.push(SeenAccount { place, address, account, observed });
-        let info = |Account { nonce, balance, code_hash }| AccountInfo {
-            nonce,
-            balance,
-            code_hash,
-            code: None,
-            account_id: AccountId::new(place as usize),
-        };
-        Ok(account.map(info))
+        Ok(account.map(|account| Self::info(account, place)))
     }
 
     fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, MachineDatabaseError> {
@@ -211,7 +210,7 @@ impl Database for View<'_> {
 
     fn storage(&mut self, address: Address, key: U256) -> Result<U256, MachineDatabaseError> {
         let (place, _) = self.look(address)?;
-        self.look_at_slot(place, key)
+        Ok(self.look_at_slot(place, key)?.1)
     }
 
     fn storage_by_account_id(
@@ -220,7 +219,7 @@ impl Database for View<'_> {
         account: AccountId,
         key: U256,
     ) -> Result<U256, MachineDatabaseError> {
-        self.look_at_slot(account.get() as u32, key)
+        Ok(self.look_at_slot(account.get() as u32, key)?.1)
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, MachineDatabaseError> {
@@ -238,7 +237,10 @@ impl MachineDatabase for View<'_> {
     }
 
     fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError> {
-        self.memory.reader().has_storage(address).map_err(|error| self.fail(error))
+        self.memory.reader().has_storage(address).map_err(|error| {
+            self.failure.get_or_init(|| error.clone());
+            EvmDatabaseError::Database(error)
+        })
     }
 }
 

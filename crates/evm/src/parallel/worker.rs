@@ -107,7 +107,7 @@ impl<'b> Worker<'b> {
                 }
                 Try::Done(record) => Some(record),
                 // Perhaps only speculatively so: that shows when it is its turn.
-                Try::Failed | Try::Interrupted(Interruption::Unlisted) => None,
+                Try::Failed | Try::Interrupted(_) => None,
             };
             self.tell(Step::Publish, transaction);
             if let Some(record) = &record {
