@@ -48,7 +48,7 @@ pub fn build(
     candidates: &mut dyn Iterator<Item = RecoveredTransaction>,
     limits: &BuildLimits<'_>,
 ) -> Result<BuiltTransactions, ExecutionError> {
-    let mut run = BlockRun::start(rules, reader, &BlockContext::new(header), 0)?;
+    let mut run = BlockRun::start(rules, reader, &BlockContext::new(header), 0, rules.has_access_lists(header))?;
     let mut transactions = Vec::new();
     let mut invalid = Vec::new();
     let mut passed_over = HashSet::<Address>::default();

@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use crate::{OmmerError, StateError, TransactionError};
+use crate::{AccessListError, OmmerError, StateError, TransactionError};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use std::fmt;
 
@@ -218,6 +218,9 @@ pub enum ExecutionError {
     /// A rule is broken that takes more than the block to check. The fault of the block's author.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// The access list that the header binds is not the block's. The fault of the block's author.
+    #[error(transparent)]
+    InvalidAccessList(#[from] AccessListError),
     /// A contract that the protocol calls has no code. The fault of the block's author, and of the genesis file when
     /// it happens in the first block.
     #[error("system contract {0} has no code")]
@@ -239,6 +242,7 @@ impl ExecutionError {
         match self {
             Self::InvalidTransaction { .. }
             | Self::Rule(_)
+            | Self::InvalidAccessList(_)
             | Self::MissingSystemContract(_)
             | Self::InvalidBlock(_) => true,
             Self::State(_) | Self::Internal(_) => false,

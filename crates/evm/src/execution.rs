@@ -1,14 +1,18 @@
 //! Running a whole block.
 
+use crate::access_list::first_difference;
 use crate::observer::Unobserved;
 use crate::parallel;
 use crate::run::BlockRun;
-use crate::{ChainRules, ExecutionError, Observer, StateReader};
+use crate::{AccessListError, ChainRules, ExecutionError, Observer, StateReader};
 use alloy_consensus::{TxReceipt, proofs::calculate_receipt_root};
 use alloy_eips::{
     eip4895::Withdrawal,
     eip7685::Requests,
-    eip7928::{BlockAccessList, compute_block_access_list_hash},
+    eip7928::{
+        BlockAccessList, compute_block_access_list_hash, constants::ITEM_COST, total_bal_items,
+        validate_block_access_list,
+    },
 };
 use alloy_primitives::{B256, Bloom};
 use heddle_primitives::{Block, DependencyHints, Header, Receipt, RecoveredTransaction, StateChanges};
@@ -120,14 +124,34 @@ pub fn execute_observed(
     mode: Mode<'_>,
     observer: &dyn Observer,
 ) -> Result<ExecutionOutcome, ExecutionError> {
-    let executed = match mode {
-        Mode::Sequential => None,
-        Mode::Parallel { threads, hints } => {
-            parallel::execute(rules, reader, context, transactions, threads, hints, observer)
+    match mode {
+        Mode::Sequential => {
+            execute_in_order(rules, reader, context, transactions, rules.has_access_lists(context.header))
         }
-        Mode::AccessList { .. } => None,
-    };
-    executed.map_or_else(|| execute_in_order(rules, reader, context, transactions), Ok)
+        Mode::Parallel { threads, hints } => {
+            let executed = parallel::execute(rules, reader, context, transactions, threads, hints, observer);
+            executed.map_or_else(|| execute(rules, reader, context, transactions, Mode::Sequential), Ok)
+        }
+        Mode::AccessList { list, threads } => {
+            check_form(context.header, transactions.len(), list)?;
+            let executed = parallel::execute_listed(rules, reader, context, transactions, threads, list, observer);
+            executed.map_or_else(|| explain(rules, reader, context, transactions, list), Ok)
+        }
+    }
+}
+
+/// As [`execute`] in order, with an access list also for a block that has none: before Amsterdam on a plain Ethereum
+/// chain, as if it were one that has.
+///
+/// # Errors
+/// As [`execute`].
+pub fn record_access_list(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+) -> Result<ExecutionOutcome, ExecutionError> {
+    execute_in_order(rules, reader, context, transactions, true)
 }
 
 /// The reference.
@@ -136,11 +160,39 @@ fn execute_in_order(
     reader: &dyn StateReader,
     context: &BlockContext<'_>,
     transactions: &[RecoveredTransaction],
+    is_listed: bool,
 ) -> Result<ExecutionOutcome, ExecutionError> {
-    let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
+    let mut run = BlockRun::start(rules, reader, context, transactions.len(), is_listed)?;
     for transaction in transactions {
         run.transact(transaction).map_err(|error| run.blame(transaction, error))?;
         run.seal_receipt()?;
     }
     run.finish()
+}
+
+/// What can be said of a list without executing its block.
+fn check_form(header: &Header, transactions: usize, list: &BlockAccessList) -> Result<(), AccessListError> {
+    validate_block_access_list(list, transactions)?;
+    let (items, max) = (total_bal_items(list), header.gas_limit / ITEM_COST as u64);
+    if header.block_access_list_hash.is_some() && items > max {
+        return Err(AccessListError::Oversized { items, max });
+    }
+    Ok(())
+}
+
+/// Executes in order a block that did not do what its list says, or could not be executed by it, and says why.
+fn explain(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    list: &BlockAccessList,
+) -> Result<ExecutionOutcome, ExecutionError> {
+    let mut outcome = record_access_list(rules, reader, context, transactions)?;
+    let expected = outcome.access_list.take().unwrap_or_default();
+    if let Some(difference) = first_difference(list, &expected) {
+        return Err(difference.into());
+    }
+    outcome.access_list = rules.has_access_lists(context.header).then_some(expected);
+    Ok(outcome)
 }

@@ -13,6 +13,7 @@
 //! ask       call | estimate_gas | transact
 //! ```
 
+mod access_list;
 mod build;
 mod call;
 mod changes;
@@ -40,12 +41,13 @@ mod transact;
 mod transaction;
 mod validation;
 
+pub use access_list::{AccessKind, AccessListEntry, AccessListError};
 pub use build::{BuildLimits, BuiltTransactions, build};
 pub use call::{CallOutcome, CallRequest, CallStatus, call};
 pub use code::{Code, CodeCache};
 pub use error::{CallError, ExecutionError, Mismatch, RuleError};
 pub use estimate::estimate_gas;
-pub use execution::{BlockContext, ExecutionOutcome, Mode, execute, execute_observed};
+pub use execution::{BlockContext, ExecutionOutcome, Mode, execute, execute_observed, record_access_list};
 pub use header::{
     NextBlock, complete_header, next_base_fee, next_excess_blob_gas, next_gas_limit, next_header, next_prev_randao,
 };

@@ -1,8 +1,8 @@
 //! One sequential run over a block: the reference that every other mode must equal.
 
 use crate::database::{FirstFailure, ReaderDatabase};
-use crate::gas::GasLedger;
 use crate::machine::{Machine, MachineDatabase, MachineDatabaseError};
+use crate::parallel::Results;
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
 use crate::system::{REQUIRED_FROM_AMSTERDAM, REQUIRED_FROM_PRAGUE};
@@ -47,14 +47,15 @@ pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>> {
 
 impl<'a> BlockRun<'a> {
     /// Applies what comes before the first transaction: the DAO fork's moves, or the system calls of EIP-2935 and
-    /// EIP-4788.
+    /// EIP-4788. `is_listed`: whether the block's access list is built.
     pub(crate) fn start(
         rules: &'a ChainRules,
         reader: &'a dyn StateReader,
         context: &BlockContext<'a>,
         transaction_count_hint: usize,
+        is_listed: bool,
     ) -> Result<Self, ExecutionError> {
-        let mut run = Self::open(rules, reader, context, transaction_count_hint);
+        let mut run = Self::open(rules, reader, context, transaction_count_hint, is_listed);
         if rules.is_dao_fork_at(context.header.number) {
             dao::move_balances(run.executor.evm.db_mut()).map_err(into_state_error)?;
         }
@@ -68,10 +69,11 @@ impl<'a> BlockRun<'a> {
         reader: &'a dyn StateReader,
         context: &BlockContext<'a>,
         transaction_count_hint: usize,
+        is_listed: bool,
     ) -> Self {
         let database = ReaderDatabase::new(reader);
         let failure = database.failure();
-        let state = database.into_recorder(rules.has_access_lists(context.header));
+        let state = database.into_recorder(is_listed);
         Self::over(rules, reader, context, transaction_count_hint, state, failure)
     }
 
@@ -188,12 +190,12 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
     }
 
     /// Takes over transactions that were executed elsewhere.
-    pub(crate) fn adopt(&mut self, receipts: Vec<Receipt>, gas: &GasLedger, blob_gas_used: u64) {
-        self.executor.receipts = receipts;
-        self.executor.cumulative_tx_gas_used = gas.cumulative;
-        self.executor.block_regular_gas_used = gas.regular;
-        self.executor.block_state_gas_used = gas.state;
-        self.executor.blob_gas_used = blob_gas_used;
+    pub(crate) fn adopt(&mut self, results: Results) {
+        self.executor.receipts = results.receipts;
+        self.executor.cumulative_tx_gas_used = results.gas.cumulative;
+        self.executor.block_regular_gas_used = results.gas.regular;
+        self.executor.block_state_gas_used = results.gas.state;
+        self.executor.blob_gas_used = results.blob_gas_used;
     }
 
     /// Applies what comes after the last transaction, and gives the state back.

@@ -31,7 +31,7 @@ pub fn transact(
     header: &Header,
     transaction: &RecoveredTransaction,
 ) -> Result<TransactionOutcome, ExecutionError> {
-    let mut run = BlockRun::open(rules, reader, &BlockContext::new(header), 1);
+    let mut run = BlockRun::open(rules, reader, &BlockContext::new(header), 1, false);
     let mut call = None;
     run.transact_and(transaction, |result| call = Some(outcome(result.clone())))
         .map_err(|error| run.blame(transaction, error))?;

@@ -175,6 +175,17 @@ impl AccountCell {
         self.history.write().versions.remove_if(index, |version| *version == Version::Estimate);
     }
 
+    /// The account after `index`, if that wrote it for good.
+    pub(crate) fn at(&self, index: u32) -> Option<Option<Account>> {
+        if !self.is_written.load(Ordering::Acquire) {
+            return None;
+        }
+        match self.history.read().versions.at(index)? {
+            Version::Final(account) => Some(*account),
+            Version::Estimate | Version::Pending(_) => None,
+        }
+    }
+
     /// The last transaction before `index` that left the account without storage.
     pub(crate) fn wiped_before(&self, index: u32) -> Option<u32> {
         if !self.is_written.load(Ordering::Acquire) {

@@ -1,7 +1,7 @@
 //! Making transactions final, one after the other.
 
 use super::memory::Memory;
-use super::record::Record;
+use super::record::{Ending, Record};
 use crate::gas::GasLedger;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
@@ -19,12 +19,38 @@ const PAUSE_MAX: u32 = 4096;
 pub(crate) struct Committer {
     fee_recipient: Address,
     is_listed: bool,
-    pub(crate) gas: GasLedger,
-    pub(crate) receipts: Vec<Receipt>,
-    pub(crate) blob_gas_used: u64,
+    pub(crate) results: Results,
     /// Whether the block cannot be executed this way: it is invalid, or a read failed.
     pub(crate) has_diverged: bool,
     speculation: Speculation,
+}
+
+/// The results of a block's transactions, in their order.
+pub(crate) struct Results {
+    pub(crate) gas: GasLedger,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) blob_gas_used: u64,
+}
+
+impl Results {
+    pub(crate) fn new(gas: GasLedger, transactions: usize) -> Self {
+        Self { gas, receipts: Vec::with_capacity(transactions), blob_gas_used: 0 }
+    }
+
+    /// Whether the transaction may come next, by the gas that is left.
+    pub(crate) fn admits(&self, transaction: &RecoveredTransaction) -> bool {
+        self.gas.admits(transaction.gas_limit())
+    }
+
+    /// Counts what the next transaction gave.
+    pub(crate) fn add(&mut self, transaction: &RecoveredTransaction, ending: &mut Ending) -> Result<(), Diverged> {
+        self.gas.add(&ending.gas);
+        self.blob_gas_used = self.blob_gas_used.saturating_add(transaction.blob_gas_used().unwrap_or_default());
+        let mut receipt = ending.receipt.take().ok_or(Diverged)?;
+        receipt.receipt.cumulative_gas_used = self.gas.cumulative;
+        self.receipts.push(Receipt::from_typed(transaction.tx_type(), receipt));
+        Ok(())
+    }
 }
 
 /// Whether executing ahead pays, judged by what came of it.
@@ -42,9 +68,7 @@ impl Committer {
         Self {
             fee_recipient,
             is_listed,
-            gas,
-            receipts: Vec::with_capacity(transactions),
-            blob_gas_used: 0,
+            results: Results::new(gas, transactions),
             has_diverged: false,
             speculation: Speculation::default(),
         }
@@ -58,21 +82,16 @@ impl Committer {
         transaction: &RecoveredTransaction,
         record: &mut Record,
     ) -> Result<(), Diverged> {
-        self.gas.add(&record.ending.gas);
-        self.blob_gas_used = self.blob_gas_used.saturating_add(transaction.blob_gas_used().unwrap_or_default());
         self.pay(memory, index, record)?;
         if self.is_listed {
             record.mark_accessed(memory);
         }
-        let mut receipt = record.ending.receipt.take().ok_or(Diverged)?;
-        receipt.receipt.cumulative_gas_used = self.gas.cumulative;
-        self.receipts.push(Receipt::from_typed(transaction.tx_type(), receipt));
-        Ok(())
+        self.results.add(transaction, &mut record.ending)
     }
 
     /// Whether the transaction may come next, by the gas that is left.
     pub(crate) fn admits(&self, transaction: &RecoveredTransaction) -> bool {
-        self.gas.admits(transaction.gas_limit())
+        self.results.admits(transaction)
     }
 
     /// Notes whether a transaction was executed in vain; answers whether to go on executing ahead.

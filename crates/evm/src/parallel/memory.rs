@@ -7,6 +7,7 @@ use super::sync::RwLock;
 use crate::{StateError, StateReader};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
 use revm::state::Bytecode;
+use std::convert::Infallible;
 
 /// A slot's account, by place, and its key.
 type SlotKey = (u32, U256);
@@ -59,6 +60,12 @@ impl<'r> Memory<'r> {
         }
         let read = || Ok(AccountCell::new(address, self.reader.account(address)?));
         self.accounts.find_or_make(address, read).map_err(Missing::State)
+    }
+
+    /// Adds an account that is not here yet, and answers its place.
+    pub(crate) fn add_account(&self, cell: AccountCell) -> u32 {
+        let Ok(place) = self.accounts.find_or_make(cell.address, || Ok::<_, Infallible>(cell));
+        place
     }
 
     /// The place of a slot, which is read when it is new.

@@ -17,7 +17,10 @@
 
 mod account;
 mod committer;
+mod endings;
+mod executor;
 mod interner;
+mod listed;
 mod machine;
 mod memory;
 mod outcome;
@@ -37,8 +40,12 @@ use crate::observer::Observer;
 use crate::run::{self, BlockRun};
 use crate::{BlockContext, ChainRules, ExecutionOutcome, StateReader};
 use alloy_consensus::Transaction as _;
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_hardforks::EthereumHardforks;
 use committer::Committer;
+pub(crate) use committer::Results;
+use endings::Endings;
+use executor::Block;
 use heddle_primitives::{DependencyHints, RecoveredTransaction};
 use memory::Memory;
 use outcome::Places;
@@ -67,27 +74,22 @@ pub(crate) fn execute(
     let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
     run.begin().ok()?;
     settle(run.state_mut(), &memory, 0)?;
-    let environment = rules.environment(context.header);
     let is_listed = rules.has_access_lists(context.header);
-    let gas = GasLedger::new(context.header, &environment.cfg_env);
+    let block = block(rules, context, transactions, &memory, &failure, observer);
+    let gas = GasLedger::new(context.header, &block.environment.cfg_env);
     let shared = Shared {
-        memory: &memory,
-        transactions,
-        environment,
-        is_constantinople: rules.is_constantinople_only(context.header),
+        block,
         hints,
         scheduler: Scheduler::new(chunks(transactions, threads), threads.get()),
         records: transactions.iter().map(|_| Mutex::new(None)).collect(),
         committer: Mutex::new(Committer::new(context.header.beneficiary, gas, is_listed, transactions.len())),
-        failure: failure.clone(),
-        observer,
     };
     pool::run(threads, |number| Worker::new(number, &shared).work());
     let committer = shared.committer.into_inner();
-    if committer.has_diverged || committer.receipts.len() != transactions.len() {
+    if committer.has_diverged || committer.results.receipts.len() != transactions.len() {
         return None;
     }
-    run.adopt(committer.receipts, &committer.gas, committer.blob_gas_used);
+    run.adopt(committer.results);
     let (result, mut state) = run.end().ok()?;
     settle(&mut state, &memory, transactions.len() as u32 + 1)?;
     if failure.get().is_some() {
@@ -98,6 +100,61 @@ pub(crate) fn execute(
         let access_list = is_listed.then(|| places.access_list(&memory));
         run::outcome(result, places.changes(&memory), access_list)
     }))
+}
+
+/// Executes a block by its access list on `threads` threads. None when the list is not exactly the block's, or when the
+/// block or the state is broken: then the sequential run has the answer.
+pub(crate) fn execute_listed(
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    threads: NonZeroUsize,
+    list: &BlockAccessList,
+    observer: &dyn Observer,
+) -> Option<ExecutionOutcome> {
+    // Before Cancun accounts lose storage that no list names (EIP-6780).
+    if !rules.is_cancun_active_at_timestamp(context.header.timestamp) {
+        return None;
+    }
+    let (memory, listed) = listed::load(reader, list, threads).ok()?;
+    let failure = FirstFailure::default();
+    let fee_recipient = context.header.beneficiary;
+    let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
+    run.begin().ok()?;
+    let mut made = listed::compare(&memory, &run.state_mut().take()?, 0, fee_recipient).ok()?;
+    let block = block(rules, context, transactions, &memory, &failure, observer);
+    let endings = Endings::new(&block, chunks(transactions, threads), context.header);
+    pool::run(threads, |number| endings.work(number, fee_recipient));
+    made = made + endings.made()?;
+    run.adopt(endings.settle()?);
+    let (result, mut state) = run.end().ok()?;
+    let after = transactions.len() as u32 + 1;
+    made = made + listed::compare(&memory, &state.take()?, after, fee_recipient).ok()?;
+    if made != listed || !listed::is_all_accessed(&memory) || failure.get().is_some() {
+        return None;
+    }
+    let changes = pool::install(threads, || Places::of(&memory).changes(&memory));
+    let access_list = rules.has_access_lists(context.header).then(|| list.clone());
+    Some(run::outcome(result, changes, access_list))
+}
+
+fn block<'b>(
+    rules: &ChainRules,
+    context: &BlockContext<'_>,
+    transactions: &'b [RecoveredTransaction],
+    memory: &'b Memory<'b>,
+    failure: &FirstFailure,
+    observer: &'b dyn Observer,
+) -> Block<'b> {
+    Block {
+        memory,
+        transactions,
+        environment: rules.environment(context.header),
+        is_constantinople: rules.is_constantinople_only(context.header),
+        failure: failure.clone(),
+        observer,
+    }
 }
 
 fn open<'a>(

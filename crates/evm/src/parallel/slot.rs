@@ -50,6 +50,14 @@ impl SlotCell {
         }
     }
 
+    /// The value after `index`, if that wrote it.
+    pub(crate) fn at(&self, index: u32) -> Option<U256> {
+        if !self.is_written.load(Ordering::Acquire) {
+            return None;
+        }
+        self.versions.read().at(index).copied().flatten()
+    }
+
     /// Writes what `index` leaves in the slot.
     pub(crate) fn write(&self, index: u32, value: U256) {
         self.versions.write().insert(index, Some(value));

@@ -1,0 +1,87 @@
+//! One thread's machine, which executes transactions on the versioned memory.
+
+use super::machine::{FeeApart, observing_machine};
+use super::memory::Memory;
+use super::record::{Ending, Record};
+use super::view::{Interruption, View};
+use crate::database::FirstFailure;
+use crate::machine::Machine;
+use crate::observer::{Observer, Step};
+use alloy_consensus::{Eip658Value, Receipt as ReceiptBody, Transaction as _, TxReceipt};
+use alloy_evm::{EvmEnv, FromRecoveredTx};
+use alloy_primitives::U256;
+use heddle_primitives::RecoveredTransaction;
+use revm::context::{Transaction as _, TxEnv, result::ExecutionResult};
+use revm::primitives::hardfork::SpecId;
+
+/// A block as all its threads know it.
+pub(crate) struct Block<'b> {
+    pub(crate) memory: &'b Memory<'b>,
+    pub(crate) transactions: &'b [RecoveredTransaction],
+    pub(crate) environment: EvmEnv,
+    pub(crate) is_constantinople: bool,
+    pub(crate) failure: FirstFailure,
+    pub(crate) observer: &'b dyn Observer,
+}
+
+/// Executes a block's transactions, one at a time.
+pub(crate) struct Executor<'b> {
+    number: usize,
+    block: &'b Block<'b>,
+    machine: Machine<View<'b>>,
+    /// Whether what is observed of an account is not told apart: there are rules that our instructions do not know.
+    is_strict: bool,
+}
+
+/// How a try to execute a transaction ended.
+pub(crate) enum Try {
+    Done(Record),
+    Interrupted(Interruption),
+    /// It is invalid on the state that it saw, or the state could not be read.
+    Failed,
+}
+
+impl<'b> Executor<'b> {
+    /// The machine of thread `number`.
+    pub(crate) fn new(number: usize, block: &'b Block<'b>) -> Self {
+        let view = View::new(block.memory, block.failure.clone());
+        let is_strict = block.environment.cfg_env.spec.is_enabled_in(SpecId::AMSTERDAM);
+        let machine = observing_machine(view, block.environment.clone(), block.is_constantinople);
+        Self { number, block, machine, is_strict }
+    }
+
+    /// Runs a transaction, with its sender's nonce taken for granted if it is `speculative`.
+    pub(crate) fn execute(&mut self, transaction: usize, is_speculative: bool) -> Try {
+        self.tell(Step::Execute, transaction);
+        let recovered = &self.block.transactions[transaction];
+        let environment = TxEnv::from_recovered_tx(recovered.inner(), recovered.signer());
+        let payer = (recovered.signer(), environment.max_balance_spending().unwrap_or(U256::MAX));
+        let assumed_nonce = is_speculative.then(|| (recovered.signer(), recovered.nonce()));
+        let is_strict = self.is_strict || recovered.is_create() || recovered.is_eip7702();
+        self.machine.database_mut().turn_to(access_index(transaction), assumed_nonce, is_strict);
+        self.machine.run_by(&mut FeeApart::default(), environment, |result, state, view| match result {
+            Ok(result) => match Record::collect(view, state, payer, ending(result)) {
+                Ok(record) => Try::Done(record),
+                Err(_) => Try::Failed,
+            },
+            Err(_) => view.interruption().map_or(Try::Failed, Try::Interrupted),
+        })
+    }
+
+    /// Tells the observer.
+    pub(crate) fn tell(&self, step: Step, transaction: usize) {
+        self.block.observer.step(self.number, step, transaction);
+    }
+}
+
+/// A transaction's index in the block's access list (EIP-7928), where 0 is what comes before the transactions.
+pub(crate) fn access_index(transaction: usize) -> u32 {
+    transaction as u32 + 1
+}
+
+fn ending(result: ExecutionResult) -> Ending {
+    let gas = *result.gas();
+    let status = Eip658Value::Eip658(result.is_success());
+    let receipt = ReceiptBody { status, cumulative_gas_used: 0, logs: result.into_logs() };
+    Ending { gas, receipt: Some(receipt.into_with_bloom()) }
+}
