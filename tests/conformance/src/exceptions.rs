@@ -63,6 +63,7 @@ fn execution_names(error: &ExecutionError) -> &'static [&'static str] {
     match error {
         ExecutionError::InvalidTransaction { error, .. } => transaction_names(error),
         ExecutionError::Rule(error) => rule_names(error),
+        ExecutionError::InvalidAccessList(_) => &["BlockException.INVALID_BLOCK_ACCESS_LIST"],
         ExecutionError::MissingSystemContract(_) => &["BlockException.SYSTEM_CONTRACT_EMPTY"],
         ExecutionError::InvalidBlock(_) => &["BlockException.SYSTEM_CONTRACT_CALL_FAILED"],
         ExecutionError::State(_) | ExecutionError::Internal(_) => &[],

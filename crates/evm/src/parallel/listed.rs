@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use std::num::NonZeroUsize;
 
 /// Accounts that one thread reads in a row.
-const GRAIN: usize = 64;
+const GRAIN: usize = 16;
 
 /// A list whose changes are not changes, or a state that cannot be read, or an execution that does something else than
 /// the list says: the sequential run finds out.
