@@ -20,7 +20,8 @@ impl Code {
         self.0.original_bytes()
     }
 
-    pub(crate) fn into_bytecode(self) -> Bytecode {
+    /// The code as revm runs it.
+    pub fn into_bytecode(self) -> Bytecode {
         self.0
     }
 

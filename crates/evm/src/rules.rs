@@ -18,6 +18,8 @@ pub struct ChainRules {
     deposit_contract: Option<Address>,
     dao_fork: Option<DaoFork>,
     is_heddle: bool,
+    /// Whether execution gives access lists also before Amsterdam.
+    has_early_access_lists: bool,
 }
 
 /// A chain's stance on the DAO fork.
@@ -40,7 +42,14 @@ impl ChainRules {
             deposit_contract: config.deposit_contract_address,
             dao_fork: config.dao_fork_block.map(|block| DaoFork { block, is_supported: config.dao_fork_support }),
             is_heddle: genesis.heddle().is_some(),
+            has_early_access_lists: genesis.heddle().is_some(),
         }
+    }
+
+    /// The same rules, but execution gives the access list of every block, also where no header binds it.
+    #[must_use]
+    pub fn with_access_lists(self) -> Self {
+        Self { has_early_access_lists: true, ..self }
     }
 
     /// EIP-155 chain id.
@@ -84,9 +93,9 @@ impl ChainRules {
         self.ethereum_fork_activation(EthereumHardfork::Paris).ttd()
     }
 
-    /// Whether execution of a block gives its EIP-7928 access list: on Heddle chains, and from Amsterdam on.
+    /// Whether execution of a block gives its EIP-7928 access list: on Heddle chains, from Amsterdam on, and where asked.
     pub(crate) fn has_access_lists(&self, header: &Header) -> bool {
-        self.is_heddle || self.is_amsterdam_active_at_timestamp(header.timestamp)
+        self.has_early_access_lists || self.is_amsterdam_active_at_timestamp(header.timestamp)
     }
 
     /// The chain's stance on the DAO fork, if it knows of it.
@@ -105,7 +114,7 @@ impl ChainRules {
     }
 
     /// The EVM's configuration and block values under `header`.
-    pub(crate) fn environment(&self, header: &Header) -> EvmEnv {
+    pub fn environment(&self, header: &Header) -> EvmEnv {
         let mut environment =
             EvmEnv::for_eth_block(header, self.at(header), self.chain_id, self.blob_params(header.timestamp));
         if self.is_constantinople_only(header) {

@@ -6,6 +6,8 @@
 mod catalogue;
 mod chain;
 mod contracts;
+pub mod mainnet;
+pub mod measure;
 mod mixed;
 mod programs;
 mod state;

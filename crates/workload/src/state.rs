@@ -113,8 +113,8 @@ impl StateReader for MemoryState {
         Ok(self.block_hashes.get(&number).copied().unwrap_or_default())
     }
 
-    /// Blocks before Byzantium are not for this state.
+    /// Zero: plain maps have no root, and only receipts from before Byzantium would show it.
     fn root_with(&self, _changes: &StateChanges) -> Result<B256, StateError> {
-        Err(StateError::new("a state of plain maps has no root"))
+        Ok(B256::ZERO)
     }
 }
