@@ -46,10 +46,10 @@ impl ChainRules {
         }
     }
 
-    /// The same rules, but execution gives the access list of every block, also where no header binds it.
+    /// The same rules, but before Amsterdam execution gives access lists exactly when `is_given`, whatever headers bind.
     #[must_use]
-    pub fn with_access_lists(self) -> Self {
-        Self { has_early_access_lists: true, ..self }
+    pub fn with_early_access_lists(self, is_given: bool) -> Self {
+        Self { has_early_access_lists: is_given, ..self }
     }
 
     /// EIP-155 chain id.
@@ -93,7 +93,7 @@ impl ChainRules {
         self.ethereum_fork_activation(EthereumHardfork::Paris).ttd()
     }
 
-    /// Whether execution of a block gives its EIP-7928 access list: on Heddle chains, from Amsterdam on, and where asked.
+    /// Whether execution of a block gives its EIP-7928 access list: on Heddle chains and from Amsterdam on, unless told otherwise.
     pub(crate) fn has_access_lists(&self, header: &Header) -> bool {
         self.has_early_access_lists || self.is_amsterdam_active_at_timestamp(header.timestamp)
     }

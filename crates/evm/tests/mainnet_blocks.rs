@@ -18,11 +18,6 @@ fn parse<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-
-fn parse<T: serde::de::DeserializeOwned>(value: &Value) -> T {
-    serde_json::from_value(value.clone()).unwrap()
-}
-
 /// What the file says of accounts after the block, in the form of changes to those before.
 fn expected_changes(expect: &Value) -> Option<BTreeMap<Address, AccountChange>> {
     let change = |(address, entry): (&String, &Value)| {

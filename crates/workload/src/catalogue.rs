@@ -24,7 +24,7 @@ impl Size {
         }
     }
 
-    /// Accounts, and slots of one of them, that [`storage-reads`](NAMES) chooses from.
+    /// Accounts, and slots of one of them, that `storage-reads` chooses from.
     const fn population(self) -> u64 {
         match self {
             Self::Small => 1 << 16,
@@ -48,10 +48,13 @@ pub struct Workload {
     pub transactions: Vec<RecoveredTransaction>,
 }
 
+/// The workload that reads all over the state.
+pub const STORAGE_READS: &str = "storage-reads";
+
 type Fill = fn(&mut World, Size);
 
 macro_rules! catalogue {
-    ($($name:literal: $fill:expr,)*) => {
+    ($($name:expr => $fill:expr,)*) => {
         /// The names of all workloads.
         pub const NAMES: &[&str] = &[$($name),*];
         const FILLS: &[Fill] = &[$($fill),*];
@@ -59,23 +62,23 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    "transfers-independent": |world, size| transfers::independent(world, size.gas()),
-    "transfers-one-recipient": |world, size| transfers::one_recipient(world, size.gas()),
-    "transfers-one-sender": |world, size| transfers::one_sender(world, size.gas()),
-    "erc20-independent": |world, size| tokens::independent(world, size.gas()),
-    "erc20-clustered": |world, size| tokens::clustered(world, size.gas()),
-    "erc20-one-pair": |world, size| tokens::one_pair(world, size.gas()),
-    "swaps-v2-many-pools": |world, size| swaps::v2::many_pools(world, size.gas()),
-    "swaps-v2-one-pool": |world, size| swaps::v2::one_pool(world, size.gas()),
-    "swaps-v3-many-pools": |world, size| swaps::v3::many_pools(world, size.gas()),
-    "swaps-v3-one-pool": |world, size| swaps::v3::one_pool(world, size.gas()),
-    "mixed": |world, size| mixed::mixed(world, size.gas()),
-    "nft-mint": |world, size| tokens::nft_mint(world, size.gas()),
-    "airdrop": |world, size| tokens::airdrop(world, size.gas()),
-    "compute": |world, size| programs::compute(world, size.gas()),
-    "creation": |world, size| programs::creation(world, size.gas()),
-    "chain-conflict": |world, size| transfers::payment_chain(world, size.gas()),
-    "storage-reads": |world, size| programs::storage_reads(world, size.gas(), size.population()),
+    "transfers-independent" => |world, size| transfers::independent(world, size.gas()),
+    "transfers-one-recipient" => |world, size| transfers::one_recipient(world, size.gas()),
+    "transfers-one-sender" => |world, size| transfers::one_sender(world, size.gas()),
+    "erc20-independent" => |world, size| tokens::independent(world, size.gas()),
+    "erc20-clustered" => |world, size| tokens::clustered(world, size.gas()),
+    "erc20-one-pair" => |world, size| tokens::one_pair(world, size.gas()),
+    "swaps-v2-many-pools" => |world, size| swaps::v2::many_pools(world, size.gas()),
+    "swaps-v2-one-pool" => |world, size| swaps::v2::one_pool(world, size.gas()),
+    "swaps-v3-many-pools" => |world, size| swaps::v3::many_pools(world, size.gas()),
+    "swaps-v3-one-pool" => |world, size| swaps::v3::one_pool(world, size.gas()),
+    "mixed" => |world, size| mixed::mixed(world, size.gas()),
+    "nft-mint" => |world, size| tokens::nft_mint(world, size.gas()),
+    "airdrop" => |world, size| tokens::airdrop(world, size.gas()),
+    "compute" => |world, size| programs::compute(world, size.gas()),
+    "creation" => |world, size| programs::creation(world, size.gas()),
+    "chain-conflict" => |world, size| transfers::payment_chain(world, size.gas()),
+    STORAGE_READS => |world, size| programs::storage_reads(world, size.gas(), size.population()),
 }
 
 /// Every workload, each made when it is asked for.
@@ -90,8 +93,13 @@ pub fn by_name(name: &str, size: Size) -> Option<Workload> {
     Some(Workload::new(name, *fill, size))
 }
 
+/// The workload `storage-reads` over so many accounts, and as many slots of another one.
+pub fn storage_reads(size: Size, population: u64) -> Workload {
+    Workload::new(STORAGE_READS, |world, size| programs::storage_reads(world, size.gas(), population), size)
+}
+
 impl Workload {
-    fn new(name: &'static str, fill: Fill, size: Size) -> Self {
+    fn new(name: &'static str, fill: impl FnOnce(&mut World, Size), size: Size) -> Self {
         let genesis = Chain::Heddle.genesis();
         let rules = ChainRules::new(&genesis);
         let mut world = World::default();

@@ -18,7 +18,7 @@ mod tokens;
 mod transfers;
 mod world;
 
-pub use catalogue::{NAMES, Size, Workload, all, by_name};
+pub use catalogue::{NAMES, STORAGE_READS, Size, Workload, all, by_name, storage_reads};
 pub use chain::{CHAIN_ID, Chain};
 pub use state::MemoryState;
 

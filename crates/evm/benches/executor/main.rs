@@ -1,7 +1,7 @@
 //! How fast blocks are executed in every mode, beside a bare revm loop over the same state in memory.
 //!
 //! The loop is `transact` and `commit` a transaction, and its changes merged at the end: no system calls, no receipts,
-//! no access list. Times are the best of some rounds; *ratio* is to the sequential mode of the same rounds, above 1 is
+//! no access list; *without list* is the sequential mode on a chain whose headers bind no access list. Times are the best of some rounds; *ratio* is to the sequential mode of the same rounds, above 1 is
 //! faster. Aborts, and the share of all threads' time that is not executing, are of a run that is not timed. Every mode
 //! must give the sequential mode's outcome, or the benchmark stops.
 //!
@@ -18,17 +18,13 @@ use heddle_workload::{NAMES, Size, by_name};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-/// How often each block is executed in each mode; the best time counts.
-const ROUNDS_SMALL: usize = 15;
-const ROUNDS_LARGE: usize = 3;
-
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let is_large = arguments.iter().any(|argument| argument == "--large");
     let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let is_chosen = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
-    let (size, rounds) = if is_large { (Size::Large, ROUNDS_LARGE) } else { (Size::Small, ROUNDS_SMALL) };
-    let plan = plan(rounds);
+    let size = if is_large { Size::Large } else { Size::Small };
+    let plan = Plan::up_to(available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let mut json = Vec::new();
     for name in NAMES.iter().filter(|name| is_chosen(name)) {
         let measured = measure_workload(name, size, &plan);
@@ -39,10 +35,6 @@ fn main() {
         json.extend(mainnet::measure_all(&plan));
     }
     println!("{}", serde_json::json!({ "benchmark": "executor", "blocks": json }));
-}
-
-fn plan(rounds: usize) -> Plan {
-    Plan::up_to(available_parallelism().unwrap_or(NonZeroUsize::MIN), rounds)
 }
 
 fn measure_workload(name: &str, size: Size, plan: &Plan) -> Measurement {

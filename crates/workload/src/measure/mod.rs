@@ -1,7 +1,8 @@
 //! How fast a block is executed in every mode, beside a bare revm loop.
 //!
 //! Every mode must give the outcome of the sequential one, or the measurement fails. Rounds are interleaved: each runs
-//! the loop and all modes once, and the best time of each counts, so that a busy machine disturbs them alike.
+//! the loop and all modes once, and the best time of each counts, so that a busy machine disturbs them alike. Short
+//! blocks get more rounds.
 
 mod bare;
 mod probe;
@@ -49,16 +50,19 @@ impl<'a> Case<'a> {
 pub struct Plan {
     /// Thread counts of the parallel modes.
     pub threads: Vec<NonZeroUsize>,
-    /// How often everything is run; the best counts. At least 1.
-    pub rounds: usize,
+    /// How often everything is run at least; the best counts.
+    pub rounds_min: NonZeroUsize,
+    /// How long rounds are added.
+    pub duration_min: Duration,
 }
 
 impl Plan {
-    /// 1, 2, 4 and so on up to `threads`, and `threads` itself.
-    pub fn up_to(threads: NonZeroUsize, rounds: usize) -> Self {
+    /// Thread counts of 1, 2, 4 and so on up to `threads`, and `threads` itself; some seconds a block.
+    pub fn up_to(threads: NonZeroUsize) -> Self {
         let powers = (0..).map_while(|power| 1usize.checked_shl(power)).take_while(|power| *power < threads.get());
         let threads = powers.filter_map(NonZeroUsize::new).chain([threads]).collect();
-        Self { threads, rounds }
+        let rounds_min = NonZeroUsize::MIN.saturating_add(2);
+        Self { threads, rounds_min, duration_min: Duration::from_millis(1_500) }
     }
 }
 
@@ -71,6 +75,8 @@ pub struct Measurement {
     pub gas_used: u64,
     /// Time of the bare revm loop.
     pub bare: Duration,
+    /// Time of the sequential mode without access list: what it does that the loop does not is the rest of a block.
+    pub plain: Duration,
     /// Time of the sequential mode.
     pub sequential: Duration,
     /// Figures of the other modes, by mode and threads.
@@ -126,15 +132,28 @@ pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError
     let expected = case.execute(Mode::Sequential)?;
     let modes = modes(&expected, &plan.threads);
     let mut runs = modes.iter().map(|mode| check(case, *mode, &expected)).collect::<Result<Vec<_>, _>>()?;
-    let (mut bare, mut sequential) = (Duration::MAX, Duration::MAX);
-    for _ in 0..plan.rounds {
+    let plain_rules = case.rules.clone().with_early_access_lists(false);
+    let plain_case = Case { rules: &plain_rules, ..*case };
+    let [mut bare, mut plain, mut sequential] = [Duration::MAX; 3];
+    let started = Instant::now();
+    let mut rounds = 0;
+    while rounds < plan.rounds_min.get() || started.elapsed() < plan.duration_min {
+        rounds += 1;
         bare = bare.min(time_bare(case)?);
+        plain = plain.min(time(&plain_case, Mode::Sequential)?);
         sequential = sequential.min(time(case, Mode::Sequential)?);
         for (mode, run) in modes.iter().zip(&mut runs) {
             run.time = run.time.min(time(case, *mode)?);
         }
     }
-    Ok(Measurement { transactions: case.transactions.len(), gas_used: expected.gas_used, bare, sequential, runs })
+    Ok(Measurement {
+        transactions: case.transactions.len(),
+        gas_used: expected.gas_used,
+        bare,
+        plain,
+        sequential,
+        runs,
+    })
 }
 
 /// The parallel modes at every thread count; with an access list only where execution gives one.

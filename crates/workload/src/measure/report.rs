@@ -40,6 +40,7 @@ impl Measurement {
             "txs": self.transactions,
             "gasUsed": self.gas_used,
             "bareSeconds": rounded(self.bare.as_secs_f64(), 6),
+            "withoutListSeconds": rounded(self.plain.as_secs_f64(), 6),
             "sequentialSeconds": rounded(self.sequential.as_secs_f64(), 6),
             "sequentialMgasPerSecond": rounded(self.mgas_per_second(self.sequential), 1),
             "sequentialOverBare": rounded(self.ratio(self.bare), 3),
@@ -60,6 +61,7 @@ impl fmt::Display for Measurement {
         writeln!(f, "{transactions} transactions, {:.1} Mgas", *gas_used as f64 / 1e6)?;
         write!(f, "  mode         threads         ms    Mgas/s   ratio   aborts  not executing")?;
         self.write_line(f, "bare loop", 1, self.bare)?;
+        self.write_line(f, "without list", 1, self.plain)?;
         self.write_line(f, "sequential", 1, self.sequential)?;
         for run in &self.runs {
             self.write_line(f, run.mode, run.threads.get(), run.time)?;

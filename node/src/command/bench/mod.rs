@@ -1,6 +1,7 @@
 //! `heddle bench`: measurements of this machine, each beside a baseline of the same run.
 
 mod chain;
+mod executor;
 mod workload;
 
 use clap::Subcommand;
@@ -12,11 +13,14 @@ use std::error::Error;
 pub enum BenchCommand {
     /// Make a plain chain of transfers, ERC-20 transfers and contract creations, export it, and import it.
     Chain(chain::ChainArgs),
+    /// Execute blocks of many kinds in every mode, beside a bare revm loop over the same state.
+    Executor(executor::ExecutorArgs),
 }
 
 /// Runs `heddle bench`.
 pub fn run(command: BenchCommand) -> Result<Value, Box<dyn Error>> {
     match command {
         BenchCommand::Chain(args) => chain::run(&args),
+        BenchCommand::Executor(args) => executor::run(&args),
     }
 }
