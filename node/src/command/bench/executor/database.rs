@@ -1,6 +1,6 @@
 //! A workload's state in RocksDB.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use heddle_evm::{Code, CodeCache, StateError, StateReader};
 use heddle_primitives::{Account, AccountChange, StateChanges};
 use heddle_state::{StateConfig, StateStore, StateView};
@@ -69,16 +69,18 @@ pub(super) fn fill(directory: &Path, state: &MemoryState) -> Result<(), Box<dyn 
     let database = Database::open(directory, &DatabaseConfig::default())?;
     let mut filling = Filling::new(&database);
     filling.pending.code = state.codes().map(|(hash, code)| (hash, code.bytes())).collect();
-    for (address, account, slots) in state.accounts() {
-        let mut slots = slots.iter();
-        loop {
-            let storage: BTreeMap<_, _> =
-                slots.by_ref().take(ROWS_PER_COMMIT).map(|(slot, value)| (*slot, *value)).collect();
-            let is_last = storage.len() < ROWS_PER_COMMIT;
-            filling.add(address, AccountChange { account: Some(account), storage_wiped: false, storage })?;
-            if is_last {
-                break;
-            }
+    // In the order of the tables, which is the fastest.
+    let mut accounts: Vec<_> = state.accounts().collect();
+    accounts.sort_by_cached_key(|(address, ..)| keccak256(address));
+    for (address, account, slots) in accounts {
+        let mut slots: Vec<_> = slots.iter().map(|(slot, value)| (*slot, *value)).collect();
+        slots.sort_by_cached_key(|(slot, _)| keccak256(slot.to_be_bytes::<32>()));
+        let change = |storage| AccountChange { account: Some(account), storage_wiped: false, storage };
+        if slots.is_empty() {
+            filling.add(address, change(BTreeMap::new()))?;
+        }
+        for slots in slots.chunks(ROWS_PER_COMMIT) {
+            filling.add(address, change(slots.iter().copied().collect()))?;
         }
     }
     filling.commit()?;
