@@ -1,5 +1,6 @@
 //! Choosing a new block's transactions by executing candidates.
 
+use crate::hint_recorder::HintRecorder;
 use crate::run::BlockRun;
 use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader};
 use alloy_consensus::transaction::TxHashRef;
@@ -9,7 +10,7 @@ use alloy_evm::{
     block::{BlockExecutionError, BlockValidationError},
 };
 use alloy_primitives::{Address, TxHash, map::HashSet};
-use heddle_primitives::{Header, RecoveredTransaction};
+use heddle_primitives::{DependencyHints, Header, RecoveredTransaction};
 use revm::context::result::InvalidTransaction;
 
 /// Gas below which no transaction fits.
@@ -32,6 +33,8 @@ pub struct BuiltTransactions {
     pub invalid: Vec<(TxHash, String)>,
     /// The result of executing the chosen transactions under the header.
     pub outcome: ExecutionOutcome,
+    /// Which of the chosen transactions wait for which.
+    pub hints: DependencyHints,
 }
 
 /// Executes candidates in the order given and keeps those that are valid and fit.
@@ -52,13 +55,14 @@ pub fn build(
     let mut transactions = Vec::new();
     let mut invalid = Vec::new();
     let mut passed_over = HashSet::<Address>::default();
+    let mut hints = HintRecorder::default();
     let mut bytes_left = limits.transaction_bytes_max;
     while run.gas_left() >= TRANSACTION_GAS_MIN && !(limits.deadline)() {
         let Some(candidate) = candidates.next() else { break };
         if passed_over.contains(candidate.signer_ref()) {
             continue;
         }
-        match try_candidate(&mut run, &candidate, bytes_left)? {
+        match try_candidate(&mut run, &mut hints, &candidate, bytes_left)? {
             Verdict::Chosen { bytes } => {
                 bytes_left -= bytes;
                 transactions.push(candidate);
@@ -73,7 +77,7 @@ pub fn build(
             }
         }
     }
-    Ok(BuiltTransactions { transactions, invalid, outcome: run.finish()? })
+    Ok(BuiltTransactions { transactions, invalid, outcome: run.finish()?, hints: hints.finish() })
 }
 
 enum Verdict {
@@ -89,6 +93,7 @@ enum Verdict {
 
 fn try_candidate(
     run: &mut BlockRun<'_>,
+    hints: &mut HintRecorder,
     candidate: &RecoveredTransaction,
     bytes_left: usize,
 ) -> Result<Verdict, ExecutionError> {
@@ -99,7 +104,7 @@ fn try_candidate(
     if bytes > bytes_left {
         return Ok(Verdict::NotNow);
     }
-    match run.transact(candidate) {
+    match run.transact_and(candidate, |executed| hints.record(&executed.accesses)) {
         Ok(()) => Ok(Verdict::Chosen { bytes }),
         Err(BlockExecutionError::Validation(BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas {
             ..

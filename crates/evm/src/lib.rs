@@ -10,10 +10,11 @@
 //! propose   next_header -> build   -> complete_header
 //! verify    validate_header -> validate_body -> recover_sender -> execute -> validate_outcome
 //!           (on chains that began with proof of work also validate_merge and validate_ommers)
-//! ask       call | estimate_gas | transact
+//! ask       call | estimate_gas | transact | analyze
 //! ```
 
 mod access_list;
+mod accesses;
 mod build;
 mod call;
 mod changes;
@@ -25,11 +26,14 @@ mod error;
 mod estimate;
 mod execution;
 mod gas;
+mod handler;
 mod header;
+mod hint_recorder;
 mod machine;
 mod observer;
 mod ommers;
 mod parallel;
+mod parallelism;
 mod ports;
 mod receipt;
 mod rules;
@@ -42,6 +46,7 @@ mod transaction;
 mod validation;
 
 pub use access_list::{AccessKind, AccessListEntry, AccessListError};
+pub use accesses::Location;
 pub use build::{BuildLimits, BuiltTransactions, build};
 pub use call::{CallOutcome, CallRequest, CallStatus, call};
 pub use code::{Code, CodeCache};
@@ -53,6 +58,7 @@ pub use header::{
 };
 pub use observer::{Observer, Step};
 pub use ommers::{Ancestors, OmmerError, validate_ommers};
+pub use parallelism::{Conflict, Parallelism, analyze};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
 pub use system::{amsterdam_system_contracts, system_contracts};

@@ -4,6 +4,7 @@
 //! - Constantinople without Petersburg: EIP-1283's gas for SSTORE.
 
 use crate::StateError;
+use crate::handler::BlockHandler;
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmContext, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
@@ -57,6 +58,7 @@ pub(crate) trait MachineDatabase: Database<Error = MachineDatabaseError> + Debug
 /// Runs transactions and system calls over a database.
 pub(crate) struct Machine<D: MachineDatabase> {
     inner: Inner<D>,
+    is_fee_recipient_met: bool,
 }
 
 impl<D: MachineDatabase> Machine<D> {
@@ -76,7 +78,18 @@ impl<D: MachineDatabase> Machine<D> {
         if is_constantinople {
             inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople_sstore::<D>), 0);
         }
-        Self { inner }
+        Self { inner, is_fee_recipient_met: false }
+    }
+
+    /// Whether the last transaction loaded the fee recipient before it was paid.
+    pub(crate) fn is_fee_recipient_met(&self) -> bool {
+        self.is_fee_recipient_met
+    }
+
+    /// To be called before the fee recipient is paid.
+    pub(crate) fn note_fee_recipient(&mut self) {
+        let Context { block, journaled_state, .. } = &self.inner.ctx;
+        self.is_fee_recipient_met = journaled_state.evm_state().contains_key(&block.beneficiary);
     }
 
     pub(crate) fn database_mut(&mut self) -> &mut D {
@@ -218,7 +231,7 @@ impl<D: MachineDatabase> Evm for Machine<D> {
 
     fn transact_raw(&mut self, transaction: TxEnv) -> Result<ResultAndState, MachineError> {
         self.inner.ctx.set_tx(transaction);
-        let result = MainnetHandler::default().run(self);
+        let result = BlockHandler::default().run(self);
         self.finish_run(result)
     }
 

@@ -1,5 +1,6 @@
 //! One sequential run over a block: the reference that every other mode must equal.
 
+use crate::accesses::Accesses;
 use crate::database::{FirstFailure, ReaderDatabase};
 use crate::machine::{Machine, MachineDatabase, MachineDatabaseError};
 use crate::parallel::Results;
@@ -16,7 +17,7 @@ use alloy_eips::{
 };
 use alloy_evm::{
     Evm, EvmEnv, InvalidTxError,
-    block::{BlockExecutionError, BlockExecutionResult, BlockExecutor, BlockValidationError, TxResult},
+    block::{BlockExecutionError, BlockExecutionResult, BlockExecutor, BlockValidationError},
     eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
 use alloy_hardforks::EthereumHardforks;
@@ -43,6 +44,14 @@ pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>> {
     executor: EthBlockExecutor<'a, Machine<D>, BlockRules<'a>, TypedReceipts>,
     reader: &'a dyn StateReader,
     failure: FirstFailure,
+}
+
+/// A transaction that was executed and is about to become part of the block.
+pub(crate) struct Executed<'a> {
+    /// How it ended.
+    pub(crate) result: &'a ExecutionResult,
+    /// What it read and wrote.
+    pub(crate) accesses: Accesses<'a>,
 }
 
 impl<'a> BlockRun<'a> {
@@ -82,16 +91,27 @@ impl<'a> BlockRun<'a> {
         self.transact_and(transaction, |_| ())
     }
 
-    /// As [`Self::transact`], and shows how the execution ended.
+    /// As [`Self::transact`], and shows what the execution did before that becomes part of the block.
     pub(crate) fn transact_and(
         &mut self,
         transaction: &RecoveredTransaction,
-        inspect: impl FnOnce(&ExecutionResult),
+        inspect: impl FnOnce(&Executed<'_>),
     ) -> Result<(), BlockExecutionError> {
-        let index = self.executor.receipts.len();
-        self.executor.execute_transaction_with_index_and_result_closure(transaction, index, |done| {
-            inspect(&done.result().result);
-        })?;
+        let index = BlockAccessIndex::new(self.executor.receipts.len() as u64 + 1);
+        self.executor.evm.db_mut().set_bal_index(index);
+        let done = self.executor.execute_transaction_without_commit(transaction)?;
+        let evm = &self.executor.evm;
+        inspect(&Executed {
+            result: &done.result.result,
+            accesses: Accesses {
+                transaction,
+                state: &done.result.state,
+                fee_recipient: evm.block().beneficiary,
+                is_fee_recipient_met: evm.is_fee_recipient_met(),
+                are_new_accounts_charged: evm.cfg_env().enable_amsterdam_eip8037,
+            },
+        });
+        self.executor.commit_transaction(done);
         Ok(())
     }
 

@@ -33,7 +33,7 @@ pub fn transact(
 ) -> Result<TransactionOutcome, ExecutionError> {
     let mut run = BlockRun::open(rules, reader, &BlockContext::new(header), 1, false);
     let mut call = None;
-    run.transact_and(transaction, |result| call = Some(outcome(result.clone())))
+    run.transact_and(transaction, |executed| call = Some(outcome(executed.result.clone())))
         .map_err(|error| run.blame(transaction, error))?;
     let (mut receipts, changes) = run.stop();
     let (Some(call), Some(receipt)) = (call, receipts.pop()) else {

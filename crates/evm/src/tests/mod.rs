@@ -8,5 +8,6 @@ mod header;
 mod legacy;
 mod machine;
 mod ommers;
+mod parallelism;
 mod transact;
 mod transaction;
