@@ -44,7 +44,10 @@ pub use chain::Chain;
 pub use config::{ChainConfig, ExecutionMode};
 pub use error::{BlockError, ChainError, Fault};
 pub use head::Head;
-pub use heddle_evm::{CallError, CallOutcome, CallRequest, CallStatus, ChainRules, RuleError, next_base_fee};
+pub use heddle_evm::{
+    CallError, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location, Parallelism, RuleError,
+    next_base_fee,
+};
 pub use heddle_state::{AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, StateView};
 pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;

@@ -6,7 +6,10 @@ use crate::{
     StateView, StoredBlock, TransactionLocation,
 };
 use alloy_primitives::{Address, B256, U256};
-use heddle_primitives::{CommitCertificate, FinalizedBlock, ProposedBlock, Receipt, SealedHeader};
+use heddle_evm::{BlockContext, Parallelism, analyze};
+use heddle_primitives::{
+    CommitCertificate, FinalizedBlock, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,
+};
 use std::sync::Arc;
 
 /// Each of these fails only when the database does, unless it says otherwise; what was never committed is `None`.
@@ -156,6 +159,23 @@ impl Chain {
     pub fn estimate_gas(&self, number: u64, request: &CallRequest, gas_cap: u64) -> Result<u64, ChainError> {
         let (header, state) = self.after(number)?;
         Ok(heddle_evm::estimate_gas(&self.inner.rules, &self.reader(state), &header, request, gas_cap)?)
+    }
+
+    /// How far the transactions of block `number` could have run side by side, found by executing them again.
+    ///
+    /// # Errors
+    /// As [`Self::state_at`], for the state before the block.
+    pub fn parallelism(&self, number: u64) -> Result<Parallelism, ChainError> {
+        let head = self.head().header.number;
+        let stored = self.block(number)?.ok_or(ChainError::UnknownBlock { number, head })?;
+        let Some(parent) = number.checked_sub(1) else { return Ok(Parallelism::default()) };
+        let reader = self.reader(self.state_at(parent)?);
+        let context = BlockContext::of(&stored.block);
+        let recovered = |(transaction, sender): (&Transaction, &Address)| {
+            RecoveredTransaction::new_unchecked(transaction.clone(), *sender)
+        };
+        let transactions: Vec<_> = stored.block.body.transactions.iter().zip(&stored.senders).map(recovered).collect();
+        analyze(&self.inner.rules, &reader, &context, &transactions).map_err(ChainError::Execution)
     }
 
     fn after(&self, number: u64) -> Result<(SealedHeader, StateView), ChainError> {

@@ -14,16 +14,18 @@ pub enum Api {
     Net,
     /// The client: version, Keccak-256.
     Web3,
+    /// What other clients do not have: how parallel blocks are.
+    Heddle,
 }
 
 /// A name that is no namespace: the caller's mistake.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown API namespace `{0}`, expected eth, net or web3")]
+#[error("unknown API namespace `{0}`, expected eth, net, web3 or heddle")]
 pub struct ParseApiError(String);
 
 impl Api {
     /// All namespaces.
-    pub const ALL: [Self; 3] = [Self::Eth, Self::Net, Self::Web3];
+    pub const ALL: [Self; 4] = [Self::Eth, Self::Net, Self::Web3, Self::Heddle];
 }
 
 impl fmt::Display for Api {
@@ -32,6 +34,7 @@ impl fmt::Display for Api {
             Self::Eth => "eth",
             Self::Net => "net",
             Self::Web3 => "web3",
+            Self::Heddle => "heddle",
         })
     }
 }
@@ -101,8 +104,9 @@ pub struct RpcLimits {
     pub call_gas: u64,
     /// Most database reads running at a time, at least 1; more wait.
     pub reads: usize,
-    /// Most searches over many blocks (`eth_getLogs`, `eth_feeHistory`, `eth_getProof`) running at a time, at least 1; more wait.
-    /// They have their own bound because they are slow: cheap reads do not wait behind them.
+    /// Most searches over many blocks (`eth_getLogs`, `eth_feeHistory`, `eth_getProof`) and executions of whole blocks
+    /// (`heddle_blockParallelism`) running at a time, at least 1; more wait. They have their own bound because they are
+    /// slow: cheap reads do not wait behind them.
     pub scans: usize,
     /// Most calls of each kind that wait, at least 1; more are told to try again. A call counts once more for each
     /// 256 KiB of its arguments.
@@ -146,6 +150,6 @@ mod tests {
             assert_eq!(api.to_string().parse(), Ok(api));
         }
         let error = "debug".parse::<Api>().unwrap_err();
-        assert_eq!(error.to_string(), "unknown API namespace `debug`, expected eth, net or web3");
+        assert_eq!(error.to_string(), "unknown API namespace `debug`, expected eth, net, web3 or heddle");
     }
 }

@@ -10,7 +10,7 @@
 //! - a caller's mistake is answered with its cause; a fault of the node is logged and answered as an internal error.
 //!
 //! ```text
-//! HTTP, WebSocket ── server ── middleware ── registry ── net, web3, eth::{blocks, state, transactions, ..}
+//! HTTP, WebSocket ── server ── middleware ── registry ── net, web3, heddle, eth::{blocks, state, transactions, ..}
 //!                                                             │ backend
 //!                                              heddle-chain, heddle-mempool, ports::NodeStatus
 //! ```
@@ -22,6 +22,7 @@ mod convert;
 mod dev_accounts;
 mod error;
 mod eth;
+mod heddle;
 mod lane;
 mod middleware;
 mod net;

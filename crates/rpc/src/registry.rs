@@ -63,7 +63,7 @@ impl Registry {
         self.blocking(name, names, handler, self.reads.clone())
     }
 
-    /// Adds a method that reads many blocks from the database.
+    /// Adds a method that reads many blocks from the database, or executes a whole one.
     pub(crate) fn scan<R: Serialize + 'static>(
         &mut self,
         name: &'static str,

@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::middleware::{Gate, mark_websocket};
 use crate::registry::Registry;
-use crate::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, eth, net, web3};
+use crate::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, eth, heddle, net, web3};
 use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use jsonrpsee::RpcModule;
@@ -83,6 +83,7 @@ fn methods(config: &RpcConfig, context: RpcContext) -> Result<RpcModule<Backend>
             Api::Eth => eth::register(&mut registry)?,
             Api::Net => net::register(&mut registry)?,
             Api::Web3 => web3::register(&mut registry)?,
+            Api::Heddle => heddle::register(&mut registry)?,
         }
     }
     Ok(registry.into_module())

@@ -162,7 +162,7 @@ async fn run_validators(
             peers_max: 50,
             mdns: true,
             http: first.then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.http_port)),
-            http_api: vec!["eth".into(), "net".into(), "web3".into()],
+            http_api: vec!["eth".into(), "net".into(), "web3".into(), "heddle".into()],
             http_cors: vec!["*".into()],
             dev_accounts: if first { signers.clone() } else { Vec::new() },
             metrics: None,

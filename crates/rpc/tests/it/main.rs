@@ -7,6 +7,7 @@ mod blocks;
 mod calls;
 mod client;
 mod fees;
+mod heddle;
 mod logs;
 mod node;
 mod proofs;
