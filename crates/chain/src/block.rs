@@ -42,6 +42,11 @@ pub struct Timings {
     pub state_root: Duration,
     /// Writing it.
     pub commit: Duration,
+    /// Executions of its transactions by the parallel executor, repeated ones included; 0 when another executor did it,
+    /// as when this node built the block.
+    pub executions: u64,
+    /// How many of these were in vain, because what the transaction had read changed.
+    pub aborts: u64,
 }
 
 impl Timings {
@@ -56,6 +61,8 @@ impl AddAssign for Timings {
         self.execution += other.execution;
         self.state_root += other.state_root;
         self.commit += other.commit;
+        self.executions += other.executions;
+        self.aborts += other.aborts;
     }
 }
 

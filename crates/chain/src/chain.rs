@@ -3,16 +3,21 @@
 use crate::block_store::{BlockRows, BlockStore};
 use crate::execution::ExecutionCache;
 use crate::state_reader::ChainStateReader;
-use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head};
+use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head, Timings};
 use alloy_consensus::BlockBody;
 use arc_swap::ArcSwap;
 use heddle_evm::CodeCache;
 use heddle_primitives::{Genesis, Height, SigningContext, ValidatorSet};
 use heddle_state::{StateConfig, StateStore, StateView, genesis_changes};
 use heddle_storage::{Batch, Database};
+use lru::LruCache;
 use parking_lot::Mutex;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use tokio::sync::broadcast;
+
+/// Blocks of which [`Chain::timings`] knows: about a hundred kilobytes.
+const TIMINGS_KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// One chain in one database. Clones share it.
 #[derive(Clone)]
@@ -31,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) codes: CodeCache,
     pub(crate) head: ArcSwap<Head>,
     pub(crate) executions: ExecutionCache,
+    /// What the last blocks cost, by number.
+    pub(crate) timings: Mutex<LruCache<u64, Timings>>,
     /// Held by the one commit at a time.
     pub(crate) commit_door: Mutex<()>,
     /// Held by the one pruning at a time, which the commit does not wait for.
@@ -58,6 +65,7 @@ impl Chain {
         let inner = Inner {
             codes: CodeCache::new(config.code_cache_bytes),
             executions: ExecutionCache::new(config.executions_cached),
+            timings: Mutex::new(LruCache::new(TIMINGS_KEPT)),
             events: broadcast::Sender::new(config.events_buffered.max(1)),
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
@@ -116,6 +124,11 @@ impl Chain {
     /// [`Self::head`].
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<CommittedBlock>> {
         self.inner.events.subscribe()
+    }
+
+    /// What committing block `number` cost this node, if it did so since it started and not too long ago.
+    pub fn timings(&self, number: u64) -> Option<Timings> {
+        self.inner.timings.lock().peek(&number).copied()
     }
 
     /// What the executor reads of `state`.

@@ -85,6 +85,7 @@ impl Chain {
         inner.head.store(head.clone());
         inner.executions.clear();
         timings.commit = started.elapsed();
+        inner.timings.lock().put(header.number, timings);
         let (block, certificate) = (proposed.block, certificate.cloned());
         let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };
         // Nobody may be listening, as in tests and tools: that is no failure.

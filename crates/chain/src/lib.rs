@@ -33,6 +33,7 @@ mod logs;
 mod propose;
 mod reads;
 mod state_reader;
+mod steps;
 mod verify;
 
 #[cfg(test)]

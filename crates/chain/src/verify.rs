@@ -1,11 +1,12 @@
 //! Checking a block that somebody else built on the head.
 
 use crate::execution::Execution;
+use crate::steps::StepCounter;
 use crate::{BlockError, Chain, ChainError, ChainRules, Head, Timings};
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{
-    BlockContext, ExecutionError, execute, recover_sender, validate_body, validate_header, validate_outcome,
+    BlockContext, ExecutionError, execute_observed, recover_sender, validate_body, validate_header, validate_outcome,
 };
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
@@ -98,9 +99,11 @@ impl Chain {
         let mut timings = Timings::default();
         let started = Instant::now();
         let context = BlockContext::of(block);
-        let outcome = execute(&inner.rules, &self.reader(head.state()), &context, transactions, inner.config.mode())
-            .map_err(blame)?;
+        let (mode, steps) = (inner.config.mode(), StepCounter::default());
+        let reader = self.reader(head.state());
+        let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &steps).map_err(blame)?;
         timings.execution = started.elapsed();
+        (timings.executions, timings.aborts) = (steps.executions(), steps.aborts());
         let started = Instant::now();
         // Two independent halves: hashing receipts, and hashing state.
         let (validated, update) = rayon::join(

@@ -29,6 +29,8 @@ struct BlockParallelism {
     critical_path_gas: U64,
     /// The speed-up over one core that dependencies allow: `gasUsed` over `criticalPathGas`, to two decimals.
     parallelism: f64,
+    /// Executions that were in vain when this node executed the block; `null` when that was too long ago.
+    aborts: Option<U64>,
     /// The locations that most dependencies go through, most first.
     conflicts: Vec<ConflictObject>,
     /// On request: for each transaction the index of the latest one that it depends on.
@@ -58,10 +60,11 @@ fn block_parallelism(
     let Some(number) = backend.number_of(id)? else { return Ok(None) };
     let Some(header) = backend.chain.header(number)? else { return Ok(None) };
     let found = backend.chain.parallelism(number)?;
-    Ok(Some(answer(&header, found, with_dependencies.unwrap_or_default())))
+    let aborts = backend.chain.timings(number).map(|timings| U64::from(timings.aborts));
+    Ok(Some(answer(&header, found, aborts, with_dependencies.unwrap_or_default())))
 }
 
-fn answer(header: &SealedHeader, found: Parallelism, with_dependencies: bool) -> BlockParallelism {
+fn answer(header: &SealedHeader, found: Parallelism, aborts: Option<U64>, with_dependencies: bool) -> BlockParallelism {
     let index = |dependency: Option<usize>| dependency.map(quantity);
     BlockParallelism {
         number: U64::from(header.number),
@@ -71,6 +74,7 @@ fn answer(header: &SealedHeader, found: Parallelism, with_dependencies: bool) ->
         dependency_depth: quantity(found.depth),
         critical_path_gas: U64::from(found.critical_path_gas),
         parallelism: found.speedup_hundredths() as f64 / 100.0,
+        aborts,
         conflicts: found.conflicts.into_iter().map(conflict).collect(),
         dependencies: with_dependencies.then(|| found.dependencies.into_iter().map(index).collect()),
     }

@@ -3,10 +3,11 @@
 use super::fixture::{
     GENESIS_TIME, LOGGER, Node, altered, certify, genesis_with_balance, recovered, transaction, user,
 };
-use crate::{BuildRequest, ChainError, Fault, Head, LogFilter};
+use crate::{BuildRequest, Chain, ChainConfig, ChainError, ExecutionMode, Fault, Head, LogFilter};
 use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::Transaction;
-use heddle_storage::{Batch, Table};
+use heddle_storage::{Batch, Database, DatabaseConfig, Table};
+use std::num::NonZeroUsize;
 
 const RECIPIENT: Address = Address::repeat_byte(0x99);
 
@@ -35,6 +36,27 @@ fn a_database_of_another_genesis_is_refused_with_both_hashes() {
     let text = error.to_string();
     assert!(text.contains(&other.hash().to_string()), "{text}");
     assert!(text.contains(&genesis_with_balance(1_000).hash().to_string()), "{text}");
+}
+
+#[test]
+fn a_commit_tells_what_executing_the_block_took() {
+    let (proposer, directory) = (Node::start(), tempfile::tempdir().unwrap());
+    let database = Database::open(directory.path(), &DatabaseConfig::default()).unwrap();
+    let config = ChainConfig {
+        execution: ExecutionMode::Parallel,
+        execution_threads: NonZeroUsize::new(2),
+        ..ChainConfig::default()
+    };
+    let follower = Chain::open(genesis_with_balance(1_000), database, config).unwrap();
+    let mut events = follower.subscribe();
+    let certified = certify(proposer.build(two_transactions(0)), [0, 1, 2]);
+    proposer.commit(&certified).unwrap();
+    follower.commit(&certified).unwrap();
+    let timings = follower.timings(1).unwrap();
+    assert!(timings.executions >= 2 + timings.aborts, "{timings:?}");
+    assert_eq!(events.try_recv().unwrap().timings, timings);
+    assert_eq!(proposer.timings(1).unwrap().executions, 0, "it built the block");
+    assert!(follower.timings(0).is_none() && follower.timings(2).is_none());
 }
 
 #[test]

@@ -24,9 +24,19 @@ async fn a_block_says_what_its_transactions_waited_for() {
     node.mine_all(&[&transaction(0, 1, SOMEBODY, 5, [])]).await;
     let hash = block.header.seal();
     let answer = node.get("heddle_blockParallelism", json!(["0x1"])).await;
-    let expected =
-        ["conflicts", "criticalPathGas", "dependencyDepth", "gasUsed", "hash", "number", "parallelism", "transactions"];
+    let expected = [
+        "aborts",
+        "conflicts",
+        "criticalPathGas",
+        "dependencyDepth",
+        "gasUsed",
+        "hash",
+        "number",
+        "parallelism",
+        "transactions",
+    ];
     assert_eq!(keys(&answer), expected);
+    assert_eq!(answer["aborts"], "0x0", "who builds a block executes in order");
     assert_eq!((&answer["number"], &answer["hash"]), (&json!("0x1"), &json!(hash)));
     assert_eq!((&answer["transactions"], &answer["dependencyDepth"]), (&json!("0x4"), &json!("0x2")));
     assert_eq!(answer["gasUsed"], format!("{:#x}", block.header.gas_used));
@@ -56,6 +66,7 @@ async fn a_block_says_what_its_transactions_waited_for() {
 async fn a_block_is_named_by_number_tag_or_hash() {
     let node = TestNode::start().await;
     let genesis = node.get("heddle_blockParallelism", json!(["earliest"])).await;
+    assert_eq!(genesis["aborts"], Value::Null, "nobody executes it");
     assert_eq!((&genesis["transactions"], &genesis["parallelism"]), (&json!("0x0"), &json!(1.0)));
     let hash = node.mine_all(&[&transaction(0, 0, SOMEBODY, 5, [])]).await.header.seal();
     for id in [json!("latest"), json!("0x1"), json!(hash), json!({"blockHash": hash})] {
