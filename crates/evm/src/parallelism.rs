@@ -56,7 +56,7 @@ pub fn analyze(
     context: &BlockContext<'_>,
     transactions: &[RecoveredTransaction],
 ) -> Result<Parallelism, ExecutionError> {
-    let mut run = BlockRun::start(rules, reader, context, transactions.len())?;
+    let mut run = BlockRun::start(rules, reader, context, transactions.len(), false)?;
     let mut analysis = Analysis::default();
     for transaction in transactions {
         run.transact_and(transaction, |executed| {
