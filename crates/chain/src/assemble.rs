@@ -71,10 +71,11 @@ impl Chain {
         let block = Arc::new(Block { header: header.inner().clone(), body });
         inner.executions.insert(Execution {
             header,
-            proposed: ProposedBlock { block: block.clone(), parent_certificate: None },
+            proposed: ProposedBlock::new(block.clone(), None),
             senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
+            access_list: outcome.access_list.map(Arc::new),
             update,
             timings,
         });

@@ -5,6 +5,7 @@
 use crate::block::BlockId;
 use crate::{ChainError, StoredBlock, TransactionLocation};
 use alloy_consensus::BlockBody;
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Sealable, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader, Transaction};
@@ -19,6 +20,9 @@ pub(crate) const META_GENESIS_FILE: &[u8] = b"chain.genesis_file";
 pub(crate) const META_HEAD: &[u8] = b"chain.head";
 /// Key in [`Table::Meta`] of the sum of all blocks' difficulties, on a chain that has any.
 pub(crate) const META_TOTAL_DIFFICULTY: &[u8] = b"chain.total_difficulty";
+
+/// Key in [`Table::Meta`] of the number of the oldest block with a row in [`Table::AccessLists`], when there is one.
+pub(crate) const META_ACCESS_LISTS_FROM: &[u8] = b"chain.access_lists_from";
 
 /// The row of [`Table::Bodies`]: senders stand beside the transactions, because recovering them costs more than reading.
 #[derive(RlpEncodable, RlpDecodable)]
@@ -115,6 +119,14 @@ impl BlockStore {
         self.row(Table::Certificates, &number.to_be_bytes(), "certificate")
     }
 
+    pub(crate) fn access_list(&self, number: u64) -> Result<Option<BlockAccessList>, ChainError> {
+        self.row(Table::AccessLists, &number.to_be_bytes(), "access list")
+    }
+
+    pub(crate) fn access_list_rlp(&self, number: u64) -> Result<Option<Vec<u8>>, ChainError> {
+        Ok(self.database.get(Table::AccessLists, number.to_be_bytes())?)
+    }
+
     pub(crate) fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
         let row: Option<LookupRow> = self.row(Table::TransactionLookup, hash.as_slice(), "transaction lookup")?;
         Ok(row.map(|LookupRow { number, index }| TransactionLocation { number, index }))
@@ -157,6 +169,34 @@ impl BlockStore {
     pub(crate) fn put_certificate(batch: &mut Batch, certificate: &CommitCertificate) {
         let key = certificate.height.as_u64().to_be_bytes();
         batch.put(Table::Certificates, key, alloy_rlp::encode(certificate));
+    }
+
+    /// Number of the oldest block whose access list is kept; `None` when no list is. Those of all later ones are.
+    pub(crate) fn access_lists_from(&self) -> Result<Option<u64>, ChainError> {
+        self.row(Table::Meta, META_ACCESS_LISTS_FROM, "oldest access list")
+    }
+
+    /// Writes the list of block `number`, and removes those of blocks that are not among the last `kept`: one, unless
+    /// there were more before.
+    pub(crate) fn put_access_list(
+        &self,
+        batch: &mut Batch,
+        number: u64,
+        list: &BlockAccessList,
+        kept: u64,
+    ) -> Result<(), ChainError> {
+        let oldest = self.access_lists_from()?.unwrap_or(number);
+        let first_kept = number.saturating_add(1).saturating_sub(kept).max(oldest);
+        for leaving in oldest..first_kept.min(number) {
+            batch.delete(Table::AccessLists, leaving.to_be_bytes());
+        }
+        if kept == 0 {
+            batch.delete(Table::Meta, META_ACCESS_LISTS_FROM);
+        } else {
+            batch.put(Table::AccessLists, number.to_be_bytes(), alloy_rlp::encode(list));
+            batch.put(Table::Meta, META_ACCESS_LISTS_FROM, alloy_rlp::encode(first_kept));
+        }
+        Ok(())
     }
 
     /// Reads and decodes one row; one that does not decode means a damaged database.

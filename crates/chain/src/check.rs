@@ -3,11 +3,12 @@
 //! Every header is hashed and linked, every body, receipt and certificate is held against what the headers bind, every
 //! index is followed both ways, and the state is computed anew ([`heddle_state::check`]). All of it reads one snapshot.
 
+mod access_lists;
 mod blocks;
 mod indices;
 
 use crate::block::BlockId;
-use crate::block_store::{META_GENESIS, META_GENESIS_FILE, META_HEAD, META_TOTAL_DIFFICULTY};
+use crate::block_store::{META_ACCESS_LISTS_FROM, META_GENESIS, META_GENESIS_FILE, META_HEAD, META_TOTAL_DIFFICULTY};
 use crate::{Chain, ChainError};
 use blocks::Last;
 use heddle_state::{CheckObserver, Findings, META_KEYS};
@@ -23,6 +24,7 @@ impl Chain {
         let mut findings = Findings::default();
         let last = blocks::check(self, &snapshot, &mut findings, observer)?;
         indices::check(&snapshot, &last, &mut findings, observer)?;
+        access_lists::check(self, &snapshot, &last, &mut findings, observer)?;
         self.check_meta(&snapshot, &last, &mut findings)?;
         heddle_state::check(&snapshot, last.number, last.state_root, &mut findings, observer)?;
         Ok(findings)
@@ -49,7 +51,7 @@ impl Chain {
         }
         for row in snapshot.scan(Table::Meta, &[])? {
             let (key, _) = row?;
-            let known = [META_GENESIS_FILE, META_FORMAT_KEY];
+            let known = [META_GENESIS_FILE, META_ACCESS_LISTS_FROM, META_FORMAT_KEY];
             let mut known = known.iter().chain(&META_KEYS).chain(expected.iter().map(|(key, _)| key));
             if !known.any(|known| *known == key) {
                 findings.add(Table::Meta, &key, "not a row of this version");

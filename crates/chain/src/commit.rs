@@ -65,7 +65,8 @@ impl Chain {
     ) -> Result<Arc<Head>, ChainError> {
         let started = Instant::now();
         let inner = &self.inner;
-        let Execution { header, proposed, senders, receipts, changed_accounts, update, mut timings } = execution;
+        let Execution { header, proposed, senders, receipts, changed_accounts, access_list, update, mut timings } =
+            execution;
         let total_difficulty = parent.total_difficulty.saturating_add(header.difficulty);
         let mut batch = Batch::new();
         let rows = BlockRows { header: &header, body: &proposed.block.body, senders: &senders, receipts: &receipts };
@@ -74,6 +75,9 @@ impl Chain {
         // From now on the parent is served with the certificate that the chain itself binds.
         for certificate in certificate.into_iter().chain(&proposed.parent_certificate) {
             BlockStore::put_certificate(&mut batch, certificate);
+        }
+        if let Some(list) = access_list {
+            inner.blocks.put_access_list(&mut batch, header.number, &list, inner.config.access_lists_kept)?;
         }
         let state = update.write_into(header.number, &mut batch)?;
         self.write_batch(batch)?;

@@ -1,12 +1,14 @@
 //! Executed proposals, kept until one of them is committed.
 
 use crate::Timings;
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256};
 use heddle_primitives::{ProposedBlock, Receipt, SealedHeader};
 use heddle_state::StateUpdate;
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 /// A block that obeys every rule, and all that executing it on the head gave: committing it is only writing.
 pub(crate) struct Execution {
@@ -15,6 +17,8 @@ pub(crate) struct Execution {
     pub(crate) senders: Vec<Address>,
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) changed_accounts: Vec<Address>,
+    /// As execution found it, whatever came with the block.
+    pub(crate) access_list: Option<Arc<BlockAccessList>>,
     pub(crate) update: StateUpdate,
     pub(crate) timings: Timings,
 }

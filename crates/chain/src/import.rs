@@ -79,7 +79,7 @@ impl Chain {
         validate_header(rules, &head.header, &block.header).map_err(BlockError::from)?;
         validate_merge(rules, head.total_difficulty, &block.header).map_err(BlockError::from)?;
         validate_ommers(rules, blocks, block).map_err(blame)?;
-        let proposed = ProposedBlock { block: block.clone(), parent_certificate: None };
+        let proposed = ProposedBlock::new(block.clone(), None);
         self.execute(head, proposed, recovered.hash, &recovered.transactions)
     }
 

@@ -4,6 +4,7 @@ use crate::execution::Execution;
 use crate::{Chain, ChainError, Head, Timings};
 use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
+use alloy_rlp::Encodable;
 use heddle_evm::{BuildLimits, NextBlock, complete_header, next_header};
 use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
 use std::sync::Arc;
@@ -68,7 +69,9 @@ impl Chain {
         let header = header.seal_slow();
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
         let block = Arc::new(Block { header: header.inner().clone(), body });
-        let proposed = ProposedBlock { block, parent_certificate: head.certificate.clone() };
+        let mut proposed = ProposedBlock::new(block, head.certificate.clone());
+        let access_list = built.outcome.access_list.map(Arc::new);
+        proposed.access_list = access_list.clone().filter(|list| inner.config.gossips_access_list(list.length()));
         let hash = header.seal();
         inner.executions.insert(Execution {
             header,
@@ -76,6 +79,7 @@ impl Chain {
             senders,
             receipts: built.outcome.receipts,
             changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
+            access_list,
             update,
             timings,
         });

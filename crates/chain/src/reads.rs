@@ -5,10 +5,13 @@ use crate::{
     AccountProof, CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher, ProofLimits,
     StateView, StoredBlock, TransactionLocation,
 };
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
+use alloy_rlp::Encodable;
 use heddle_evm::{BlockContext, Parallelism, analyze};
 use heddle_primitives::{
-    CommitCertificate, FinalizedBlock, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,
+    CommitCertificate, FinalizedBlock, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt, RecoveredTransaction,
+    SealedHeader, Transaction,
 };
 use std::sync::Arc;
 
@@ -58,6 +61,23 @@ impl Chain {
         self.inner.blocks.certificate(number)
     }
 
+    /// A block's access list (EIP-7928): of the last [`ChainConfig::access_lists_kept`](crate::ChainConfig) blocks that
+    /// have one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn access_list(&self, number: u64) -> Result<Option<BlockAccessList>, ChainError> {
+        self.inner.blocks.access_list(number)
+    }
+
+    /// What [`Self::access_list`] gives, as its header binds it: RLP.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn access_list_rlp(&self, number: u64) -> Result<Option<Vec<u8>>, ChainError> {
+        self.inner.blocks.access_list_rlp(number)
+    }
+
     /// Where a transaction stands.
     ///
     /// # Errors
@@ -66,7 +86,8 @@ impl Chain {
         self.inner.blocks.transaction(hash)
     }
 
-    /// A block with all that a late node needs to commit it. Genesis is not served: every node has it.
+    /// A block with all that a late node needs to commit it, and with its access list where that is kept and short
+    /// enough to travel. Genesis is not served: every node has it.
     ///
     /// # Errors
     /// The database's.
@@ -77,7 +98,9 @@ impl Chain {
             Some(parent) => self.certificate(parent)?,
             None => None,
         };
-        let proposed = ProposedBlock { block: Arc::new(stored.block), parent_certificate };
+        let mut proposed = ProposedBlock::new(Arc::new(stored.block), parent_certificate);
+        let travels = |list: &BlockAccessList| list.length() <= MAX_ACCESS_LIST_BYTES;
+        proposed.access_list = self.access_list(number)?.filter(travels).map(Arc::new);
         Ok(Some(FinalizedBlock { proposed, certificate }))
     }
 

@@ -1,5 +1,6 @@
 //! Whole chains in temporary directories, with real keys, signatures and databases.
 
+mod access_lists;
 mod check;
 mod fixture;
 mod import;

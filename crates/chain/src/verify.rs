@@ -10,6 +10,7 @@ use heddle_evm::{
 };
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Senders recovered before, such as the mempool's. A transaction's hash covers its signature, so it has one sender.
@@ -99,7 +100,7 @@ impl Chain {
         let mut timings = Timings::default();
         let started = Instant::now();
         let context = BlockContext::of(block);
-        let (mode, steps) = (inner.config.mode(), StepCounter::default());
+        let (mode, steps) = (inner.config.mode_for(&proposed), StepCounter::default());
         let reader = self.reader(head.state());
         let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &steps).map_err(blame)?;
         timings.execution = started.elapsed();
@@ -123,6 +124,7 @@ impl Chain {
             senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
+            access_list: outcome.access_list.map(Arc::new),
             update,
             timings,
         })

@@ -87,7 +87,7 @@ mod tests {
     use std::sync::Arc;
 
     fn block() -> ProposedBlock {
-        ProposedBlock { block: Arc::new(Block::default()), parent_certificate: None }
+        ProposedBlock::new(Arc::new(Block::default()), None)
     }
 
     fn hash(index: usize) -> B256 {

@@ -3,9 +3,9 @@
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CertificateError, ConsensusMessage, Height, PolkaCertificate, ProposalMessage, ProposedBlock, Round,
-    RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote, SigningContext, ValidatorAddress, ValidatorSet,
-    Vote, VoteKind,
+    AccessListMismatch, CertificateError, ConsensusMessage, Height, PolkaCertificate, ProposalMessage, ProposedBlock,
+    Round, RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote, SigningContext, ValidatorAddress,
+    ValidatorSet, Vote, VoteKind,
 };
 
 /// No honest node reaches this round: with the shortest timeouts it takes weeks at one height.
@@ -49,6 +49,9 @@ pub enum MessageFault {
         /// What the hash or its header says.
         bound: String,
     },
+    /// The access list beside the block is not the block's, which says nothing about the block.
+    #[error(transparent)]
+    AccessList(#[from] AccessListMismatch),
     /// A certificate that proves nothing.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -172,7 +175,8 @@ fn check_body(body: &ProposedBlock, block_hash: B256) -> Result<(), MessageFault
     let withdrawals_root = content.withdrawals.as_ref().map(|withdrawals| calculate_withdrawals_root(withdrawals));
     bound("withdrawals root", some(withdrawals_root), some(header.withdrawals_root))?;
     let certificate = body.parent_certificate.as_ref().map_or(B256::ZERO, |certificate| certificate.digest());
-    bound("parent certificate digest", certificate, header.parent_beacon_block_root.unwrap_or_default())
+    bound("parent certificate digest", certificate, header.parent_beacon_block_root.unwrap_or_default())?;
+    body.check_access_list().map_err(MessageFault::from)
 }
 
 /// A root that may be absent, for comparison and for the error's text.

@@ -216,7 +216,7 @@ mod tests {
                 block.header.number = number;
                 block.header.timestamp = timestamp;
                 block.header.extra_data = extra.into();
-                ProposedBlock { block: Arc::new(block), parent_certificate: None }
+                ProposedBlock::new(Arc::new(block), None)
             },
         )
     }

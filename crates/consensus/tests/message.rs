@@ -73,6 +73,8 @@ fn a_relayed_block_cannot_be_swapped_under_its_hash() {
     assert_eq!(part(certificate), "parent certificate digest");
     let withdrawals = swap(&|body| Arc::make_mut(&mut body.block).body.withdrawals = None);
     assert_eq!(part(withdrawals), "withdrawals root");
+    let access_list = swap(&|body| body.access_list = Some(Arc::default()));
+    assert!(matches!(access_list, MessageFault::AccessList(_)), "{access_list}");
 }
 
 #[test]

@@ -21,7 +21,10 @@ mod wire;
 mod tests;
 
 pub use account::{Account, AccountChange, StateChanges};
-pub use block::{Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction};
+pub use block::{
+    AccessListMismatch, Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,
+    bound_access_list,
+};
 pub use certificate::{
     CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, RoundCertificate, RoundCertificateKind,
     RoundSignature,
@@ -34,7 +37,7 @@ pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
 pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use wire::{
-    BlocksRequest, ConsensusMessage, MAX_BLOCK_BYTES, MAX_BLOCKS_PER_RESPONSE, MAX_CONSENSUS_MESSAGE_BYTES,
-    MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS_PER_BATCH,
-    ProposalMessage, Request, Response, Status, TransactionBatch, decode_exact,
+    BlocksRequest, ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_BLOCKS_PER_RESPONSE,
+    MAX_CONSENSUS_MESSAGE_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES,
+    MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, Request, Response, Status, TransactionBatch, decode_exact,
 };

@@ -78,7 +78,7 @@ proptest! {
         };
         let proposal = SignedProposal { proposal, signature: vote.signature };
         for parent_certificate in [None, Some(certificate(&keys(3), B256::ZERO))] {
-            let body = ProposedBlock { block: block.clone(), parent_certificate };
+            let body = ProposedBlock::new(block.clone(), parent_certificate);
             assert_codec(&ConsensusMessage::Proposal(Box::new(ProposalMessage { proposal: proposal.clone(), body })));
         }
     }
@@ -98,7 +98,7 @@ fn requests_and_responses_have_one_encoding() {
     assert_codec(&Request::Blocks(BlocksRequest { from: Height::new(9), count: 64 }));
     let status = Status { height: Height::new(3), hash: B256::repeat_byte(1), earliest: Height::GENESIS };
     assert_codec(&Response::Status(status));
-    let proposed = ProposedBlock { block: Arc::new(Block::default()), parent_certificate: None };
+    let proposed = ProposedBlock::new(Arc::new(Block::default()), None);
     let finalized = FinalizedBlock { proposed, certificate: certificate(&keys(4), B256::ZERO) };
     assert_codec(&Response::Blocks(vec![finalized]));
     assert_codec(&TransactionBatch(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]));
@@ -140,8 +140,7 @@ fn a_certified_block_needs_its_own_certificate() {
     let keys = keys(4);
     let validators = set(&keys);
     let header = Header { number: 5, ..Default::default() };
-    let proposed =
-        ProposedBlock { block: Arc::new(Block { header, body: Default::default() }), parent_certificate: None };
+    let proposed = ProposedBlock::new(Arc::new(Block { header, body: Default::default() }), None);
     let certified = |hash| {
         let inner = FinalizedBlock { proposed: proposed.clone(), certificate: certificate(&keys[..3], hash) };
         CertifiedBlock::verify(inner, &validators, &context())

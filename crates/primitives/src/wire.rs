@@ -9,8 +9,12 @@ use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
 
 /// Largest RLP of a block (EIP-7934: 10 MiB less a margin of 2 MiB for what travels beside it).
 pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
-/// Largest consensus gossip message: a full block, its parent's certificate and a signature.
-pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = MAX_BLOCK_BYTES + 64 * 1024;
+/// Largest RLP of an access list that travels. At about 210 bytes a transaction that is one of five thousand
+/// transactions; a block with a larger one is executed without it.
+pub const MAX_ACCESS_LIST_BYTES: usize = 1024 * 1024;
+/// Largest consensus gossip message: a full block, its access list, hints (4 bytes for a transaction of 95 or more, at
+/// most), its parent's certificate and a signature.
+pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = MAX_BLOCK_BYTES + MAX_ACCESS_LIST_BYTES + 512 * 1024;
 /// Largest encoded transaction that the mempool accepts, in bytes (geth's `txMaxSize`).
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 /// Most transactions in one gossip batch.
@@ -19,8 +23,8 @@ pub const MAX_TRANSACTIONS_PER_BATCH: usize = 256;
 pub const MAX_TRANSACTION_BATCH_BYTES: usize = 256 * 1024;
 /// Most blocks in one response.
 pub const MAX_BLOCKS_PER_RESPONSE: u64 = 64;
-/// Largest response, in bytes: one maximal block always fits.
-pub const MAX_RESPONSE_BYTES: usize = MAX_BLOCK_BYTES + 1024 * 1024;
+/// Largest response, in bytes: one maximal block with its access list always fits.
+pub const MAX_RESPONSE_BYTES: usize = MAX_CONSENSUS_MESSAGE_BYTES + 512 * 1024;
 
 /// Decodes a whole buffer: trailing bytes are an error, and more than `bytes_max` is refused before parsing.
 ///

@@ -236,7 +236,10 @@ fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), Stor
 /// and would remove the evidence, therefore it is asked read-only how far it would come.
 fn refuse_damaged_log(directory: &Path, options: &Options, config: &DatabaseConfig) -> Result<(), StorageError> {
     let Some(damage) = wal::find_damage(directory)? else { return Ok(()) };
-    let db = DB::open_cf_descriptors_read_only(options, directory, options::tables(config), false)?;
+    // A database of an earlier version may lack a table, which reading alone does not make.
+    let existing = DB::list_cf(options, directory)?;
+    let tables = options::tables(config).into_iter().filter(|table| existing.iter().any(|name| name == table.name()));
+    let db = DB::open_cf_descriptors_read_only(options, directory, tables, false)?;
     if db.latest_sequence_number() >= damage.sequence {
         return Ok(());
     }

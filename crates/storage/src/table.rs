@@ -31,6 +31,8 @@ pub enum Table {
     ChangeSets,
     /// Trie, path -> the branch there, at the last committed block; leaves are in the flat tables.
     TrieNodes,
+    /// Block number -> access list RLP (EIP-7928), of the last blocks only.
+    AccessLists,
 }
 
 const _: () = {
@@ -43,7 +45,7 @@ const _: () = {
 
 impl Table {
     /// Every table, in the order of declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Headers,
         Self::HeaderNumbers,
@@ -58,6 +60,7 @@ impl Table {
         Self::StorageHistory,
         Self::ChangeSets,
         Self::TrieNodes,
+        Self::AccessLists,
     ];
 
     /// The column family's name on disk: part of the format.
@@ -77,6 +80,7 @@ impl Table {
             Self::StorageHistory => "storage_history",
             Self::ChangeSets => "change_sets",
             Self::TrieNodes => "trie_nodes",
+            Self::AccessLists => "access_lists",
         }
     }
 

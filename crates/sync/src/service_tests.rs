@@ -25,7 +25,7 @@ fn validators() -> ValidatorSet {
 /// A block signed by the first `signers` keys.
 fn block(number: u64, signers: usize, extra_data_bytes: usize) -> FinalizedBlock {
     let header = Header { number, extra_data: Bytes::from(vec![0; extra_data_bytes]), ..Header::default() };
-    let proposed = ProposedBlock { block: Arc::new(Block { header, ..Block::default() }), parent_certificate: None };
+    let proposed = ProposedBlock::new(Arc::new(Block { header, ..Block::default() }), None);
     let (height, round, block_hash) = (Height::new(number), Round::ZERO, proposed.hash());
     let sign = |key: &ConsensusKey| {
         let validator = Validator::new(key.public_key(), 1, Address::ZERO).address;

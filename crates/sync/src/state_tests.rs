@@ -22,7 +22,7 @@ fn ids(names: &[&str]) -> Vec<PeerId> {
 pub(super) fn block(number: u64) -> FinalizedBlock {
     let block = Block { header: Header { number, ..Header::default() }, ..Block::default() };
     FinalizedBlock {
-        proposed: ProposedBlock { block: Arc::new(block), parent_certificate: None },
+        proposed: ProposedBlock::new(Arc::new(block), None),
         certificate: CommitCertificate::new(Height::new(number), Round::ZERO, B256::ZERO, Vec::new()),
     }
 }

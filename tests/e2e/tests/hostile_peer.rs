@@ -178,7 +178,7 @@ async fn malformed_and_forged_messages_are_refused_and_the_nodes_still_serve() {
         let validators = &peer.genesis.heddle().unwrap().validators;
         let turn_of = |round: &u32| validators.proposer(Height::new(next), *round).address;
         let others = (0..4).find(|round| turn_of(round) != peer.validator().address).unwrap();
-        let body = ProposedBlock { block: Arc::new(block), parent_certificate: None };
+        let body = ProposedBlock::new(Arc::new(block), None);
         alloy_rlp::encode(peer.propose(Round::new(others), body))
     })
     .await;
@@ -226,5 +226,5 @@ fn wrong_state_root(chain: &Chain, fee_recipient: alloy_primitives::Address) -> 
         .unwrap();
     let mut block = Arc::unwrap_or_clone(built.proposed.block);
     block.header.state_root = B256::repeat_byte(0x66);
-    ProposedBlock { block: Arc::new(block), parent_certificate: built.proposed.parent_certificate }
+    ProposedBlock::new(Arc::new(block), built.proposed.parent_certificate)
 }

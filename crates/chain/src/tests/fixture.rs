@@ -82,8 +82,13 @@ impl Node {
 
     /// Closes the database and opens it again, as a restart does.
     pub(super) fn reopen(&mut self) {
+        self.reopen_with(ChainConfig::default());
+    }
+
+    /// The same with another configuration.
+    pub(super) fn reopen_with(&mut self, config: ChainConfig) {
         self.chain = None;
-        self.chain = Some(self.open_with(genesis_with_balance(1_000)).unwrap());
+        self.chain = Some(Chain::open(genesis_with_balance(1_000), self.database(), config).unwrap());
     }
 
     pub(super) fn close(&mut self) {

@@ -144,6 +144,21 @@ fn a_database_with_rows_but_no_format_is_refused() {
 }
 
 #[test]
+fn a_database_without_a_newer_table_gets_it() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path()).unwrap().commit(put(Table::Code, b"hash", b"code")).unwrap();
+    {
+        let mut db =
+            DB::open_cf(&Options::default(), directory.path(), Table::ALL.iter().map(|table| table.name())).unwrap();
+        db.drop_cf(Table::AccessLists.name()).unwrap();
+    }
+    let database = open(directory.path()).unwrap();
+    database.commit(put(Table::AccessLists, b"number", b"list")).unwrap();
+    assert_eq!(database.get(Table::AccessLists, b"number").unwrap(), Some(b"list".to_vec()));
+    assert_eq!(database.get(Table::Code, b"hash").unwrap(), Some(b"code".to_vec()));
+}
+
+#[test]
 fn an_unknown_table_means_another_format() {
     let directory = tempfile::tempdir().unwrap();
     {
