@@ -24,7 +24,7 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Most bodies held at one height: several rounds of two proposals each, at most 8 MiB a body.
+    /// Most bodies held at one height: several rounds of two proposals each, at most 10 MiB a body with all that comes along.
     pub(crate) const MAX: usize = 16;
 
     /// Holds a body on trial: [`Self::settle`] drops it again unless a record has named it.

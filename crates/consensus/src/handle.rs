@@ -57,7 +57,7 @@ pub struct ConsensusHandle {
 impl ConsensusHandle {
     /// Most messages that wait for the core. When it is busy committing a block, gossip fills this first.
     pub(crate) const MAILBOX_MESSAGES_MAX: usize = 2_048;
-    /// Most of them that carry a block, of at most 8 MiB each.
+    /// Most of them that carry a block, of at most 10 MiB each.
     pub(crate) const MAILBOX_PROPOSALS_MAX: usize = 8;
 
     /// Checks a message and, if it is good and there is room, queues it for the core. Never waits for the core.

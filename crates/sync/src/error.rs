@@ -1,6 +1,6 @@
 //! What can go wrong while catching up, and whose fault it is.
 
-use heddle_primitives::Height;
+use heddle_primitives::{AccessListMismatch, Height};
 
 /// Ours: ends the loop, and with it the node.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -55,6 +55,9 @@ pub enum PeerFault {
     /// A block whose certificate fails, or that breaks a rule of the chain.
     #[error("sent an invalid block: {0}")]
     InvalidBlock(String),
+    /// A block with an access list that is not the block's. The block may be right, and is executed without the list.
+    #[error("sent block {0} with another access list than its own: {1}")]
+    WrongAccessList(Height, AccessListMismatch),
 }
 
 /// Why a peer's request is not answered.

@@ -12,6 +12,7 @@
 //! - a peer has at most one request for blocks in flight, all peers together at most [`SyncConfig::ranges_max`]
 //!   ranges in flight or in memory, and so at most that many times
 //!   [`MAX_RESPONSE_BYTES`](heddle_primitives::MAX_RESPONSE_BYTES);
+//! - an access list that is not the block's is dropped, and counts against its sender, never against the block;
 //! - whoever breaks its promise rests before it is asked again, longer each time, and the next peer is asked instead;
 //! - consensus and sync may commit at the same time: the chain decides, and a height that is already there is nobody's
 //!   fault.

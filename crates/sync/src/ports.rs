@@ -41,7 +41,7 @@ pub trait BlockSource: Send + Sync + 'static {
     /// Where this node is.
     fn status(&self) -> Status;
 
-    /// A committed block with its certificate; `None` above the head, for genesis and for pruned heights.
+    /// A committed block with its certificate, and its access list where that is kept; `None` above the head, for genesis and for pruned heights.
     ///
     /// # Errors
     /// When the database fails, in words.

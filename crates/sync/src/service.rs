@@ -5,7 +5,10 @@ use crate::state::{Input, Output, State};
 use crate::{Chain, CommitError, PeerFault, PeerId, Peers, SyncConfig, SyncError, SyncMetrics, SyncStatus};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, SigningContext};
+use heddle_primitives::{
+    AccessListMismatch, CertifiedBlock, CertifiedBlockError, FinalizedBlock, Height, Request, Response, SigningContext,
+    ValidatorSet,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -144,21 +147,24 @@ async fn ask(peers: &dyn Peers, metrics: &SyncMetrics, timeout: Duration, peer: 
 }
 
 /// Verifies and commits consecutive blocks, one by one: the validators of a height are known when its parent is
-/// committed. Returns what the sender did wrong, if anything.
+/// committed. Returns what the sender did wrong, if anything; a wrong access list does not end it.
 async fn import(
     chain: &dyn Chain,
     metrics: &SyncMetrics,
     context: SigningContext,
     blocks: Vec<FinalizedBlock>,
 ) -> Result<Option<PeerFault>, SyncError> {
+    let mut wrong_list = None;
     for block in blocks {
         let height = Height::new(block.proposed.block.header.number);
         if height <= chain.head() {
             continue;
         }
         let validators = chain.validators(height);
-        let verified = tokio::task::spawn_blocking(move || CertifiedBlock::verify(block, &validators, &context)).await;
-        let verified = verified.map_err(|error| SyncError::Verification { height, reason: error.to_string() })?;
+        let verified = tokio::task::spawn_blocking(move || verify(block, &validators, &context)).await;
+        let (verified, mismatch) =
+            verified.map_err(|error| SyncError::Verification { height, reason: error.to_string() })?;
+        wrong_list = wrong_list.or(mismatch.map(|mismatch| PeerFault::WrongAccessList(height, mismatch)));
         let block = match verified {
             Ok(block) => block,
             Err(error) => return Ok(Some(PeerFault::InvalidBlock(format!("block {height}: {error}")))),
@@ -172,7 +178,20 @@ async fn import(
             Err(CommitError::Internal(reason)) => return Err(SyncError::Commit { height, reason }),
         }
     }
-    Ok(None)
+    Ok(wrong_list)
+}
+
+/// Checks a block's certificate, and drops an access list that is not the block's: what is wrong with it comes beside.
+fn verify(
+    mut block: FinalizedBlock,
+    validators: &ValidatorSet,
+    context: &SigningContext,
+) -> (Result<CertifiedBlock, CertifiedBlockError>, Option<AccessListMismatch>) {
+    let mismatch = block.proposed.check_access_list().err();
+    if mismatch.is_some() {
+        block.proposed.access_list = None;
+    }
+    (CertifiedBlock::verify(block, validators, context), mismatch)
 }
 
 #[cfg(test)]

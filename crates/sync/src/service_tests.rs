@@ -57,6 +57,7 @@ impl Chain for TestChain {
     async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError> {
         let number = block.proposed().block.header.number;
         assert_eq!(number, self.head().next().as_u64(), "only the next height may be committed");
+        assert_eq!(block.proposed().check_access_list(), Ok(()), "a wrong list is dropped before");
         if self.broken == Some(number) {
             return Err(CommitError::Internal("disk full".into()));
         }
@@ -199,6 +200,24 @@ async fn a_certified_block_that_the_chain_refuses_is_reported() {
     }
     let fault = PeerFault::InvalidBlock("block 3: wrong state root".into());
     assert_eq!(*peers.reports.lock(), [(PeerId::new(b"a".to_vec()), fault)]);
+}
+
+#[tokio::test]
+async fn a_wrong_access_list_costs_its_sender_and_not_its_block() {
+    let blocks = |wrong: bool| {
+        let with_list = |number| {
+            let mut block = block(number, 4, 0);
+            block.proposed.access_list = (wrong && number == 2).then(Arc::default);
+            (number, block)
+        };
+        Arc::new(Blocks((1..=5).map(with_list).collect()))
+    };
+    let liar = TestPeers::default().with("a", Manner::Honest, blocks(true));
+    let reports = run_to(5, TestChain::default(), liar).await;
+    let [(_, fault)] = reports.as_slice() else { panic!("{reports:?}") };
+    assert!(matches!(fault, PeerFault::WrongAccessList(height, _) if height.as_u64() == 2), "{fault}");
+    let honest = TestPeers::default().with("a", Manner::Honest, blocks(false));
+    assert_eq!(run_to(5, TestChain::default(), honest).await, []);
 }
 
 #[tokio::test]

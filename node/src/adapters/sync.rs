@@ -69,7 +69,7 @@ impl Peers for NetworkPeers {
     fn report(&self, peer: &PeerId, fault: PeerFault) {
         debug!(%peer, %fault, "peer reported by sync");
         let misbehaviour = match fault {
-            PeerFault::WrongAnswer => Misbehaviour::InvalidResponse,
+            PeerFault::WrongAnswer | PeerFault::WrongAccessList(..) => Misbehaviour::InvalidResponse,
             PeerFault::BrokenPromise => Misbehaviour::Unresponsive,
             PeerFault::InvalidBlock(_) => Misbehaviour::InvalidBlock,
         };
