@@ -40,7 +40,9 @@ pub struct Timings {
     pub execution: Duration,
     /// Computing the state root, and beside it the receipts root.
     pub state_root: Duration,
-    /// Writing it.
+    /// Making the rows that are written.
+    pub rows: Duration,
+    /// Writing them.
     pub commit: Duration,
     /// Executions of its transactions by the parallel executor, repeated ones included; 0 when another executor did it,
     /// as when this node built the block.
@@ -52,7 +54,7 @@ pub struct Timings {
 impl Timings {
     /// The sum of all parts.
     pub fn total(&self) -> Duration {
-        self.execution + self.state_root + self.commit
+        self.execution + self.state_root + self.rows + self.commit
     }
 }
 
@@ -60,6 +62,7 @@ impl AddAssign for Timings {
     fn add_assign(&mut self, other: Self) {
         self.execution += other.execution;
         self.state_root += other.state_root;
+        self.rows += other.rows;
         self.commit += other.commit;
         self.executions += other.executions;
         self.aborts += other.aborts;

@@ -9,7 +9,8 @@ use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Sealable, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader, Transaction};
-use heddle_storage::{Batch, Database, Table};
+use heddle_state::StateView;
+use heddle_storage::{Batch, Database, Snapshot, Table};
 
 /// Key in [`Table::Meta`] of the genesis hash.
 pub(crate) const META_GENESIS: &[u8] = b"chain.genesis";
@@ -56,12 +57,33 @@ pub(crate) struct BlockRows<'a> {
 /// Reads and writes blocks; writes go into a batch that the caller commits.
 #[derive(Clone)]
 pub(crate) struct BlockStore {
-    database: Database,
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    /// What is committed at each read.
+    Database(Database),
+    /// What one view sees.
+    Snapshot(Snapshot),
 }
 
 impl BlockStore {
+    /// The blocks that are committed at each read.
     pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+        Self { source: Source::Database(database) }
+    }
+
+    /// The blocks up to the one that a state is of, which may still be on its way to the disk.
+    pub(crate) fn below(state: &StateView) -> Self {
+        Self { source: Source::Snapshot(state.snapshot().clone()) }
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ChainError> {
+        Ok(match &self.source {
+            Source::Database(database) => database.get(table, key)?,
+            Source::Snapshot(snapshot) => snapshot.get(table, key)?,
+        })
     }
 
     /// Genesis hash of the chain in this database; `None` when it is new.
@@ -71,7 +93,7 @@ impl BlockStore {
 
     /// The genesis file's JSON; `None` when the database is new, or older than this row.
     pub(crate) fn genesis_file(&self) -> Result<Option<Vec<u8>>, ChainError> {
-        let Some(row) = self.database.get(Table::Meta, META_GENESIS_FILE)? else { return Ok(None) };
+        let Some(row) = self.get(Table::Meta, META_GENESIS_FILE)? else { return Ok(None) };
         match row.split_first_chunk::<32>() {
             Some((hash, json)) if keccak256(json) == hash => Ok(Some(json.to_vec())),
             _ => Err(ChainError::Corrupt("the genesis file row has another hash".to_owned())),
@@ -95,7 +117,7 @@ impl BlockStore {
 
     /// The hash alone, without decoding the header.
     pub(crate) fn hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
-        Ok(self.database.get(Table::Headers, number.to_be_bytes())?.map(keccak256))
+        Ok(self.get(Table::Headers, &number.to_be_bytes())?.map(keccak256))
     }
 
     pub(crate) fn number_of(&self, hash: B256) -> Result<Option<u64>, ChainError> {
@@ -124,7 +146,7 @@ impl BlockStore {
     }
 
     pub(crate) fn access_list_rlp(&self, number: u64) -> Result<Option<Vec<u8>>, ChainError> {
-        Ok(self.database.get(Table::AccessLists, number.to_be_bytes())?)
+        self.get(Table::AccessLists, &number.to_be_bytes())
     }
 
     pub(crate) fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
@@ -201,7 +223,7 @@ impl BlockStore {
 
     /// Reads and decodes one row; one that does not decode means a damaged database.
     fn row<T: Decodable>(&self, table: Table, key: &[u8], what: &str) -> Result<Option<T>, ChainError> {
-        let Some(bytes) = self.database.get(table, key)? else { return Ok(None) };
+        let Some(bytes) = self.get(table, key)? else { return Ok(None) };
         alloy_rlp::decode_exact(&bytes)
             .map(Some)
             .map_err(|error| ChainError::Corrupt(format!("{what} row {}: {error}", alloy_primitives::hex::encode(key))))

@@ -133,8 +133,8 @@ impl Chain {
 
     /// What the executor reads of `state`.
     pub(crate) fn reader(&self, state: StateView) -> ChainStateReader<'_> {
-        let Inner { blocks, states, codes, .. } = &*self.inner;
-        ChainStateReader { state, blocks, states, codes }
+        let Inner { states, codes, .. } = &*self.inner;
+        ChainStateReader { blocks: BlockStore::below(&state), state, states, codes }
     }
 }
 

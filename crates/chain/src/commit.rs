@@ -4,10 +4,21 @@ use crate::block_store::{BlockRows, BlockStore, missing};
 use crate::execution::Execution;
 use crate::verify::require_next;
 use crate::{Chain, ChainError, CommittedBlock, Head};
+use alloy_primitives::U256;
 use heddle_primitives::{CertifiedBlock, CommitCertificate};
-use heddle_storage::Batch;
+use heddle_state::CommittedState;
+use heddle_storage::{Batch, PendingBatch};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// A block that only has to be written.
+pub(crate) struct Prepared {
+    pub(crate) batch: Arc<PendingBatch>,
+    /// Sum of the difficulties up to it.
+    pub(crate) total_difficulty: U256,
+    /// What subscribers are told then.
+    pub(crate) event: CommittedBlock,
+}
 
 impl Chain {
     /// Makes a certified block the head: executes it unless that was done, writes it in one synced batch, tells
@@ -21,17 +32,28 @@ impl Chain {
     pub fn commit(&self, certified: &CertifiedBlock) -> Result<Arc<Head>, ChainError> {
         let _door = self.inner.commit_door.lock();
         let head = self.head();
+        match self.execute_certified(&head, certified)? {
+            Some(execution) => self.write(&head, execution, Some(certified.certificate())),
+            None => Ok(head),
+        }
+    }
+
+    /// Executes a certified block on `head`, unless that was done; `None` when it is committed already.
+    pub(crate) fn execute_certified(
+        &self,
+        head: &Head,
+        certified: &CertifiedBlock,
+    ) -> Result<Option<Execution>, ChainError> {
         let number = certified.proposed().block.header.number;
         if number <= head.header.number {
             self.check_committed(number, certified)?;
-            return Ok(head);
+            return Ok(None);
         }
-        require_next(&head, number)?;
-        let execution = match self.inner.executions.take(certified.hash()) {
-            Some(execution) => execution,
-            None => self.verify_certified(&head, certified)?,
-        };
-        self.write(&head, execution, Some(certified.certificate()))
+        require_next(head, number)?;
+        match self.inner.executions.take(certified.hash()) {
+            Some(execution) => Ok(Some(execution)),
+            None => self.verify_certified(head, certified).map(Some),
+        }
     }
 
     /// A block at a height that is decided must be the one that was committed.
@@ -63,8 +85,20 @@ impl Chain {
         execution: Execution,
         certificate: Option<&CommitCertificate>,
     ) -> Result<Arc<Head>, ChainError> {
+        let (prepared, state) = self.prepare(parent, execution, certificate)?;
+        let head = self.write_prepared(prepared)?;
+        self.inner.states.committed(state);
+        Ok(head)
+    }
+
+    /// Makes the rows of an executed block, all in one batch.
+    pub(crate) fn prepare(
+        &self,
+        parent: &Head,
+        execution: Execution,
+        certificate: Option<&CommitCertificate>,
+    ) -> Result<(Prepared, CommittedState), ChainError> {
         let started = Instant::now();
-        let inner = &self.inner;
         let Execution { header, proposed, senders, receipts, changed_accounts, access_list, update, mut timings } =
             execution;
         let total_difficulty = parent.total_difficulty.saturating_add(header.difficulty);
@@ -77,21 +111,29 @@ impl Chain {
             BlockStore::put_certificate(&mut batch, certificate);
         }
         if let Some(list) = access_list {
-            inner.blocks.put_access_list(&mut batch, header.number, &list, inner.config.access_lists_kept)?;
+            let kept = self.inner.config.access_lists_kept;
+            BlockStore::below(&parent.state()).put_access_list(&mut batch, header.number, &list, kept)?;
         }
         let state = update.write_into(header.number, &mut batch)?;
-        self.write_batch(batch)?;
-        inner.states.committed(state);
+        timings.rows = started.elapsed();
+        let (block, certificate) = (proposed.block, certificate.cloned());
+        let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };
+        Ok((Prepared { batch: Arc::new(PendingBatch::new(batch)), total_difficulty, event }, state))
+    }
 
+    /// Writes a block, and then makes it the head and tells subscribers.
+    pub(crate) fn write_prepared(&self, prepared: Prepared) -> Result<Arc<Head>, ChainError> {
+        let started = Instant::now();
+        let Prepared { batch, total_difficulty, mut event } = prepared;
+        self.write_batch(&*batch)?;
+        event.timings.commit = started.elapsed();
+        let inner = &self.inner;
         let state = inner.states.view()?;
-        let head = Head::new(&inner.rules, header.clone(), certificate.cloned(), total_difficulty, state);
+        let head = Head::new(&inner.rules, event.header.clone(), event.certificate.clone(), total_difficulty, state);
         let head = Arc::new(head);
         inner.head.store(head.clone());
         inner.executions.clear();
-        timings.commit = started.elapsed();
-        inner.timings.lock().put(header.number, timings);
-        let (block, certificate) = (proposed.block, certificate.cloned());
-        let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };
+        inner.timings.lock().put(event.header.number, event.timings);
         // Nobody may be listening, as in tests and tools: that is no failure.
         let _ = inner.events.send(Arc::new(event));
         Ok(head)
@@ -106,7 +148,7 @@ impl Chain {
     }
 
     /// Writes a batch as durably as the configuration says.
-    pub(crate) fn write_batch(&self, batch: Batch) -> Result<(), ChainError> {
+    pub(crate) fn write_batch(&self, batch: impl AsRef<Batch>) -> Result<(), ChainError> {
         let database = &self.inner.database;
         let written = match self.inner.config.commits_synced {
             true => database.commit(batch),

@@ -197,6 +197,9 @@ pub enum ChainError {
     /// Rows contradict each other.
     #[error("the database is corrupt: {0}")]
     Corrupt(String),
+    /// The thread that writes blocks failed.
+    #[error("the thread that writes blocks failed: {0}")]
+    Writer(String),
     /// The database failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -229,6 +232,7 @@ impl ChainError {
             | Self::InvalidCertified { .. }
             | Self::GenesisMismatch { .. }
             | Self::Corrupt(_)
+            | Self::Writer(_)
             | Self::Storage(_)
             | Self::State(_)
             | Self::Execution(_) => Fault::Ours,

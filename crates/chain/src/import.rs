@@ -1,7 +1,6 @@
 //! Importing blocks of a plain Ethereum chain, which no certificate makes final.
 
 use crate::block_store::{BlockStore, missing};
-use crate::chain::Inner;
 use crate::execution::Execution;
 use crate::verify::{blame, recover, require_next};
 use crate::{BlockError, Chain, ChainError, ChainRules, Head};
@@ -54,39 +53,50 @@ impl Chain {
     /// [`ChainError::NotNext`] say that it has another place than after the head, [`ChainError::Uncertified`] that the
     /// chain is a Heddle chain; others are ours.
     pub fn import(&self, block: &RecoveredBlock) -> Result<Arc<Head>, ChainError> {
+        let _door = self.inner.commit_door.lock();
+        let head = self.head();
+        match self.execute_recovered(&head, block)? {
+            Some(execution) => self.write(&head, execution, None),
+            None => Ok(head),
+        }
+    }
+
+    /// Executes a block on `head`, unless that was done; `None` when it is committed already.
+    pub(crate) fn execute_recovered(
+        &self,
+        head: &Head,
+        block: &RecoveredBlock,
+    ) -> Result<Option<Execution>, ChainError> {
         if self.inner.rules.is_heddle() {
             return Err(ChainError::Uncertified);
         }
-        let _door = self.inner.commit_door.lock();
-        let head = self.head();
         let header = &block.block.header;
         if header.parent_hash != head.hash() {
-            if self.is_committed(block)? {
-                return Ok(head);
+            if self.is_committed(head, block)? {
+                return Ok(None);
             }
-            require_next(&head, header.number)?;
+            require_next(head, header.number)?;
         }
-        let execution = match self.inner.executions.take(block.hash) {
-            Some(execution) => execution,
-            None => self.verify_import(&head, block)?,
-        };
-        self.write(&head, execution, None)
+        match self.inner.executions.take(block.hash) {
+            Some(execution) => Ok(Some(execution)),
+            None => self.verify_import(head, block).map(Some),
+        }
     }
 
     fn verify_import(&self, head: &Head, recovered: &RecoveredBlock) -> Result<Execution, ChainError> {
-        let Inner { rules, blocks, .. } = &*self.inner;
+        let rules = &self.inner.rules;
         let block = &recovered.block;
         validate_header(rules, &head.header, &block.header).map_err(BlockError::from)?;
         validate_merge(rules, head.total_difficulty, &block.header).map_err(BlockError::from)?;
-        validate_ommers(rules, blocks, block).map_err(blame)?;
+        validate_ommers(rules, &BlockStore::below(&head.state()), block).map_err(blame)?;
         let proposed = ProposedBlock::new(block.clone(), None);
         self.execute(head, proposed, recovered.hash, &recovered.transactions)
     }
 
     /// Whether this very block is committed; another one at its height is an error.
-    fn is_committed(&self, block: &RecoveredBlock) -> Result<bool, ChainError> {
+    fn is_committed(&self, head: &Head, block: &RecoveredBlock) -> Result<bool, ChainError> {
         let number = block.block.header.number;
-        if number > self.head().header.number {
+        if number > head.header.number {
             return Ok(false);
         }
         let committed = self.inner.blocks.hash(number)?.ok_or_else(|| missing("header", number))?;

@@ -7,6 +7,7 @@
 //!   [`CertifiedBlock`](heddle_primitives::CertifiedBlock), on a plain Ethereum chain a [`RecoveredBlock`]; every
 //!   committed block is final;
 //! - proposing and validating write nothing; their executions are remembered for the commit;
+//! - an [`Importer`] executes on what is still being written; nobody is shown a block before it is written;
 //! - all methods block: call them where blocking is allowed. No lock is held while a block executes, except that one
 //!   commit waits for another.
 //!
@@ -15,6 +16,7 @@
 //! validate proposed block -> verify -> execution ----+--> executions of the next height
 //! commit   certified block -> execution from there, or verify now -> batch -> head -> event
 //! import   recovered block -> verify ------------------------------> batch -> head -> event
+//! importer the same for many blocks in a row, each executed while the one before is written
 //! ```
 
 mod assemble;
@@ -29,6 +31,7 @@ mod execution;
 mod head;
 mod history;
 mod import;
+mod importer;
 mod logs;
 mod propose;
 mod reads;
@@ -52,6 +55,7 @@ pub use heddle_evm::{
 pub use heddle_state::{AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, StateView};
 pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;
+pub use importer::Importer;
 pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};
 pub use propose::{BuildRequest, BuiltBlock};
 pub use verify::KnownSenders;

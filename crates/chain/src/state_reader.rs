@@ -7,10 +7,10 @@ use heddle_evm::{Code, CodeCache, StateError, StateReader};
 use heddle_primitives::{Account, StateChanges};
 use heddle_state::{StateStore, StateView};
 
-/// A state with the chain below it. Ancestors need no snapshot: a committed block never changes.
+/// A state with the chain below it.
 pub(crate) struct ChainStateReader<'a> {
     pub(crate) state: StateView,
-    pub(crate) blocks: &'a BlockStore,
+    pub(crate) blocks: BlockStore,
     pub(crate) states: &'a StateStore,
     pub(crate) codes: &'a CodeCache,
 }

@@ -5,7 +5,7 @@ use crate::rows::read_root;
 use crate::{StateError, StateUpdate, StateView, history};
 use alloy_primitives::B256;
 use heddle_primitives::StateChanges;
-use heddle_storage::{Batch, Database};
+use heddle_storage::{Batch, Database, PendingBatch};
 use std::sync::Arc;
 
 /// The committed states of a chain; clones share the database and the caches.
@@ -27,6 +27,15 @@ impl StateStore {
     /// The disk's.
     pub fn view(&self) -> Result<StateView, StateError> {
         StateView::last(self.database.snapshot(), self.caches.clone())
+    }
+
+    /// The state that the database will hold once `pending` is committed: what the next block can be executed on while
+    /// this one is written. Nobody else may be shown it, because a crash can still take it back.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn view_with(&self, pending: Arc<PendingBatch>) -> Result<StateView, StateError> {
+        StateView::last(self.database.snapshot_with(pending), self.caches.clone())
     }
 
     /// The state after a committed block.
@@ -63,8 +72,8 @@ impl StateStore {
         StateUpdate::compute(parent, changes)
     }
 
-    /// Tells the caches of [`Self::view`]s what a commit changed, once its batch is committed. Without that they stay
-    /// right, but serve no later state.
+    /// Tells the caches of [`Self::view`]s what a block changed, once its batch is committed or, for [`Self::view_with`],
+    /// on its way. Without that they stay right, but serve no later state; views of earlier states are served as before.
     pub fn committed(&self, state: CommittedState) {
         self.caches.commit(state);
     }

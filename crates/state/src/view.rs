@@ -42,6 +42,11 @@ impl StateView {
         self.number
     }
 
+    /// All tables as the view sees them.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
     /// Reads an account.
     ///
     /// # Errors

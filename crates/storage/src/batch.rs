@@ -80,14 +80,24 @@ impl Batch {
 
     /// The writes in their order.
     pub(crate) fn operations(&self) -> impl Iterator<Item = (Table, Operation<'_>)> {
-        self.writes.iter().map(|write| {
-            let (key, value) = (&self.bytes[write.key..write.value], &self.bytes[write.value..write.end]);
-            let operation = match write.kind {
-                Kind::Put => Operation::Put { key, value },
-                Kind::Delete => Operation::Delete { key },
-                Kind::DeleteRange => Operation::DeleteRange { from: key, to: value },
-            };
-            (write.table, operation)
-        })
+        (0..self.writes.len()).map(|place| self.operation(place))
+    }
+
+    /// The write at a place, below [`Self::len`].
+    pub(crate) fn operation(&self, place: usize) -> (Table, Operation<'_>) {
+        let write = &self.writes[place];
+        let (key, value) = (&self.bytes[write.key..write.value], &self.bytes[write.value..write.end]);
+        let operation = match write.kind {
+            Kind::Put => Operation::Put { key, value },
+            Kind::Delete => Operation::Delete { key },
+            Kind::DeleteRange => Operation::DeleteRange { from: key, to: value },
+        };
+        (write.table, operation)
+    }
+}
+
+impl AsRef<Self> for Batch {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::batch::Operation;
 use crate::migration::FORMAT;
-use crate::{Batch, DatabaseConfig, DirectoryLock, Snapshot, StorageError, Table, floor, options, wal};
+use crate::{Batch, DatabaseConfig, DirectoryLock, PendingBatch, Snapshot, StorageError, Table, floor, options, wal};
 use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB, Env, FlushOptions, Options, WriteBatch, WriteOptions};
 use std::fmt;
@@ -113,7 +113,13 @@ impl Database {
 
     /// A consistent view of all tables as they are now. While it lives, what it sees is kept on disk.
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::of(self.inner.clone())
+        Snapshot::of(self.inner.clone(), None)
+    }
+
+    /// As [`Self::snapshot`], with a batch that is not committed yet looking as if it were: for work on what is still
+    /// being written. Such a view is ahead of what a crash leaves.
+    pub fn snapshot_with(&self, pending: Arc<PendingBatch>) -> Snapshot {
+        Snapshot::of(self.inner.clone(), Some(pending))
     }
 
     /// Writes a batch: after `Ok` it survives a power loss, whole, and so does every earlier one; after an error the
@@ -121,13 +127,13 @@ impl Database {
     ///
     /// # Errors
     /// The disk's.
-    pub fn commit(&self, batch: Batch) -> Result<(), StorageError> {
+    pub fn commit(&self, batch: impl AsRef<Batch>) -> Result<(), StorageError> {
         self.inner.exclusively(|inner, writes| {
             // Otherwise a crash could keep this batch and lose an earlier one.
             inner.flush(writes)?;
             let mut options = WriteOptions::default();
             options.set_sync(inner.lock.is_some());
-            inner.write(batch, &options)
+            inner.write(batch.as_ref(), &options)
         })
     }
 
@@ -137,12 +143,12 @@ impl Database {
     ///
     /// # Errors
     /// The disk's.
-    pub fn commit_unsynced(&self, batch: Batch) -> Result<(), StorageError> {
+    pub fn commit_unsynced(&self, batch: impl AsRef<Batch>) -> Result<(), StorageError> {
         self.inner.exclusively(|inner, writes| {
             writes.unsynced = true;
             let mut options = WriteOptions::default();
             options.disable_wal(true);
-            inner.write(batch, &options)
+            inner.write(batch.as_ref(), &options)
         })
     }
 
@@ -166,7 +172,7 @@ impl Inner {
         result
     }
 
-    fn write(&self, batch: Batch, options: &WriteOptions) -> Result<(), StorageError> {
+    fn write(&self, batch: &Batch, options: &WriteOptions) -> Result<(), StorageError> {
         let mut write = WriteBatch::with_capacity_bytes(batch.bytes() + WRITE_OVERHEAD_BYTES * batch.len());
         let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
         for (table, operation) in batch.operations() {

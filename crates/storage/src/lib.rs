@@ -6,7 +6,7 @@
 //! - damage is never read as absence: a record that does not check is an error that names the file;
 //! - one process owns a directory, held by a lock that the system releases when the process ends.
 //!
-//! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `table` (the
+//! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `pending` (reading what is being written), `table` (the
 //! tables), `options` (RocksDB's), `wal` and `floor` (whether RocksDB's files end where they should), `migration` (from
 //! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `sign_state` (the last
 //! signed step), `lock` (one process a directory), `durable` (crash-safe file replacement), `config`, `error`.
@@ -23,6 +23,7 @@ mod lock;
 mod log;
 mod migration;
 mod options;
+mod pending;
 mod sign_state;
 mod snapshot;
 mod table;
@@ -36,6 +37,7 @@ pub use error::StorageError;
 pub use lock::DirectoryLock;
 pub use log::ConsensusLog;
 pub use migration::{META_FORMAT_KEY, Migration, MigrationObserver, MigrationProgress, MigrationStep};
+pub use pending::PendingBatch;
 pub use sign_state::SignStateFile;
 pub use snapshot::{Row, Rows, Snapshot};
 pub use table::Table;

@@ -4,15 +4,14 @@ use crate::chain_file::{ChainFileError, ChainFileReader, Item};
 use alloy_primitives::B256;
 use heddle_chain::{Chain, ChainError, RecoveredBlock};
 use heddle_primitives::{Block, CertifiedBlock, FinalizedBlock, Height};
-use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::path::PathBuf;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 /// A batch ends with the block that passes either bound: enough to keep all threads busy, little to hold in memory.
 const BATCH_BLOCKS_MAX: usize = 64;
-const BATCH_BYTES_MAX: usize = 512 * 1024;
+const BATCH_BYTES_MAX: usize = 128 * 1024;
 
 /// A block that only execution can still refuse.
 pub(super) enum Prepared {
@@ -56,27 +55,23 @@ pub(super) fn total_bytes(files: &[PathBuf]) -> Result<u64, AheadError> {
     files.iter().map(length).sum()
 }
 
-/// Sends the blocks of all files, then ends; or sends the first error after the blocks before it.
-///
-/// It has a pool of threads of its own, because the state root must not queue behind the recovery of later blocks.
-pub(super) fn run(chain: &Chain, files: &[PathBuf], batches: &SyncSender<Result<PreparedBatch, AheadError>>) {
-    let pool = match ThreadPoolBuilder::new().num_threads(rayon::current_num_threads()).build() {
-        Ok(pool) => pool,
-        Err(error) => {
-            let _ = batches.send(Err(error.into()));
-            return;
-        }
-    };
+/// Threads for [`run`] beside an import on as many: its own, because the state root must not queue behind the recovery
+/// of later blocks.
+pub(super) fn threads(count: usize) -> Result<ThreadPool, AheadError> {
+    let builder = ThreadPoolBuilder::new().num_threads(count).thread_name(|index| format!("ahead-{index}"));
+    Ok(builder.build()?)
+}
+
+/// Sends the blocks of all files, then ends; or sends the first error after the blocks before it. `send` says whether
+/// anybody still receives: if not, the import has ended with a reason of its own.
+pub(super) fn run(chain: &Chain, files: &[PathBuf], mut send: impl FnMut(Result<PreparedBatch, AheadError>) -> bool) {
     let mut position = 0;
     for path in files {
-        let send = |batch| batches.send(Ok(batch)).is_ok();
-        let sent = pool.install(|| read_file(chain, path, &mut position, send));
-        match sent {
+        match read_file(chain, path, &mut position, &mut |batch| send(Ok(batch))) {
             Ok(true) => {}
-            // Nobody receives: the import has ended with a reason of its own.
             Ok(false) => return,
             Err(error) => {
-                let _ = batches.send(Err(error));
+                send(Err(error));
                 return;
             }
         }
@@ -88,7 +83,7 @@ fn read_file(
     chain: &Chain,
     path: &std::path::Path,
     position: &mut u64,
-    send: impl Fn(PreparedBatch) -> bool,
+    send: &mut dyn FnMut(PreparedBatch) -> bool,
 ) -> Result<bool, AheadError> {
     let mut reader = ChainFileReader::open(path)?;
     loop {

@@ -1,8 +1,10 @@
-//! Importing files of blocks: a thread reads, decodes and recovers senders ahead, this one executes and commits.
+//! Importing files of blocks: threads read, decode and recover senders ahead, this one executes, another one commits.
 //!
 //! ```text
-//! file -> items -> decode, check signatures (all threads) -> bounded queue -> execute -> state root -> commit
+//! file -> items -> decode, check signatures (all threads) -> bounded queue -> execute -> roots -> rows -> write
 //! ```
+//!
+//! On one thread ([`rayon::current_num_threads`]) all of it happens in turn.
 //!
 //! Commits do not wait for the disk one by one: a crash loses the last seconds, whole blocks, and importing the same
 //! file again skips what is there and goes on.
@@ -41,7 +43,7 @@ pub struct ImportSummary {
     pub gas_used: u64,
     /// Decoding and recovering, summed over the threads that ran ahead.
     pub recovery: Duration,
-    /// Executing and committing, on one thread.
+    /// Executing and making rows, on one thread; writing, beside it.
     pub timings: Timings,
     /// Waiting for blocks to execute.
     pub waiting: Duration,
@@ -79,10 +81,11 @@ impl ImportSummary {
             self.mgas_per_second()
         );
         tell!(
-            "recovery {} (ahead, sum of all threads), execution {}, state root {}, commit {}, waiting for blocks {}",
+            "recovery {} (ahead, sum of all threads), execution {}, roots {}, rows {}, writing {} (beside), waiting for blocks {}",
             seconds(self.recovery),
             seconds(timings.execution),
             seconds(timings.state_root),
+            seconds(timings.rows),
             seconds(timings.commit),
             seconds(self.waiting)
         );
@@ -105,7 +108,8 @@ pub fn import(
     stop: &StopFlag,
 ) -> (ImportSummary, Result<(), Box<dyn Error>>) {
     let started = Instant::now();
-    let mut run = Run { chain, history, stop, events: chain.subscribe(), summary: ImportSummary::default() };
+    let (events, summary) = (chain.subscribe(), ImportSummary::default());
+    let mut run = Run { chain, history, stop, events, summary, started, unpruned: 0, synced: started };
     let result = run.import(files);
     let finished = run.finish();
     let elapsed = started.elapsed();
@@ -118,64 +122,117 @@ struct Run<'a> {
     stop: &'a StopFlag,
     events: broadcast::Receiver<Arc<CommittedBlock>>,
     summary: ImportSummary,
+    started: Instant,
+    /// Blocks committed since old states were pruned last.
+    unpruned: u64,
+    /// When what was committed was made durable last.
+    synced: Instant,
 }
+
+/// How a block enters the chain.
+type Commit<'a> = &'a mut dyn FnMut(&Prepared) -> Result<(), ChainError>;
 
 impl Run<'_> {
     fn import(&mut self, files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
-        let chain = self.chain;
         let mut progress = Progress::new("import", ahead::total_bytes(files)?);
-        std::thread::scope(|scope| {
+        match rayon::current_num_threads() {
+            1 => self.import_in_turn(files, &mut progress),
+            threads => self.import_overlapped(files, threads, &mut progress),
+        }
+    }
+
+    fn import_in_turn(&mut self, files: &[PathBuf], progress: &mut Progress) -> Result<(), Box<dyn Error>> {
+        let chain = self.chain;
+        let mut result = Ok(());
+        ahead::run(chain, files, |batch| {
+            let commit = &mut |block: &Prepared| match block {
+                Prepared::Known => Ok(()),
+                Prepared::Recovered(block) => chain.import(block).map(drop),
+                Prepared::Certified(block) => chain.commit(block).map(drop),
+            };
+            result = batch.map_err(Box::from).and_then(|batch| self.commit_batch(batch, commit, progress));
+            result.is_ok()
+        });
+        self.count_events();
+        result
+    }
+
+    fn import_overlapped(
+        &mut self,
+        files: &[PathBuf],
+        threads: usize,
+        progress: &mut Progress,
+    ) -> Result<(), Box<dyn Error>> {
+        let chain = self.chain;
+        let pool = ahead::threads(threads)?;
+        let mut importer = chain.importer()?;
+        let result = std::thread::scope(|scope| {
             let (sender, batches) = sync_channel(BATCHES_QUEUED_MAX);
             // It ends with its files, or when nobody receives any more.
-            scope.spawn(move || ahead::run(chain, files, &sender));
-            let mut synced = Instant::now();
+            scope.spawn(|| pool.install(move || ahead::run(chain, files, |batch| sender.send(batch).is_ok())));
+            let commit = &mut |block: &Prepared| match block {
+                Prepared::Known => Ok(()),
+                Prepared::Recovered(block) => importer.import(block),
+                Prepared::Certified(block) => importer.commit(block),
+            };
             loop {
                 let waiting = Instant::now();
                 let Ok(batch) = batches.recv() else { return Ok(()) };
                 self.summary.waiting += waiting.elapsed();
-                self.commit_batch(batch?, &mut progress)?;
-                if synced.elapsed() >= SYNC_INTERVAL {
-                    chain.sync()?;
-                    synced = Instant::now();
-                }
+                self.commit_batch(batch?, commit, progress)?;
             }
-        })
+        });
+        let finished = importer.finish();
+        self.count_events();
+        finished?;
+        result
     }
 
-    fn commit_batch(&mut self, batch: PreparedBatch, progress: &mut Progress) -> Result<(), Box<dyn Error>> {
+    fn commit_batch(
+        &mut self,
+        batch: PreparedBatch,
+        commit: Commit<'_>,
+        progress: &mut Progress,
+    ) -> Result<(), Box<dyn Error>> {
         self.summary.recovery += batch.recovery;
         for block in batch.blocks {
             if self.stop.is_raised() {
-                let number = self.chain.head().header.number;
-                return Err(format!("stopped by a signal after block {number}: run it again to go on").into());
+                return Err("stopped by a signal: run it again to go on".into());
             }
-            self.commit(&block)?;
+            commit(&block).map_err(|error| describe(&block, error))?;
+            self.after(&block)?;
         }
         progress.at(batch.position, || {
-            let mgas_per_second = self.summary.gas_used as f64 / self.summary.timings.total().as_secs_f64() / 1e6;
+            let mgas_per_second = self.summary.gas_used as f64 / self.started.elapsed().as_secs_f64() / 1e6;
             format!("block {}  {mgas_per_second:.1} Mgas/s", self.chain.head().header.number)
         });
         Ok(())
     }
 
-    fn commit(&mut self, block: &Prepared) -> Result<(), Box<dyn Error>> {
-        let committed = match block {
-            Prepared::Known => {
-                self.summary.known += 1;
-                return Ok(());
-            }
-            Prepared::Recovered(block) => self.chain.import(block),
-            Prepared::Certified(block) => self.chain.commit(block),
-        };
-        let head = committed.map_err(|error| describe(block, error))?;
-        // A block that stood in the file twice has no event.
+    /// What is due after a block, beside the commits.
+    fn after(&mut self, block: &Prepared) -> Result<(), Box<dyn Error>> {
+        self.count_events();
+        if matches!(block, Prepared::Known) {
+            self.summary.known += 1;
+            return Ok(());
+        }
+        self.unpruned += 1;
+        if self.unpruned >= PRUNE_INTERVAL_BLOCKS {
+            self.prune()?;
+            self.unpruned = 0;
+        }
+        if self.synced.elapsed() >= SYNC_INTERVAL {
+            self.chain.sync()?;
+            self.synced = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Counts what is committed; a block that stood in the files twice has no event.
+    fn count_events(&mut self) {
         while let Ok(event) = self.events.try_recv() {
             self.summary.count(&event);
         }
-        if head.header.number.is_multiple_of(PRUNE_INTERVAL_BLOCKS) {
-            self.prune()?;
-        }
-        Ok(())
     }
 
     fn prune(&self) -> Result<(), ChainError> {

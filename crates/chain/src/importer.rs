@@ -1,0 +1,154 @@
+//! Committing many blocks in a row: one is written while the next is executed.
+//!
+//! ```text
+//! caller's thread   execute N, rows of N | execute N+1, rows of N+1 | ...
+//! writing thread                         | write N, head N, event N | write N+1, ...
+//! ```
+//!
+//! The next block runs on the rows that are still being written, through a view that nobody else is shown. Readers and
+//! subscribers see a block only when it is written, and a crash leaves what it would leave without this.
+
+use crate::commit::Prepared;
+use crate::execution::Execution;
+use crate::{Chain, ChainError, Head, RecoveredBlock};
+use heddle_primitives::{CertifiedBlock, CommitCertificate, Header};
+use parking_lot::MutexGuard;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Holds the commit door as long as it lives, and commits blocks with at most one of them in flight. After an error
+/// that is not about a block, it is of no more use.
+pub struct Importer<'a> {
+    chain: &'a Chain,
+    /// What the next block follows: the head, or the block in flight.
+    tip: Arc<Head>,
+    in_flight: bool,
+    writer: Writer,
+    /// Released last.
+    _door: MutexGuard<'a, ()>,
+}
+
+impl Chain {
+    /// Starts committing many blocks; every other commit waits until that is done.
+    ///
+    /// # Errors
+    /// [`ChainError::Writer`] when the system gives no thread.
+    pub fn importer(&self) -> Result<Importer<'_>, ChainError> {
+        let door = self.inner.commit_door.lock();
+        let writer = Writer::start(self.clone())?;
+        Ok(Importer { chain: self, tip: self.head(), in_flight: false, writer, _door: door })
+    }
+}
+
+impl Importer<'_> {
+    /// As [`Chain::import`], but returns when the block is valid and on its way to the disk. An error may be about the
+    /// writing of the block before.
+    ///
+    /// # Errors
+    /// As [`Chain::import`]. After [`ChainError::InvalidBlock`] other blocks may follow.
+    pub fn import(&mut self, block: &RecoveredBlock) -> Result<(), ChainError> {
+        self.settle_unless_next(&block.block().header)?;
+        let execution = self.chain.execute_recovered(&self.tip, block)?;
+        execution.map_or(Ok(()), |execution| self.hand_over(execution, None))
+    }
+
+    /// As [`Chain::commit`], but returns when the block is valid and on its way to the disk. An error may be about the
+    /// writing of the block before.
+    ///
+    /// # Errors
+    /// As [`Chain::commit`].
+    pub fn commit(&mut self, certified: &CertifiedBlock) -> Result<(), ChainError> {
+        self.settle_unless_next(&certified.proposed().block.header)?;
+        let execution = self.chain.execute_certified(&self.tip, certified)?;
+        execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
+    }
+
+    /// Waits until nothing is in flight, and opens the door again. Without this the last block is written too, but nobody
+    /// learns whether that failed.
+    ///
+    /// # Errors
+    /// Those of the writing.
+    pub fn finish(mut self) -> Result<Arc<Head>, ChainError> {
+        self.settle()?;
+        Ok(self.chain.head())
+    }
+
+    /// What is not the block after the tip is judged by what is committed, once nothing is in flight.
+    fn settle_unless_next(&mut self, header: &Header) -> Result<(), ChainError> {
+        let is_next = header.parent_hash == self.tip.hash() && header.number == self.tip.height().next().as_u64();
+        if is_next { Ok(()) } else { self.settle() }
+    }
+
+    fn settle(&mut self) -> Result<(), ChainError> {
+        if std::mem::take(&mut self.in_flight) {
+            self.writer.wait()?;
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, execution: Execution, certificate: Option<&CommitCertificate>) -> Result<(), ChainError> {
+        let (prepared, state) = self.chain.prepare(&self.tip, execution, certificate)?;
+        self.settle()?;
+        let inner = &self.chain.inner;
+        inner.states.committed(state);
+        let state = inner.states.view_with(prepared.batch.clone())?;
+        let (header, difficulty) = (prepared.event.header.clone(), prepared.total_difficulty);
+        self.tip = Arc::new(Head::new(&inner.rules, header, certificate.cloned(), difficulty, state));
+        self.in_flight = true;
+        self.writer.write(prepared)
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    /// `None` only while it ends.
+    blocks: Option<SyncSender<Prepared>>,
+    results: Receiver<Result<(), ChainError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn start(chain: Chain) -> Result<Self, ChainError> {
+        let (blocks, to_write) = sync_channel::<Prepared>(1);
+        let (written, results) = sync_channel(1);
+        let run = move || {
+            for prepared in to_write {
+                let result = chain.write_prepared(prepared).map(drop);
+                // Nothing may be written behind a block that was not.
+                let is_last = result.is_err();
+                if written.send(result).is_err() || is_last {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("commit".to_owned()).spawn(run);
+        let thread = thread.map_err(|error| ChainError::Writer(error.to_string()))?;
+        Ok(Self { blocks: Some(blocks), results, thread: Some(thread) })
+    }
+
+    fn write(&self, prepared: Prepared) -> Result<(), ChainError> {
+        let sent = self.blocks.as_ref().map(|blocks| blocks.send(prepared));
+        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(ended()) }
+    }
+
+    /// What became of the block that was given last.
+    fn wait(&self) -> Result<(), ChainError> {
+        self.results.recv().unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until a block in flight is written, so that whoever holds the door next finds the head where it stays.
+    fn drop(&mut self) {
+        self.blocks = None;
+        if let Some(thread) = self.thread.take() {
+            // It has ended with an error or a panic already, of which it told.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended() -> ChainError {
+    ChainError::Writer("it ended before".to_owned())
+}
