@@ -36,7 +36,8 @@ impl Chain {
     /// [`ChainError::Writer`] when the system gives no thread.
     pub fn importer(&self) -> Result<Importer<'_>, ChainError> {
         let door = self.inner.commit_door.lock();
-        let writer = Writer::start(self.clone())?;
+        let chain = self.clone();
+        let writer = Writer::start(move |prepared| chain.write_prepared(prepared).map(drop))?;
         Ok(Importer { chain: self, tip: self.head(), in_flight: false, writer, _door: door })
     }
 }
@@ -109,12 +110,12 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(chain: Chain) -> Result<Self, ChainError> {
+    fn start(mut write: impl FnMut(Prepared) -> Result<(), ChainError> + Send + 'static) -> Result<Self, ChainError> {
         let (blocks, to_write) = sync_channel::<Prepared>(1);
         let (written, results) = sync_channel(1);
         let run = move || {
             for prepared in to_write {
-                let result = chain.write_prepared(prepared).map(drop);
+                let result = write(prepared);
                 // Nothing may be written behind a block that was not.
                 let is_last = result.is_err();
                 if written.send(result).is_err() || is_last {
@@ -128,8 +129,8 @@ impl Writer {
     }
 
     fn write(&self, prepared: Prepared) -> Result<(), ChainError> {
-        let sent = self.blocks.as_ref().map(|blocks| blocks.send(prepared));
-        if matches!(sent, Some(Ok(()))) { Ok(()) } else { Err(ended()) }
+        let is_sent = self.blocks.as_ref().is_some_and(|blocks| blocks.send(prepared).is_ok());
+        if is_sent { Ok(()) } else { Err(ended()) }
     }
 
     /// What became of the block that was given last.
@@ -151,4 +152,21 @@ impl Drop for Writer {
 
 fn ended() -> ChainError {
     ChainError::Writer("it ended before".to_owned())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    impl<'a> Importer<'a> {
+        /// One that writes in another way.
+        pub(crate) fn writing(
+            chain: &'a Chain,
+            write: impl FnMut(Prepared) -> Result<(), ChainError> + Send + 'static,
+        ) -> Self {
+            let door = chain.inner.commit_door.lock();
+            let writer = Writer::start(write).unwrap();
+            Importer { chain, tip: chain.head(), in_flight: false, writer, _door: door }
+        }
+    }
 }

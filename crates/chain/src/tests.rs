@@ -4,6 +4,7 @@ mod access_lists;
 mod check;
 mod fixture;
 mod import;
+mod importer;
 mod lifecycle;
 mod reads;
 mod rules;

@@ -7,9 +7,9 @@ use heddle_storage::{Batch, Database, DatabaseConfig, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::path::Path;
 
-type Rows = Vec<(Table, Vec<u8>, Vec<u8>)>;
+pub(super) type Rows = Vec<(Table, Vec<u8>, Vec<u8>)>;
 
-fn rows(database: &Database) -> Rows {
+pub(super) fn rows(database: &Database) -> Rows {
     let snapshot = database.snapshot();
     let rows = |table| snapshot.scan(table, &[]).unwrap().map(move |row| row.map(|(key, value)| (table, key, value)));
     Table::ALL.into_iter().flat_map(rows).map(Result::unwrap).collect()

@@ -26,6 +26,8 @@ pub(super) const LOGGER: Address = address!("0x000000000000000000000000000000000
 pub(super) const REVERTER: Address = address!("0x00000000000000000000000000000000000000bb");
 /// Returns the hash of the block whose number is its argument.
 pub(super) const HASHER: Address = address!("0x00000000000000000000000000000000000000cc");
+/// Stores the hash of the block before.
+pub(super) const ANCESTOR: Address = Address::repeat_byte(0xee);
 /// Emits a log of 32 bytes of data and no topic.
 pub(super) const SPEAKER: Address = Address::repeat_byte(0xdd);
 
@@ -47,6 +49,7 @@ pub(super) fn genesis_with_balance(ether: u64) -> Genesis {
     alloc.push((LOGGER, contract(&hex!("5f355f5fa15f355f5500"))));
     alloc.push((REVERTER, contract(&hex!("602a5f5260205ffd"))));
     alloc.push((HASHER, contract(&hex!("5f35405f5260205ff3"))));
+    alloc.push((ANCESTOR, contract(&hex!("60014303405f5500"))));
     alloc.push((SPEAKER, contract(&hex!("60205fa000"))));
     let mut file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
