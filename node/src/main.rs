@@ -17,6 +17,7 @@ mod chain_file;
 mod command;
 mod config;
 mod database;
+mod execution;
 mod import;
 mod keys;
 mod progress;

@@ -20,6 +20,7 @@ use crate::adapters::{
 };
 use crate::cache::CacheSize;
 use crate::database;
+use crate::execution::Execution;
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, Head, History};
@@ -46,6 +47,8 @@ pub struct NodeConfig {
     pub datadir: PathBuf,
     /// Memory for caches.
     pub cache: CacheSize,
+    /// How blocks are executed.
+    pub execution: Execution,
     /// Past states to keep.
     pub history: History,
     /// Key to validate with.
@@ -86,7 +89,8 @@ impl Node {
     /// # Errors
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
-        let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, config.cache.chain())?;
+        let chain_config = config.execution.apply(config.cache.chain());
+        let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, chain_config)?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");

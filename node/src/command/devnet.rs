@@ -2,6 +2,7 @@
 
 use super::{accounts, genesis};
 use crate::cache::CacheSize;
+use crate::execution::Execution;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
 use crate::{keys, shutdown};
@@ -155,6 +156,7 @@ async fn run_validators(
             datadir: node_dir(data_dir, index),
             node_key_file: node_dir(data_dir, index).join("node.key"),
             cache: CacheSize::default(),
+            execution: Execution::default(),
             history: History::Archive,
             validator_key: Some(key.clone()),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),

@@ -1,6 +1,7 @@
 //! `heddle node`: a node until a signal, or until something it cannot live without fails.
 
 use crate::cache::CacheSize;
+use crate::execution::{Execution, ModeArg, parse_threads};
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
 use crate::{keys, shutdown};
@@ -11,6 +12,7 @@ use heddle_primitives::Genesis;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Options of `heddle node`. The identifier of each is its key in the configuration file.
@@ -35,6 +37,19 @@ pub struct NodeArgs {
         help_heading = "Chain"
     )]
     cache: CacheSize,
+    /// How blocks are executed; every mode gives the same bytes.
+    #[arg(
+        id = "execution.mode",
+        long = "execution",
+        env = "HEDDLE_EXECUTION",
+        value_enum,
+        default_value_t,
+        help_heading = "Chain"
+    )]
+    execution: ModeArg,
+    /// Threads that execute a block, 1 to 1024 [default: one a core].
+    #[arg(id = "execution.threads", long = "execution.threads", env = "HEDDLE_EXECUTION_THREADS", value_name = "COUNT", value_parser = parse_threads, help_heading = "Chain")]
+    execution_threads: Option<NonZeroUsize>,
     /// Past states to keep: `archive` for all, `full(N)` (or `full:N`) for those of the last N blocks.
     #[arg(
         id = "history",
@@ -158,6 +173,7 @@ impl NodeArgs {
             node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
             datadir: self.datadir,
             cache: self.cache,
+            execution: Execution { mode: self.execution, threads: self.execution_threads },
             history: self.history,
             validator_key,
             listen: SocketAddr::new(self.addr, self.port),
