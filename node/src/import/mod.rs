@@ -10,9 +10,12 @@
 //! file again skips what is there and goes on.
 
 mod ahead;
+mod threads;
 
 use crate::progress::Progress;
 use crate::shutdown::StopFlag;
+pub use threads::ThreadTime;
+
 use ahead::{Prepared, PreparedBatch};
 use heddle_chain::{Chain, ChainError, CommittedBlock, Head, History, Timings};
 use serde_json::{Value, json};
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
+use threads::ThreadTimes;
 use tokio::sync::broadcast;
 
 /// Batches of decoded blocks that wait for execution, at most.
@@ -31,7 +35,7 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(10);
 const PRUNE_INTERVAL_BLOCKS: u64 = 256;
 
 /// What one import did.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ImportSummary {
     /// Blocks committed.
     pub blocks: u64,
@@ -47,6 +51,9 @@ pub struct ImportSummary {
     pub timings: Timings,
     /// Waiting for blocks to execute.
     pub waiting: Duration,
+    /// What each thread did: `ahead-*` decode and recover, `commit` writes, `rocksdb:*` flush and compact, the others
+    /// execute, compute roots and make rows. Empty where the system does not tell.
+    pub threads: Vec<ThreadTime>,
     /// From start to end.
     pub elapsed: Duration,
 }
@@ -109,7 +116,17 @@ pub fn import(
 ) -> (ImportSummary, Result<(), Box<dyn Error>>) {
     let started = Instant::now();
     let (events, summary) = (chain.subscribe(), ImportSummary::default());
-    let mut run = Run { chain, history, stop, events, summary, started, unpruned: 0, synced: started };
+    let mut run = Run {
+        chain,
+        history,
+        stop,
+        events,
+        summary,
+        started,
+        unpruned: 0,
+        synced: started,
+        threads: ThreadTimes::now(),
+    };
     let result = run.import(files);
     let finished = run.finish();
     let elapsed = started.elapsed();
@@ -127,6 +144,8 @@ struct Run<'a> {
     unpruned: u64,
     /// When what was committed was made durable last.
     synced: Instant,
+    /// What threads had done before.
+    threads: ThreadTimes,
 }
 
 /// How a block enters the chain.
@@ -154,6 +173,7 @@ impl Run<'_> {
             result.is_ok()
         });
         self.count_events();
+        self.summary.threads = ThreadTimes::now().since(&self.threads);
         result
     }
 
@@ -182,6 +202,8 @@ impl Run<'_> {
                 self.commit_batch(batch?, commit, progress)?;
             }
         });
+        // As long as they live.
+        self.summary.threads = ThreadTimes::now().since(&self.threads);
         let finished = importer.finish();
         self.count_events();
         finished?;

@@ -1,5 +1,6 @@
 //! `heddle bench chain`: how fast blocks are imported, and where the time goes.
 
+use super::stages;
 use super::workload::{TRANSACTIONS_PER_BLOCK, Workload};
 use crate::chain_file::{ChainFileReader, ChainFileWriter};
 use crate::import::{ImportSummary, import};
@@ -9,10 +10,12 @@ use clap::Args;
 use heddle_chain::{BlockTemplate, Chain, ChainConfig, History, RecoveredBlock};
 use heddle_primitives::{Block, Genesis};
 use heddle_storage::{Database, DatabaseConfig, Table};
+use rayon::ThreadPoolBuilder;
 use serde_json::{Value, json};
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Every so many blocks, one is also imported by the baseline.
 const BASELINE_SHARE: u64 = 10;
@@ -23,6 +26,9 @@ pub struct ChainArgs {
     /// Length of the chain.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     blocks: u64,
+    /// Threads of the import that is compared with one on one thread [default: one a core].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Only the JSON object, no text.
     #[arg(long)]
     json: bool,
@@ -37,42 +43,30 @@ pub fn run(args: &ChainArgs) -> Result<Value, Box<dyn Error>> {
     let file = directory.path().join("chain.rlp");
     let file_bytes = generate(&mut workload, &genesis, directory.path(), &file, args, &stop)?;
 
-    reset_peak_memory();
-    let database = Database::open(&directory.path().join("imported"), &DatabaseConfig::default())?;
-    let chain = Chain::open(genesis.clone(), database.clone(), settings(false))?;
-    let (summary, imported) = import(&chain, std::slice::from_ref(&file), History::Archive, &stop);
-    imported?;
-    let memory = peak_memory_bytes();
-    // It holds a snapshot, which would keep dead rows alive.
-    drop(chain);
-    let sizes = Sizes::of(&database)?;
+    let threads = args.threads.map_or_else(rayon::current_num_threads, usize::from);
+    let run = |name, threads| imported(&genesis, &directory.path().join(name), &file, threads, &stop);
+    let in_turn = run("in-turn", 1)?.summary;
+    let Imported { summary, sizes, memory } = run("imported", threads)?;
     let baseline = baseline(&genesis, directory.path(), &file, args.blocks.div_ceil(BASELINE_SHARE))?;
-    let ratio = summary.mgas_per_second() / baseline.max(1e-9);
     if !args.json {
         tell!("{} blocks of {TRANSACTIONS_PER_BLOCK} transactions, {file_bytes} bytes", args.blocks);
-        summary.tell();
-        tell!("baseline, one block after the other and each synced: {baseline:.1} Mgas/s; ratio {ratio:.2}");
+        stages::tell(&in_turn, 1);
+        stages::tell(&summary, threads);
+        tell!("one thread takes {:.2} times as long as {threads}", ratio(&in_turn, &summary));
+        tell!("baseline, one block after the other and each synced: {baseline:.1} Mgas/s");
         sizes.tell();
         tell!("peak memory {} MiB", memory.map_or("unknown".to_owned(), |bytes| (bytes >> 20).to_string()));
     }
-    Ok(report(&summary, &sizes, file_bytes, baseline, memory))
-}
-
-fn report(summary: &ImportSummary, sizes: &Sizes, file_bytes: u64, baseline: f64, memory: Option<u64>) -> Value {
     let rounded = |value: f64| (value * 1e3).round() / 1e3;
-    let seconds = |duration: Duration| rounded(duration.as_secs_f64());
-    json!({
+    Ok(json!({
         "blocks": summary.blocks,
         "txs": summary.transactions,
         "gasUsed": summary.gas_used,
-        "seconds": seconds(summary.elapsed),
+        "seconds": stages::seconds(summary.elapsed),
         "mgasPerSecond": rounded(summary.mgas_per_second()),
-        "recoverySeconds": seconds(summary.recovery),
-        "executionSeconds": seconds(summary.timings.execution),
-        "stateRootSeconds": seconds(summary.timings.state_root),
-        "commitSeconds": seconds(summary.timings.commit),
-        "waitingSeconds": seconds(summary.waiting),
-        "threads": rayon::current_num_threads(),
+        "threads": threads,
+        "runs": [stages::report(&in_turn, 1), stages::report(&summary, threads)],
+        "pipelineRatio": rounded(ratio(&in_turn, &summary)),
         "baselineMgasPerSecond": rounded(baseline),
         "ratio": rounded(summary.mgas_per_second() / baseline.max(1e-9)),
         "accounts": sizes.accounts,
@@ -80,7 +74,44 @@ fn report(summary: &ImportSummary, sizes: &Sizes, file_bytes: u64, baseline: f64
         "databaseBytes": sizes.database_bytes,
         "fileBytes": file_bytes,
         "peakMemoryBytes": memory,
-    })
+    }))
+}
+
+/// How many times as fast the second import was.
+fn ratio(first: &ImportSummary, second: &ImportSummary) -> f64 {
+    first.elapsed.as_secs_f64() / second.elapsed.as_secs_f64().max(1e-9)
+}
+
+/// One import of the whole file.
+struct Imported {
+    summary: ImportSummary,
+    sizes: Sizes,
+    memory: Option<u64>,
+}
+
+/// Imports the file into a database of its own, on so many threads: with one, every stage takes its turn.
+fn imported(
+    genesis: &Genesis,
+    directory: &Path,
+    file: &Path,
+    threads: usize,
+    stop: &StopFlag,
+) -> Result<Imported, Box<dyn Error>> {
+    reset_peak_memory();
+    let database = Database::open(directory, &DatabaseConfig::default())?;
+    let config = ChainConfig { execution_threads: NonZeroUsize::new(threads), ..settings(false) };
+    let chain = Chain::open(genesis.clone(), database.clone(), config)?;
+    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("import-{index}")).build()?;
+    let files = [file.to_owned()];
+    let (summary, result) = pool.install(|| {
+        let (summary, result) = import(&chain, &files, History::Archive, stop);
+        (summary, result.map_err(|error| error.to_string()))
+    });
+    result?;
+    let memory = peak_memory_bytes();
+    // It holds a snapshot, which would keep dead rows alive.
+    drop(chain);
+    Ok(Imported { summary, sizes: Sizes::of(&database)?, memory })
 }
 
 fn open(genesis: &Genesis, directory: &Path, commits_synced: bool) -> Result<Chain, Box<dyn Error>> {

@@ -2,6 +2,7 @@
 
 mod chain;
 mod executor;
+mod stages;
 mod workload;
 
 use clap::Subcommand;
