@@ -1,9 +1,11 @@
 //! How fast blocks are executed in every mode, beside a bare revm loop over the same state in memory.
 //!
 //! The loop is `transact` and `commit` a transaction, and its changes merged at the end: no system calls, no receipts,
-//! no access list; *without list* is the sequential mode on a chain whose headers bind no access list. Times are the best of some rounds; *ratio* is to the sequential mode of the same rounds, above 1 is
-//! faster. Aborts, and the share of all threads' time that is not executing, are of a run that is not timed. Every mode
-//! must give the sequential mode's outcome, or the benchmark stops.
+//! no access list. *Without list* is the sequential mode on a chain whose headers bind no access list; *hinted* the
+//! parallel mode with the block's dependency hints. Times are the best of some rounds; *ratio* is to the sequential mode
+//! of the same rounds, above 1 is faster, and dependencies bound it however many threads there are. Aborts, and the
+//! share of all threads' time that is not executing, are of a run that is not timed. Every mode must give the sequential
+//! mode's outcome, or the benchmark stops.
 //!
 //!     cargo bench -p heddle-evm                            all workloads at 30 Mgas, and mainnet's blocks
 //!     cargo bench -p heddle-evm -- swaps mainnet-blocks    those with such a name

@@ -30,7 +30,7 @@ pub(crate) fn measure_all(plan: &Plan) -> Vec<Value> {
 
 fn print_columns(figures: &Measurement) {
     println!("mainnet-blocks: the ratio to sequential of each mode and thread count");
-    print!("{:<22} {:>5} {:>6} {:>9} {:>6} {:>9}", "", "txs", "Mgas", "seq. ms", "bare", "w/o list");
+    print!("{:<22} {:>5} {:>6} {:>9} {:>6} {:>6} {:>9}", "", "txs", "Mgas", "seq. ms", "ideal", "bare", "w/o list");
     for run in &figures.runs {
         print!(" {:>14}", format!("{} {}", run.mode, run.threads));
     }
@@ -38,9 +38,9 @@ fn print_columns(figures: &Measurement) {
 }
 
 fn print_line(name: &str, figures: &Measurement) {
-    let Measurement { transactions, gas_used, bare, plain, sequential, runs } = figures;
+    let Measurement { transactions, gas_used, bare, plain, sequential, ideal, runs } = figures;
     let (mgas, milliseconds) = (*gas_used as f64 / 1e6, sequential.as_secs_f64() * 1e3);
-    print!("{name:<22} {transactions:>5} {mgas:>6.1} {milliseconds:>9.2}");
+    print!("{name:<22} {transactions:>5} {mgas:>6.1} {milliseconds:>9.2} {ideal:>6.2}");
     print!(" {:>6.2} {:>9.2}", figures.ratio(*bare), figures.ratio(*plain));
     for run in runs {
         print!(" {:>14.2}", figures.ratio(run.time));

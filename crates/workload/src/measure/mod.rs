@@ -12,9 +12,10 @@ mod tests;
 
 use crate::Workload;
 use heddle_evm::{
-    BlockContext, ChainRules, ExecutionError, ExecutionOutcome, Mode, StateReader, execute, execute_observed,
+    BlockContext, ChainRules, ExecutionError, ExecutionOutcome, Mode, Parallelism, StateReader, analyze, execute,
+    execute_observed,
 };
-use heddle_primitives::RecoveredTransaction;
+use heddle_primitives::{DependencyHints, RecoveredTransaction};
 use probe::Probe;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -79,6 +80,8 @@ pub struct Measurement {
     pub plain: Duration,
     /// Time of the sequential mode.
     pub sequential: Duration,
+    /// The speed-up over one core that the transactions' dependencies allow, on any number of cores.
+    pub ideal: f64,
     /// Figures of the other modes, by mode and threads.
     pub runs: Vec<Run>,
 }
@@ -86,7 +89,7 @@ pub struct Measurement {
 /// Figures of a parallel mode.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// `parallel` or `access-list`.
+    /// `parallel`, `hinted` (the same with the block's dependency hints), or `access-list`.
     pub mode: &'static str,
     /// Threads that it was given.
     pub threads: NonZeroUsize,
@@ -101,8 +104,8 @@ pub struct Run {
 pub struct Steps {
     /// Executions that read what has changed since.
     pub aborts: u64,
-    /// Of all threads' time, 0 to 1, the share in which they do not execute.
-    pub not_executing: f64,
+    /// Of all threads' time, 0 to 1, the share in which they do not execute; `None` where ends of executions are not told.
+    pub not_executing: Option<f64>,
 }
 
 /// Why there are no figures.
@@ -130,7 +133,9 @@ pub enum MeasureError {
 /// When the block does not execute, or not to the same outcome in every mode.
 pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError> {
     let expected = case.execute(Mode::Sequential)?;
-    let modes = modes(&expected, &plan.threads);
+    let parallelism = analyze(case.rules, case.reader, &case.context, case.transactions)?;
+    let hints = hints(&parallelism);
+    let modes = modes(&expected, &hints, &plan.threads);
     let mut runs = modes.iter().map(|mode| check(case, *mode, &expected)).collect::<Result<Vec<_>, _>>()?;
     let plain_rules = case.rules.clone().with_early_access_lists(false);
     let plain_case = Case { rules: &plain_rules, ..*case };
@@ -146,21 +151,26 @@ pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError
             run.time = run.time.min(time(case, *mode)?);
         }
     }
-    Ok(Measurement {
-        transactions: case.transactions.len(),
-        gas_used: expected.gas_used,
-        bare,
-        plain,
-        sequential,
-        runs,
-    })
+    let ideal = parallelism.speedup_hundredths() as f64 / 100.0;
+    let (transactions, gas_used) = (case.transactions.len(), expected.gas_used);
+    Ok(Measurement { transactions, gas_used, bare, plain, sequential, ideal, runs })
+}
+
+/// What the block's builder would have told.
+fn hints(parallelism: &Parallelism) -> DependencyHints {
+    let distance = |(index, dependency): (usize, &Option<usize>)| {
+        let distance = dependency.and_then(|dependency| u32::try_from(index - dependency).ok());
+        distance.unwrap_or_default()
+    };
+    DependencyHints::new(parallelism.dependencies.iter().enumerate().map(distance).collect())
 }
 
 /// The parallel modes at every thread count; with an access list only where execution gives one.
-fn modes<'a>(outcome: &'a ExecutionOutcome, threads: &[NonZeroUsize]) -> Vec<Mode<'a>> {
-    let parallel = threads.iter().map(|threads| Mode::Parallel { threads: *threads, hints: None });
+fn modes<'a>(outcome: &'a ExecutionOutcome, hints: &'a DependencyHints, threads: &[NonZeroUsize]) -> Vec<Mode<'a>> {
+    let parallel = |hints| threads.iter().map(move |threads| Mode::Parallel { threads: *threads, hints });
     let list = |list| threads.iter().map(move |threads| Mode::AccessList { list, threads: *threads });
-    parallel.chain(outcome.access_list.iter().flat_map(list)).collect()
+    let lists = outcome.access_list.iter().flat_map(list);
+    parallel(None).chain(parallel(Some(hints))).chain(lists).collect()
 }
 
 /// Compares a mode's outcome, and watches its steps.
@@ -168,7 +178,8 @@ fn check(case: &Case<'_>, mode: Mode<'_>, expected: &ExecutionOutcome) -> Result
     let one = NonZeroUsize::MIN;
     let (name, threads) = match mode {
         Mode::Sequential => ("sequential", one),
-        Mode::Parallel { threads, .. } => ("parallel", threads),
+        Mode::Parallel { threads, hints: None } => ("parallel", threads),
+        Mode::Parallel { threads, hints: Some(_) } => ("hinted", threads),
         Mode::AccessList { threads, .. } => ("access-list", threads),
     };
     let probe = Probe::new(threads);
@@ -179,7 +190,7 @@ fn check(case: &Case<'_>, mode: Mode<'_>, expected: &ExecutionOutcome) -> Result
         return Err(MeasureError::Outcome { mode: name, threads });
     }
     let steps = Steps { aborts: probe.aborts(), not_executing: probe.share_not_executing(elapsed) };
-    Ok(Run { mode: name, threads, time: Duration::MAX, steps: (probe.executions() > 0).then_some(steps) })
+    Ok(Run { mode: name, threads, time: Duration::MAX, steps: probe.has_steps().then_some(steps) })
 }
 
 fn time_bare(case: &Case<'_>) -> Result<Duration, MeasureError> {

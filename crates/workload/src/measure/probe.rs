@@ -2,7 +2,7 @@
 
 use heddle_evm::{Observer, Step};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// One thread's figures, in nanoseconds since the probe began; on a cache line of its own.
@@ -19,19 +19,19 @@ struct Worker {
 pub(super) struct Probe {
     start: Instant,
     workers: Vec<Worker>,
-    executions: AtomicU64,
+    has_steps: AtomicBool,
     aborts: AtomicU64,
 }
 
 impl Probe {
     pub(super) fn new(threads: NonZeroUsize) -> Self {
         let workers = (0..threads.get()).map(|_| Worker::default()).collect();
-        Self { start: Instant::now(), workers, executions: AtomicU64::new(0), aborts: AtomicU64::new(0) }
+        Self { start: Instant::now(), workers, has_steps: AtomicBool::new(false), aborts: AtomicU64::new(0) }
     }
 
-    /// Transactions that were executed, those that were executed again counted again.
-    pub(super) fn executions(&self) -> u64 {
-        self.executions.load(Relaxed)
+    /// Whether the block was executed in steps at all.
+    pub(super) fn has_steps(&self) -> bool {
+        self.has_steps.load(Relaxed)
     }
 
     /// Transactions that had read what has changed since.
@@ -39,11 +39,12 @@ impl Probe {
         self.aborts.load(Relaxed)
     }
 
-    /// Of all threads' time, 0 to 1, the share that is not executing: scheduling, validating, merging, idling.
-    pub(super) fn share_not_executing(&self, elapsed: Duration) -> f64 {
+    /// Of all threads' time, 0 to 1, the share that is not executing: scheduling, validating, merging, idling. `None`
+    /// when no end of an execution was told.
+    pub(super) fn share_not_executing(&self, elapsed: Duration) -> Option<f64> {
         let executing: u64 = self.workers.iter().map(|worker| worker.executing.load(Relaxed)).sum();
         let total = elapsed.as_nanos() as f64 * self.workers.len() as f64;
-        (1.0 - executing as f64 / total).max(0.0)
+        (executing > 0).then(|| (1.0 - executing as f64 / total).max(0.0))
     }
 
     fn now(&self) -> u64 {
@@ -53,16 +54,14 @@ impl Probe {
 
 impl Observer for Probe {
     fn step(&self, worker: usize, step: Step, _transaction: usize) {
+        self.has_steps.store(true, Relaxed);
         if step == Step::Abort {
             self.aborts.fetch_add(1, Relaxed);
         }
         // A block may run on more threads than were asked for only by a mistake, which its result would show.
         let Some(worker) = self.workers.get(worker) else { return };
         match step {
-            Step::Execute => {
-                self.executions.fetch_add(1, Relaxed);
-                worker.began.store(self.now(), Relaxed);
-            }
+            Step::Execute => worker.began.store(self.now(), Relaxed),
             Step::Publish => {
                 let began = worker.began.swap(0, Relaxed);
                 if began != 0 {

@@ -32,7 +32,7 @@ impl Measurement {
                 "mgasPerSecond": rounded(self.mgas_per_second(run.time), 1),
                 "ratio": rounded(self.ratio(run.time), 3),
                 "aborts": run.steps.map(|steps| steps.aborts),
-                "notExecuting": run.steps.map(|steps| rounded(steps.not_executing, 3)),
+                "notExecuting": run.steps.and_then(|steps| steps.not_executing).map(|share| rounded(share, 3)),
             })
         };
         json!({
@@ -44,6 +44,7 @@ impl Measurement {
             "sequentialSeconds": rounded(self.sequential.as_secs_f64(), 6),
             "sequentialMgasPerSecond": rounded(self.mgas_per_second(self.sequential), 1),
             "sequentialOverBare": rounded(self.ratio(self.bare), 3),
+            "idealRatio": rounded(self.ideal, 2),
             "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
         })
     }
@@ -58,7 +59,8 @@ impl fmt::Display for Measurement {
     /// The block, then a line a mode and thread count.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { transactions, gas_used, .. } = self;
-        writeln!(f, "{transactions} transactions, {:.1} Mgas", *gas_used as f64 / 1e6)?;
+        let mgas = *gas_used as f64 / 1e6;
+        writeln!(f, "{transactions} transactions, {mgas:.1} Mgas; dependencies allow a ratio of {:.1}", self.ideal)?;
         write!(f, "  mode         threads         ms    Mgas/s   ratio   aborts  not executing")?;
         self.write_line(f, "bare loop", 1, self.bare)?;
         self.write_line(f, "without list", 1, self.plain)?;
@@ -66,7 +68,8 @@ impl fmt::Display for Measurement {
         for run in &self.runs {
             self.write_line(f, run.mode, run.threads.get(), run.time)?;
             if let Some(Steps { aborts, not_executing }) = run.steps {
-                write!(f, " {aborts:>8} {:>13.0} %", not_executing * 100.0)?;
+                write!(f, " {aborts:>8}")?;
+                not_executing.map_or(Ok(()), |share| write!(f, " {:>13.0} %", share * 100.0))?;
             }
         }
         Ok(())

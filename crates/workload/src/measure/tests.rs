@@ -22,6 +22,24 @@ fn the_bare_loop_executes_what_the_sequential_mode_executes() {
     }
 }
 
+fn once_up_to_two() -> Plan {
+    let two = NonZeroUsize::new(2).unwrap();
+    Plan { rounds_min: NonZeroUsize::MIN, duration_min: Duration::ZERO, ..Plan::up_to(two) }
+}
+
+#[test]
+fn dependencies_bound_what_threads_can_do() {
+    let ideal = |name| {
+        let workload = by_name(name, Size::Small).unwrap();
+        measure(&Case::new(&workload, &workload.state), &once_up_to_two()).unwrap().ideal
+    };
+    assert_eq!(ideal("chain-conflict"), 1.0);
+    assert_eq!(ideal("swaps-v3-one-pool"), 1.0);
+    assert!(ideal("swaps-v3-many-pools") > 50.0);
+    assert!(ideal("transfers-one-recipient") > 1_000.0, "credits do not conflict");
+    assert!(ideal("erc20-clustered") < 8.0);
+}
+
 #[test]
 fn thread_counts_double_and_end_with_all() {
     let counts = |threads| {
@@ -37,15 +55,15 @@ fn thread_counts_double_and_end_with_all() {
 #[test]
 fn every_mode_is_measured_once_for_each_thread_count() {
     let workload = by_name("airdrop", Size::Small).unwrap();
-    let two = NonZeroUsize::new(2).unwrap();
-    let plan = Plan { rounds_min: NonZeroUsize::MIN, duration_min: Duration::ZERO, ..Plan::up_to(two) };
+    let plan = once_up_to_two();
     let measured = measure(&Case::new(&workload, &workload.state), &plan).unwrap();
     let runs: Vec<_> = measured.runs.iter().map(|run| (run.mode, run.threads.get())).collect();
-    assert_eq!(runs, [("parallel", 1), ("parallel", 2), ("access-list", 1), ("access-list", 2)]);
+    let modes = ["parallel", "hinted", "access-list"];
+    assert_eq!(runs, modes.map(|mode| [(mode, 1), (mode, 2)]).concat());
     let json = measured.to_json("airdrop");
-    assert_eq!(json["runs"].as_array().map(Vec::len), Some(4));
-    assert_eq!(measured.to_string().lines().count(), 2 + 3 + 4);
+    assert_eq!(json["runs"].as_array().map(Vec::len), Some(6));
+    assert_eq!(measured.to_string().lines().count(), 2 + 3 + 6);
     let plain = workload.on_plain_chain();
     let measured = measure(&Case::new(&plain, &plain.state), &plan).unwrap();
-    assert_eq!(measured.runs.len(), 2, "no list, no such mode");
+    assert_eq!(measured.runs.len(), 4, "no list, no such mode");
 }
