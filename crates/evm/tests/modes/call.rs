@@ -24,6 +24,7 @@ enum Word {
 
 #[derive(Clone, Debug)]
 enum Data {
+    Empty,
     /// `a`, `b` and `c` of the contracts; also a consolidation request (EIP-7251).
     Words([Word; 3]),
     /// One word, as the contracts of EIP-2935 and EIP-4788 read it: blocks are 12 seconds apart.
@@ -31,15 +32,25 @@ enum Data {
     /// As long as a withdrawal request (EIP-7002).
     Request,
     /// A deposit (EIP-6110), without its last bytes when cut.
-    Deposit { is_cut: bool },
+    Deposit {
+        is_cut: bool,
+    },
     /// What `ecrecover` takes.
     Signature,
     /// What `modexp` takes: 3 to the power of 5 modulo 7.
     Power,
     /// What the factory takes.
-    Deploy { salt: u8, value: u8, is_plain: bool, init: Init },
+    Deploy {
+        salt: u8,
+        value: u8,
+        is_plain: bool,
+        init: Init,
+    },
     /// What the batch contract takes.
-    Batch { end: u8, calls: Vec<Step> },
+    Batch {
+        end: u8,
+        calls: Vec<Step>,
+    },
 }
 
 /// A call of the batch contract.
@@ -53,7 +64,8 @@ struct Step {
 
 /// Any call, with calls inside of calls.
 pub fn call() -> impl Strategy<Value = Call> + Clone {
-    let leaf = prop_oneof![8 => plain(), 2 => deploy(), 1 => protocol()];
+    let empty = place().prop_map(|to| Call { to, data: Data::Empty });
+    let leaf = prop_oneof![2 => empty, 8 => plain(), 2 => deploy(), 1 => protocol()];
     leaf.prop_recursive(3, 8, 3, |inner| {
         let step = (prop_oneof![6 => Just(0u8), 2 => Just(1), 1 => Just(2), 1 => Just(3)], 0..4u8, inner.clone())
             .prop_map(|(how, value, call)| Step { how, value, call });
@@ -89,8 +101,8 @@ fn protocol() -> impl Strategy<Value = Call> + Clone {
     prop_oneof![
         Just(Call { to: Place::Precompile(1), data: Data::Signature }),
         Just(Call { to: Place::Precompile(5), data: Data::Power }),
-        (0..4u8).prop_map(|block| Call { to: Place::System(0), data: Data::Multiple(12, block) }),
-        (0..4u8).prop_map(|block| Call { to: Place::System(1), data: Data::Multiple(1, block) }),
+        (0..6u8).prop_map(|block| Call { to: Place::System(0), data: Data::Multiple(12, block) }),
+        (0..6u8).prop_map(|block| Call { to: Place::System(1), data: Data::Multiple(1, block) }),
         Just(Call { to: Place::System(2), data: Data::Request }),
         Just(Call { to: Place::System(3), data: Data::Words([Word::Number(1); 3]) }),
         prop::bool::weighted(0.2).prop_map(|is_cut| Call { to: Place::System(6), data: Data::Deposit { is_cut } }),
@@ -106,6 +118,7 @@ impl Call {
     /// The call's data, with the addresses of `state`.
     pub fn data(&self, state: &MemoryState, fee_recipient: Address) -> Bytes {
         let data = match &self.data {
+            Data::Empty => Vec::new(),
             Data::Words(words) => words.iter().flat_map(|word| word.bytes(state, fee_recipient)).collect(),
             Data::Multiple(unit, count) => U256::from(u16::from(*unit) * u16::from(*count)).to_be_bytes_vec(),
             Data::Request => vec![1; 56],

@@ -1,12 +1,13 @@
 //! Every mode against the reference.
 
 use crate::corrupt::corrupt;
-use crate::plan::{Block, Case};
+use crate::difference::{Outcome, difference};
+use crate::plan::{Block, Case, NUMBER_FIRST};
 use crate::schedule::Schedule;
 use crate::state::MemoryState;
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7928::BlockAccessList;
-use heddle_evm::{ChainRules, ExecutionError, ExecutionOutcome, Mode, execute, execute_observed};
+use heddle_evm::{ChainRules, ExecutionError, Mode, execute, execute_observed};
 use heddle_primitives::DependencyHints;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -16,8 +17,6 @@ use std::num::NonZeroUsize;
 const THREADS_MAX: usize = 8;
 /// Whether the executor compares what it did with the list that it was given.
 const LISTS_ARE_CHECKED: bool = true;
-
-type Outcome = Result<ExecutionOutcome, ExecutionError>;
 
 /// A block with its parent's state and what the reference made of it.
 struct Trial<'a> {
@@ -38,7 +37,7 @@ pub fn compare(case: &Case, repetitions: u64) -> Result<usize, String> {
     let mut state = chain.state.clone();
     let mut count = 0;
     for (index, plan) in case.blocks.iter().enumerate() {
-        let block = plan.block(chain, &state, index as u64 + 1);
+        let block = plan.block(chain, &state, NUMBER_FIRST + index as u64);
         let is_last = index + 1 == case.blocks.len();
         let fails_at = case.fails_at.filter(|_| is_last).map(|place| place.address(&state, block.header.beneficiary));
         let list = list_without_failure(&chain.rules, &state, &block);
@@ -148,30 +147,4 @@ impl Trial<'_> {
         let length = self.random.random_range(0..=self.block.transactions.len() + 1);
         DependencyHints::new((0..length).map(|_| self.random.random_range(0..8)).collect())
     }
-}
-
-/// What is other than expected, as shortly as it can be said.
-fn difference(expected: &Outcome, outcome: &Outcome) -> Option<String> {
-    let (Ok(expected), Ok(outcome)) = (expected, outcome) else {
-        let (expected, outcome) = (format!("{expected:?}"), format!("{outcome:?}"));
-        return (expected != outcome).then(|| format!("got {outcome}\nexpected {expected}"));
-    };
-    if expected == outcome {
-        return None;
-    }
-    let receipts = expected.receipts.iter().zip(&outcome.receipts).enumerate();
-    let receipts = receipts.filter(|(_, (expected, got))| expected != got).map(|difference| format!("{difference:#?}"));
-    let mut differences: Vec<String> = receipts.collect();
-    let addresses = expected.changes.accounts.keys().chain(outcome.changes.accounts.keys());
-    for address in addresses {
-        let (expected, got) = (expected.changes.accounts.get(address), outcome.changes.accounts.get(address));
-        if expected != got {
-            differences.push(format!("{address}: expected {expected:#?}, got {got:#?}"));
-        }
-    }
-    if expected.access_list != outcome.access_list {
-        differences.push(format!("access list: expected {:#?}, got {:#?}", expected.access_list, outcome.access_list));
-    }
-    differences.dedup();
-    Some(format!("differences (expected, got): {}", differences.join("\n")))
 }

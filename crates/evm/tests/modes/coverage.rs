@@ -1,7 +1,7 @@
 //! The random blocks do what they are for: without this, a world in which every transaction fails would agree too.
 
 use crate::contracts;
-use crate::plan::{Block, case};
+use crate::plan::{Block, NUMBER_FIRST, case};
 use crate::world::child;
 use alloy_consensus::{TxReceipt, Typed2718};
 use alloy_primitives::Address;
@@ -73,7 +73,7 @@ fn tally() -> Tally {
         let chain = case.chain();
         let mut state = chain.state.clone();
         for (index, plan) in case.blocks.iter().enumerate() {
-            let block = plan.block(chain, &state, index as u64 + 1);
+            let block = plan.block(chain, &state, NUMBER_FIRST + index as u64);
             match execute(&chain.rules, &state, &block.context(), &block.transactions, Mode::Sequential) {
                 Ok(outcome) => {
                     tally.add_valid(&block, &outcome);

@@ -14,6 +14,7 @@ mod compare;
 mod contracts;
 mod corrupt;
 mod coverage;
+mod difference;
 mod draft;
 mod plan;
 mod schedule;
@@ -35,7 +36,7 @@ const SECONDS_DEFAULT: u64 = 5;
 const CASES: u32 = 16;
 /// Schedules that a case is tried with once a case of its seed has failed, so that it fails again while it shrinks.
 const REPETITIONS_OF_SUSPECTS: u64 = 16;
-const SHRINKS_MAX: u32 = 4_000;
+const SHRINKS_MAX: u32 = 2_000;
 /// Between two lines about how it goes.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// A seed takes a fraction of a second; one that failed, while it shrinks, minutes at most.

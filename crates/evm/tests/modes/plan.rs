@@ -1,10 +1,11 @@
 //! Chains of blocks: plans that shrink, and the blocks that they give on a state.
 
-use crate::action::{Action, Gas, action};
+use crate::action::{Action, Gas, Purpose, action};
+use crate::call::{Call, call};
 use crate::chain::{CHAINS, Chain};
 use crate::draft::Scene;
 use crate::state::MemoryState;
-use crate::world::{Place, place};
+use crate::world::{ACTORS, Place, place};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::Address;
@@ -15,6 +16,9 @@ use proptest::prelude::*;
 
 /// The gas limit of a transaction with [`Gas::Ample`].
 const AMPLE: u64 = 1_000_000;
+
+/// The number of the first block: a few more are its ancestors.
+pub const NUMBER_FIRST: u64 = 3;
 
 /// What is executed: some blocks of a chain, each on the state after the one before.
 #[derive(Clone, Debug)]
@@ -35,6 +39,10 @@ pub struct Plan {
     gas_limit: u64,
     base_fee: u64,
     actions: Vec<Action>,
+    /// Who sends all transactions, when it is one.
+    sender: Option<usize>,
+    /// What all transactions call that call something, when it is one.
+    call: Option<Call>,
     /// With their amounts, in gwei; where they are known.
     withdrawals: Vec<(Place, u8)>,
     /// Their beneficiaries; before the merge.
@@ -57,15 +65,18 @@ pub fn case() -> impl Strategy<Value = Case> {
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let gas_limit = prop_oneof![15 => Just(60_000_000u64), 1 => 1_000_000..20_000_000u64];
+    let gas_limit = prop_oneof![15 => Just(200_000_000u64), 1 => 1_000_000..20_000_000u64];
     let base_fee = prop::sample::select(vec![0u64, 7, 1_000]);
-    let length = prop_oneof![vec(action(), 1..8), vec(action(), 1..40)];
-    (place(), gas_limit, base_fee, length, vec((place(), 0..3u8), 0..3), vec(place(), 0..3)).prop_map(
-        |(fee_recipient, gas_limit, base_fee, actions, withdrawals, ommers)| Plan {
+    let actions = prop_oneof![12 => vec(action(), 0..8), 12 => vec(action(), 0..40), 1 => vec(action(), 64..160)];
+    let focus = (prop::option::weighted(0.1, 0..ACTORS), prop::option::weighted(0.1, call()));
+    (place(), gas_limit, base_fee, actions, focus, vec((place(), 0..3u8), 0..3), vec(place(), 0..3)).prop_map(
+        |(fee_recipient, gas_limit, base_fee, actions, (sender, call), withdrawals, ommers)| Plan {
             fee_recipient,
             gas_limit,
             base_fee,
             actions,
+            sender,
+            call,
             withdrawals,
             ommers,
         },
@@ -82,18 +93,27 @@ impl Case {
 impl Plan {
     /// The block on `state`. Transactions that could not be in it are left out, except those that shall not be.
     pub fn block(&self, chain: &Chain, state: &MemoryState, number: u64) -> Block {
-        let address = |place: Place| place.address(state, Address::ZERO);
-        let header = chain.header(number, address(self.fee_recipient), self.gas_limit, self.base_fee);
+        let fee_recipient = self.fee_recipient.address(state, Address::ZERO);
+        let address = |place: &Place| place.address(state, fee_recipient);
+        let header = chain.header(number, fee_recipient, self.gas_limit, self.base_fee);
         let is_shanghai = chain.rules.is_shanghai_active_at_timestamp(header.timestamp);
         let withdrawals = match is_shanghai && !chain.rules.is_heddle() {
-            true => self.withdrawals.iter().map(|(place, amount)| withdrawal(address(*place), *amount)).collect(),
+            true => self.withdrawals.iter().map(|(place, amount)| withdrawal(address(place), *amount)).collect(),
             false => Vec::new(),
         };
-        let ommer = |place: &Place| Header { number: number - 1, beneficiary: address(*place), ..Header::default() };
+        let ommer = |place| Header { number: number - 1, beneficiary: address(place), ..Header::default() };
         let ommers = if is_shanghai { Vec::new() } else { self.ommers.iter().map(ommer).collect() };
         let mut scene = Scene { chain, header: &header, state: state.clone() };
-        let transactions = self.actions.iter().filter_map(|action| play(&mut scene, action)).collect();
+        let transactions = self.actions.iter().filter_map(|action| play(&mut scene, &self.focused(action))).collect();
         Block { header, ommers, withdrawals, transactions }
+    }
+
+    fn focused(&self, action: &Action) -> Action {
+        let purpose = match (&action.purpose, &self.call) {
+            (Purpose::Call(_), Some(call)) => Purpose::Call(call.clone()),
+            (purpose, _) => purpose.clone(),
+        };
+        Action { sender: self.sender.unwrap_or(action.sender), purpose, ..action.clone() }
     }
 }
 
