@@ -87,8 +87,8 @@ pub enum Flaw {
     SenderCode,
 }
 
-/// Any transaction.
-pub fn action() -> impl Strategy<Value = Action> {
+/// Any transaction, with or without a flaw.
+pub fn action(flaw: impl Strategy<Value = Option<Flaw>>) -> impl Strategy<Value = Action> {
     let value = prop_oneof![
         4 => Just(Value::Wei(0)),
         3 => (0..100u16).prop_map(Value::Wei),
@@ -105,7 +105,6 @@ pub fn action() -> impl Strategy<Value = Action> {
         1 => vec((place(), 0..4u8), 0..3).prop_map(Form::AccessList),
         2 => Just(Form::DynamicFee),
     ];
-    let flaw = prop::option::weighted(0.01, flaw());
     (0..ACTORS, purpose(), value, gas, 0..3u64, form, flaw).prop_map(
         |(sender, purpose, value, gas, tip, form, flaw)| Action { sender, purpose, value, gas, tip, form, flaw },
     )
@@ -127,8 +126,9 @@ fn delegation() -> impl Strategy<Value = Delegation> {
         .prop_map(|(authority, to, nonce_ahead, chain_id)| Delegation { authority, to, nonce_ahead, chain_id })
 }
 
-fn flaw() -> impl Strategy<Value = Flaw> {
-    prop::sample::select(vec![
+/// Seldom a flaw.
+pub fn flaw() -> impl Strategy<Value = Option<Flaw>> {
+    let flaws = vec![
         Flaw::NonceGap,
         Flaw::NonceUsed,
         Flaw::Funds,
@@ -138,5 +138,6 @@ fn flaw() -> impl Strategy<Value = Flaw> {
         Flaw::ChainId,
         Flaw::Type,
         Flaw::SenderCode,
-    ])
+    ];
+    prop::option::weighted(0.01, prop::sample::select(flaws))
 }

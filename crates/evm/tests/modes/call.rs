@@ -115,6 +115,11 @@ fn one_of_ours(name: &str) -> impl Strategy<Value = Place> + Clone + use<> {
 }
 
 impl Call {
+    /// As a plain transfer.
+    pub fn without_data(self) -> Self {
+        Self { data: Data::Empty, ..self }
+    }
+
     /// The call's data, with the addresses of `state`.
     pub fn data(&self, state: &MemoryState, fee_recipient: Address) -> Bytes {
         let data = match &self.data {

@@ -7,16 +7,40 @@ use crate::schedule::Schedule;
 use crate::state::MemoryState;
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7928::BlockAccessList;
+use alloy_hardforks::EthereumHardforks;
 use heddle_evm::{ChainRules, ExecutionError, Mode, execute, execute_observed};
 use heddle_primitives::DependencyHints;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::num::NonZeroUsize;
+use std::ops::AddAssign;
 
 /// Most threads of a mode.
 const THREADS_MAX: usize = 8;
 /// Whether the executor compares what it did with the list that it was given.
 const LISTS_ARE_CHECKED: bool = true;
+
+/// How much was compared, and whether it meant anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub blocks: usize,
+    /// Valid blocks executed in parallel, each in several ways; without those from before Byzantium, whose receipts
+    /// need the state after each transaction.
+    pub parallel: usize,
+    /// Of these, how many were given up and executed in order: no fault, and no test either.
+    pub given_up: usize,
+    /// Transactions that were executed in vain, when blocks were executed in parallel.
+    pub aborts: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.blocks += other.blocks;
+        self.parallel += other.parallel;
+        self.given_up += other.given_up;
+        self.aborts += other.aborts;
+    }
+}
 
 /// A block with its parent's state and what the reference made of it.
 struct Trial<'a> {
@@ -25,17 +49,17 @@ struct Trial<'a> {
     block: &'a Block,
     expected: &'a Outcome,
     random: ChaCha8Rng,
+    counts: Counts,
 }
 
-/// Executes the blocks of a case in every mode, `repetitions` times with other schedules, and returns how many blocks
-/// there were.
+/// Executes the blocks of a case in every mode, `repetitions` times with other schedules.
 ///
 /// # Errors
 /// What a mode did otherwise.
-pub fn compare(case: &Case, repetitions: u64) -> Result<usize, String> {
+pub fn compare(case: &Case, repetitions: u64) -> Result<Counts, String> {
     let chain = case.chain();
     let mut state = chain.state.clone();
-    let mut count = 0;
+    let mut counts = Counts::default();
     for (index, plan) in case.blocks.iter().enumerate() {
         let block = plan.block(chain, &state, NUMBER_FIRST + index as u64);
         let is_last = index + 1 == case.blocks.len();
@@ -44,16 +68,23 @@ pub fn compare(case: &Case, repetitions: u64) -> Result<usize, String> {
         state.fails_at = fails_at;
         let expected = execute(&chain.rules, &state, &block.context(), &block.transactions, Mode::Sequential);
         for repetition in 0..repetitions {
-            let random = ChaCha8Rng::seed_from_u64(case.seed.wrapping_add(repetition));
-            let mut trial = Trial { rules: &chain.rules, state: &state, block: &block, expected: &expected, random };
+            let mut trial = Trial {
+                rules: &chain.rules,
+                state: &state,
+                block: &block,
+                expected: &expected,
+                random: ChaCha8Rng::seed_from_u64(case.seed.wrapping_add(repetition)),
+                counts: Counts::default(),
+            };
             trial.parallel()?;
             trial.access_list(list.as_ref())?;
+            counts += trial.counts;
         }
-        count += 1;
+        counts.blocks += 1;
         let Ok(outcome) = expected else { break };
         state.apply(&outcome.changes);
     }
-    Ok(count)
+    Ok(counts)
 }
 
 /// The block's access list, or if the block is invalid that of the transactions before the one at fault.
@@ -121,7 +152,14 @@ impl Trial<'_> {
     fn run(&mut self, mode: Mode<'_>) -> Outcome {
         let schedule = Schedule::new(self.random.random());
         let block = self.block;
-        execute_observed(self.rules, self.state, &block.context(), &block.transactions, mode, &schedule)
+        let outcome = execute_observed(self.rules, self.state, &block.context(), &block.transactions, mode, &schedule);
+        let is_byzantium = self.rules.is_byzantium_active_at_block(block.header.number);
+        if matches!(mode, Mode::Parallel { .. }) && is_byzantium && outcome.is_ok() {
+            self.counts.parallel += 1;
+            self.counts.given_up += usize::from(schedule.commits() < block.transactions.len());
+            self.counts.aborts += schedule.aborts();
+        }
+        outcome
     }
 
     fn threads(&mut self) -> NonZeroUsize {

@@ -21,13 +21,13 @@ mod schedule;
 mod state;
 mod world;
 
-use compare::compare;
+use compare::{Counts, compare};
 use plan::case;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// How long to run when nobody says.
@@ -42,23 +42,26 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// A seed takes a fraction of a second; one that failed, while it shrinks, minutes at most.
 const STUCK_AFTER: Duration = Duration::from_secs(600);
 
-/// Tries the cases of one seed; returns how many blocks that were.
-fn try_seed(seed: u64) -> Result<usize, String> {
+/// Tries the cases of one seed.
+fn try_seed(seed: u64) -> Result<Counts, String> {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: SHRINKS_MAX, ..Config::default() };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let (blocks, repetitions) = (Cell::new(0), Cell::new(1));
+    let (counts, repetitions) = (Cell::new(Counts::default()), Cell::new(1));
     let result = runner.run(&case(), |case| {
         let count = compare(&case, repetitions.get()).map_err(|difference| {
             repetitions.set(REPETITIONS_OF_SUSPECTS);
             TestCaseError::fail(difference)
         })?;
-        blocks.set(blocks.get() + count);
+        counts.update(|mut counts| {
+            counts += count;
+            counts
+        });
         Ok(())
     });
     match result {
-        Ok(()) => Ok(blocks.get()),
+        Ok(()) => Ok(counts.get()),
         Err(TestError::Fail(difference, case)) => {
             Err(format!("HEDDLE_FUZZ_SEED={seed} finds this again: {case:#?}\n{difference}"))
         }
@@ -69,7 +72,7 @@ fn try_seed(seed: u64) -> Result<usize, String> {
 /// What a thread of the test says of a seed.
 struct Report {
     seed: u64,
-    result: Result<usize, String>,
+    result: Result<Counts, String>,
 }
 
 /// Tries one seed after the other for as long as anybody listens.
@@ -83,26 +86,35 @@ fn work(next_seed: &AtomicU64, reports: &SyncSender<Report>) {
     }
 }
 
-/// Listens until the time is over or something is found; returns how many blocks there were.
-fn listen(limit: Option<Duration>, reports: Receiver<Report>) -> Result<usize, String> {
+/// Listens until the time is over or something is found.
+fn listen(limit: Option<Duration>, reports: Receiver<Report>) -> Result<Counts, String> {
     let start = Instant::now();
-    let (mut blocks, mut last_seed, mut next_line) = (0, None, LINE_INTERVAL);
+    let (mut counts, mut last_seed, mut next_line) = (Counts::default(), None, LINE_INTERVAL);
     while limit.is_none_or(|limit| start.elapsed() < limit) {
-        let Ok(report) = reports.recv_timeout(STUCK_AFTER) else { give_up(last_seed) };
-        blocks += report.result?;
+        let report = match reports.recv_timeout(STUCK_AFTER) {
+            Ok(report) => report,
+            Err(RecvTimeoutError::Timeout) => give_up(last_seed),
+            Err(RecvTimeoutError::Disconnected) => return Err("the test itself panicked".to_owned()),
+        };
+        counts += report.result?;
         last_seed = Some(report.seed);
         if start.elapsed() >= next_line {
-            print_progress(blocks, start.elapsed());
+            print_progress(&counts, start.elapsed());
             next_line += LINE_INTERVAL;
         }
     }
-    print_progress(blocks, start.elapsed());
-    Ok(blocks)
+    print_progress(&counts, start.elapsed());
+    Ok(counts)
 }
 
-fn print_progress(blocks: usize, elapsed: Duration) {
-    let a_minute = blocks as f64 / elapsed.as_secs_f64() * 60.0;
-    println!("{blocks} blocks in {} s, {a_minute:.0} a minute", elapsed.as_secs());
+fn print_progress(counts: &Counts, elapsed: Duration) {
+    let Counts { blocks, parallel, given_up, aborts } = counts;
+    let a_minute = *blocks as f64 / elapsed.as_secs_f64() * 60.0;
+    println!(
+        "{blocks} blocks in {} s, {a_minute:.0} a minute; {parallel} parallel executions with {aborts} aborts, \
+         {given_up} given up",
+        elapsed.as_secs()
+    );
 }
 
 /// Ends the process: threads that wait for each other cannot be ended otherwise.
@@ -140,6 +152,6 @@ fn every_mode_gives_the_same_bytes() {
         drop(sender);
         listen(limit(), receiver)
     });
-    let blocks = result.unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(blocks > 0);
+    let counts = result.unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(counts.blocks > 0);
 }

@@ -1,6 +1,6 @@
 //! Chains of blocks: plans that shrink, and the blocks that they give on a state.
 
-use crate::action::{Action, Gas, Purpose, action};
+use crate::action::{Action, Gas, Purpose, action, flaw};
 use crate::call::{Call, call};
 use crate::chain::{CHAINS, Chain};
 use crate::draft::Scene;
@@ -39,14 +39,22 @@ pub struct Plan {
     gas_limit: u64,
     base_fee: u64,
     actions: Vec<Action>,
-    /// Who sends all transactions, when it is one.
-    sender: Option<usize>,
-    /// What all transactions call that call something, when it is one.
-    call: Option<Call>,
+    focus: Focus,
     /// With their amounts, in gwei; where they are known.
     withdrawals: Vec<(Place, u8)>,
     /// Their beneficiaries; before the merge.
     ommers: Vec<Place>,
+}
+
+/// What the transactions of a block have in common.
+#[derive(Clone, Debug)]
+enum Focus {
+    Nothing,
+    Sender(usize),
+    /// What is called, by those transactions that call something.
+    Call(Call),
+    /// That they are transfers.
+    Value,
 }
 
 /// A block, with all that its execution needs.
@@ -67,16 +75,25 @@ pub fn case() -> impl Strategy<Value = Case> {
 fn plan() -> impl Strategy<Value = Plan> {
     let gas_limit = prop_oneof![15 => Just(200_000_000u64), 1 => 1_000_000..20_000_000u64];
     let base_fee = prop::sample::select(vec![0u64, 7, 1_000]);
-    let actions = prop_oneof![12 => vec(action(), 0..8), 12 => vec(action(), 0..40), 1 => vec(action(), 64..160)];
-    let focus = (prop::option::weighted(0.1, 0..ACTORS), prop::option::weighted(0.1, call()));
+    // A long block with flaws would hardly ever be valid.
+    let actions = prop_oneof![
+        12 => vec(action(flaw()), 0..8),
+        12 => vec(action(flaw()), 0..40),
+        1 => vec(action(Just(None)), 64..160),
+    ];
+    let focus = prop_oneof![
+        6 => Just(Focus::Nothing),
+        1 => (0..ACTORS).prop_map(Focus::Sender),
+        1 => call().prop_map(Focus::Call),
+        1 => Just(Focus::Value),
+    ];
     (place(), gas_limit, base_fee, actions, focus, vec((place(), 0..3u8), 0..3), vec(place(), 0..3)).prop_map(
-        |(fee_recipient, gas_limit, base_fee, actions, (sender, call), withdrawals, ommers)| Plan {
+        |(fee_recipient, gas_limit, base_fee, actions, focus, withdrawals, ommers)| Plan {
             fee_recipient,
             gas_limit,
             base_fee,
             actions,
-            sender,
-            call,
+            focus,
             withdrawals,
             ommers,
         },
@@ -109,11 +126,14 @@ impl Plan {
     }
 
     fn focused(&self, action: &Action) -> Action {
-        let purpose = match (&action.purpose, &self.call) {
-            (Purpose::Call(_), Some(call)) => Purpose::Call(call.clone()),
-            (purpose, _) => purpose.clone(),
-        };
-        Action { sender: self.sender.unwrap_or(action.sender), purpose, ..action.clone() }
+        let mut action = action.clone();
+        match (&self.focus, &mut action.purpose) {
+            (Focus::Sender(sender), _) => action.sender = *sender,
+            (Focus::Call(focus), Purpose::Call(call)) => *call = focus.clone(),
+            (Focus::Value, Purpose::Call(call)) => *call = call.clone().without_data(),
+            _ => {}
+        }
+        action
     }
 }
 
