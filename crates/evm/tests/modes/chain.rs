@@ -20,13 +20,13 @@ const TO_LONDON: &str = r#","berlinBlock":0,"londonBlock":0"#;
 const TO_SHANGHAI: &str = r#","terminalTotalDifficulty":0,"shanghaiTime":0"#;
 const TO_OSAKA: &str = r#","cancunTime":0,"pragueTime":0,"osakaTime":0"#;
 
-/// The chains that blocks are made for.
+/// The chains that blocks are made for, those with the most to get wrong first.
 pub static CHAINS: LazyLock<Vec<Chain>> = LazyLock::new(|| {
     vec![
         Chain::heddle("heddle", None),
         Chain::heddle("heddle at Amsterdam", Some(0)),
-        Chain::plain("Shanghai", &[TO_BYZANTIUM, TO_ISTANBUL, TO_LONDON, TO_SHANGHAI]),
         Chain::plain("Osaka", &[TO_BYZANTIUM, TO_ISTANBUL, TO_LONDON, TO_SHANGHAI, TO_OSAKA]),
+        Chain::plain("Shanghai", &[TO_BYZANTIUM, TO_ISTANBUL, TO_LONDON, TO_SHANGHAI]),
         Chain::plain("London", &[TO_BYZANTIUM, TO_ISTANBUL, TO_LONDON]),
         Chain::plain("Istanbul", &[TO_BYZANTIUM, TO_ISTANBUL]),
         Chain::plain("Byzantium", &[TO_BYZANTIUM]),

@@ -127,7 +127,7 @@ pub fn corrupt(
 ) -> Option<(&'static str, BlockAccessList)> {
     let (name, corruption) = CORRUPTIONS[random.random_range(0..CORRUPTIONS.len())];
     let index = BlockAccessIndex::new(random.random_range(0..=transactions as u64 + 2));
-    let start = random.random_range(0..list.len());
+    let start = random.random_range(0..list.len().max(1));
     (0..list.len()).find_map(|offset| {
         let mut corrupted = list.clone();
         corruption(&mut corrupted, Spot { at: (start + offset) % list.len(), index });
