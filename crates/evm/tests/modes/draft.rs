@@ -96,7 +96,8 @@ impl Scene<'_> {
         match action.flaw {
             Some(Flaw::NonceGap) => Fields { nonce: account.nonce + 1, ..fields },
             Some(Flaw::NonceUsed) => Fields { nonce: account.nonce.saturating_sub(1), ..fields },
-            Some(Flaw::Funds) => Fields { value: account.balance + U256::ONE, ..fields },
+            // One wei less than it may cost, which is more than it will.
+            Some(Flaw::Funds) => Fields { value: account.balance.saturating_sub(cost) + U256::ONE, ..fields },
             Some(Flaw::BlockGas) => Fields { gas_limit: self.header.gas_limit + 1, ..fields },
             Some(Flaw::IntrinsicGas) => Fields { gas_limit: 20_000, ..fields },
             Some(Flaw::BaseFee) => Fields { max_fee: base_fee.saturating_sub(1), tip: 0, ..fields },
