@@ -7,12 +7,12 @@ use alloy_primitives::{
 };
 use heddle_primitives::DependencyHints;
 
-/// Is shown the transactions of a block in order. It stands in the builder's way: it distinguishes no more than it has
-/// to, that is accounts and slots.
+/// Is shown the transactions of a block in order. It notes what a parallel execution has to wait for, that is code and
+/// slots: nonces it takes for granted, and balances it mostly adds up.
 #[derive(Default)]
 pub(crate) struct HintRecorder {
-    /// Index of the last transaction that wrote an account, apart from its storage.
-    accounts: AddressMap<usize>,
+    /// Index of the last transaction that gave an account other code.
+    code: AddressMap<usize>,
     /// Index of the last transaction that wrote a slot.
     slots: HashMap<(Address, U256), usize>,
     distances: Vec<u32>,
@@ -23,16 +23,15 @@ impl HintRecorder {
     pub(crate) fn record(&mut self, accesses: &Accesses<'_>) {
         let index = self.distances.len();
         let mut dependency = None;
-        for (address, access, account) in accesses.accounts() {
-            let before = match access.writes() {
-                true => self.accounts.insert(address, index),
-                false => self.accounts.get(&address).copied(),
+        for (address, account) in accesses.state {
+            let is_changed = account.original_info().code_hash != account.info.code_hash || account.is_selfdestructed();
+            let before = match is_changed {
+                true => self.code.insert(*address, index),
+                false => self.code.get(address).copied(),
             };
-            if access.reads() {
-                dependency = dependency.max(before);
-            }
+            dependency = dependency.max(before);
             for (slot, value) in &account.storage {
-                let slot = (address, *slot);
+                let slot = (*address, *slot);
                 let before = match value.is_changed() {
                     true => self.slots.insert(slot, index),
                     false => self.slots.get(&slot).copied(),

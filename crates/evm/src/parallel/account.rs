@@ -157,7 +157,10 @@ impl AccountCell {
             history.versions.insert(index, Version::Final(after));
             self.is_written.store(true, Ordering::Release);
         }
-        if before.is_some() && after.is_none() {
+        if after.is_some() {
+            // Empty before the fee is not empty after the transaction.
+            history.wiped.retain(|wiped| *wiped != index);
+        } else if before.is_some() {
             history.wipe(index);
         }
         Ok(())

@@ -83,6 +83,7 @@ impl Committer {
         record: &mut Record,
     ) -> Result<(), Diverged> {
         self.pay(memory, index, record)?;
+        record.teach(memory, index);
         if self.is_listed {
             record.mark_accessed(memory);
         }

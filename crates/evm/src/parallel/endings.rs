@@ -69,12 +69,14 @@ impl<'b> Endings<'b> {
 
     fn execute(&self, executor: &mut Executor<'_>, transaction: usize, fee_recipient: Address) -> Option<Changes> {
         let Try::Done(record) = executor.execute(transaction, false) else { return None };
+        executor.tell(Step::Publish, transaction);
         executor.tell(Step::Validate, transaction);
         let changes = compare(self.block.memory, &record, access_index(transaction), fee_recipient).ok()?;
         let gas = record.ending.gas.tx_gas_used();
         if self.gas_used.fetch_add(gas, Ordering::SeqCst).saturating_add(gas) > self.gas_max {
             return None;
         }
+        executor.tell(Step::Commit, transaction);
         *self.endings[transaction].lock() = Some(record.ending);
         Some(changes)
     }

@@ -3,7 +3,7 @@
 use super::machine::{FeeApart, observing_machine};
 use super::memory::Memory;
 use super::record::{Ending, Record};
-use super::view::{Interruption, View};
+use super::view::{Assumptions, Interruption, View};
 use crate::database::FirstFailure;
 use crate::machine::Machine;
 use crate::observer::{Observer, Step};
@@ -56,9 +56,11 @@ impl<'b> Executor<'b> {
         let recovered = &self.block.transactions[transaction];
         let environment = TxEnv::from_recovered_tx(recovered.inner(), recovered.signer());
         let payer = (recovered.signer(), environment.max_balance_spending().unwrap_or(U256::MAX));
-        let assumed_nonce = is_speculative.then(|| (recovered.signer(), recovered.nonce()));
+        let transactions = self.block.transactions;
+        let assumptions =
+            if is_speculative { Assumptions::of(recovered, transactions) } else { Assumptions::default() };
         let is_strict = self.is_strict || recovered.is_create() || recovered.is_eip7702();
-        self.machine.database_mut().turn_to(access_index(transaction), assumed_nonce, is_strict);
+        self.machine.database_mut().turn_to(access_index(transaction), assumptions, is_strict);
         self.machine.run_by(&mut FeeApart::default(), environment, |result, state, view| match result {
             Ok(result) => match Record::collect(view, state, payer, ending(result)) {
                 Ok(record) => Try::Done(record),

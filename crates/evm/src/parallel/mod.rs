@@ -113,8 +113,7 @@ pub(crate) fn execute_listed(
     list: &BlockAccessList,
     observer: &dyn Observer,
 ) -> Option<ExecutionOutcome> {
-    // Before Cancun accounts lose storage that no list names (EIP-6780).
-    if !rules.is_cancun_active_at_timestamp(context.header.timestamp) {
+    if !rules.is_byzantium_active_at_block(context.header.number) {
         return None;
     }
     let (memory, listed) = listed::load(reader, list, threads).ok()?;

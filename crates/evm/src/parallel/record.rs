@@ -151,6 +151,15 @@ impl Record {
         Ok(())
     }
 
+    /// Lets the slots learn how they go on.
+    pub(crate) fn teach(&self, memory: &Memory<'_>, index: u32) {
+        for access in &self.slots {
+            if let Some(after) = access.write {
+                memory.slot(access.place).learn(index, access.seen, after);
+            }
+        }
+    }
+
     /// Notes all that was accessed, for the block's access list.
     pub(crate) fn mark_accessed(&self, memory: &Memory<'_>) {
         self.accounts.iter().for_each(|access| memory.account(access.place).access());

@@ -3,7 +3,7 @@
 use super::account::{AccountWrite, BalanceWrite};
 use super::memory::Memory;
 use super::record::{AccountAccess, Ending, Record, SlotAccess};
-use super::view::{Observed, View};
+use super::view::{Assumptions, Observed, View};
 use crate::database::FirstFailure;
 use crate::machine::{MachineDatabase, MachineDatabaseError};
 use crate::run::BlockState;
@@ -149,6 +149,6 @@ impl MachineDatabase for SerialView<'_> {
 
 impl BlockState for SerialView<'_> {
     fn set_index(&mut self, index: u64) {
-        self.view.turn_to(u32::try_from(index).unwrap_or(u32::MAX), None, false);
+        self.view.turn_to(u32::try_from(index).unwrap_or(u32::MAX), Assumptions::default(), false);
     }
 }

@@ -17,7 +17,24 @@ pub(crate) struct SlotCell {
     is_accessed: AtomicBool,
     /// Values; none for an estimate.
     versions: RwLock<Versions<Option<U256>>>,
+    /// Whether the slot's next values can be told from its last ones.
+    is_counter: AtomicBool,
+    counter: RwLock<Counter>,
 }
+
+/// How a slot went on so far, by what is final: many count, such as the ids that a contract gives out.
+#[derive(Debug, Default)]
+struct Counter {
+    /// The last transaction that wrote the slot, and what it left.
+    last: (u32, U256),
+    /// What it and those before it added.
+    stride: U256,
+    /// How often in a row.
+    streak: u32,
+}
+
+/// So often the same has to be added before it is expected again.
+const STREAK_MIN: u32 = 2;
 
 impl SlotCell {
     pub(crate) fn new(account: u32, key: U256, base: U256) -> Self {
@@ -28,7 +45,30 @@ impl SlotCell {
             is_written: AtomicBool::new(false),
             is_accessed: AtomicBool::new(false),
             versions: RwLock::new(Versions::default()),
+            is_counter: AtomicBool::new(false),
+            counter: RwLock::default(),
         }
+    }
+
+    /// The value that a transaction will probably find if those before it go on as the last ones did: `others` tells
+    /// how many of the transactions after the given one will write the slot. None for a slot that does not count.
+    pub(crate) fn predict(&self, others: impl FnOnce(u32) -> Option<u32>) -> Option<U256> {
+        if !self.is_counter.load(Ordering::Acquire) {
+            return None;
+        }
+        let counter = self.counter.read();
+        let (last, value) = counter.last;
+        Some(value.wrapping_add(counter.stride.wrapping_mul(U256::from(others(last)?))))
+    }
+
+    /// Learns from a transaction that is final and replaced `before` by `after`.
+    pub(crate) fn learn(&self, index: u32, before: U256, after: U256) {
+        let mut counter = self.counter.write();
+        let stride = after.wrapping_sub(before);
+        counter.streak = if stride == counter.stride { counter.streak.saturating_add(1) } else { 0 };
+        counter.stride = stride;
+        counter.last = (index, after);
+        self.is_counter.store(counter.streak >= STREAK_MIN, Ordering::Release);
     }
 
     /// The value as the versions before `index` leave it; `account` is the slot's.

@@ -5,8 +5,9 @@ use super::memory::{Memory, Missing};
 use crate::StateError;
 use crate::database::FirstFailure;
 use crate::machine::{MachineDatabase, MachineDatabaseError};
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
-use heddle_primitives::Account;
+use heddle_primitives::{Account, RecoveredTransaction};
 use revm::{
     Database,
     database::bal::EvmDatabaseError,
@@ -52,6 +53,39 @@ pub(crate) struct SeenSlot {
     pub(crate) value: U256,
 }
 
+/// What a transaction that runs ahead takes for granted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Assumptions<'b> {
+    /// The sender, and its nonce: the transaction's own.
+    pub(crate) nonce: Option<(Address, u64)>,
+    /// The block, if slots that count are taken to go on: then every transaction like this one counts on.
+    pub(crate) block: Option<&'b [RecoveredTransaction]>,
+}
+
+impl<'b> Assumptions<'b> {
+    /// Further back a guess is not worth the search.
+    const DISTANCE_MAX: u32 = 256;
+
+    pub(crate) fn of(transaction: &RecoveredTransaction, block: &'b [RecoveredTransaction]) -> Self {
+        Self { nonce: Some((transaction.signer(), transaction.nonce())), block: Some(block) }
+    }
+
+    /// How many transactions after the one at `last` and before the one at `index` call what the latter calls.
+    fn others_since(&self, last: u32, index: u32) -> Option<u32> {
+        let block = self.block?;
+        // The transaction at an index of the access list is one less in the block.
+        let this = block.get((index as usize).checked_sub(1)?)?;
+        let distance = index.checked_sub(last).filter(|distance| (1..=Self::DISTANCE_MAX).contains(distance))?;
+        let others = block.get(last as usize..last as usize + distance as usize - 1)?;
+        Some(others.iter().filter(|other| call(other) == call(this)).count() as u32)
+    }
+}
+
+/// The contract and the function that a transaction calls.
+fn call(transaction: &RecoveredTransaction) -> (Option<Address>, Option<&[u8]>) {
+    (transaction.to(), transaction.input().get(..4))
+}
+
 /// Why a transaction could not run to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
@@ -68,8 +102,8 @@ pub(crate) struct View<'m> {
     memory: &'m Memory<'m>,
     failure: FirstFailure,
     index: u32,
-    /// The sender, whose nonce is taken to be the transaction's own: whether it is shows when the result is validated.
-    assumed_nonce: Option<(Address, u64)>,
+    /// What is taken for granted until the result is validated.
+    assumptions: Assumptions<'m>,
     pub(crate) accounts: Vec<SeenAccount>,
     pub(crate) slots: Vec<SeenSlot>,
     observations: Vec<(Address, Observed)>,
@@ -86,7 +120,7 @@ impl<'m> View<'m> {
             memory,
             failure,
             index: 0,
-            assumed_nonce: None,
+            assumptions: Assumptions::default(),
             accounts: Vec::new(),
             slots: Vec::new(),
             observations: Vec::new(),
@@ -97,9 +131,9 @@ impl<'m> View<'m> {
     }
 
     /// Forgets the last transaction and looks from another one.
-    pub(crate) fn turn_to(&mut self, index: u32, assumed_nonce: Option<(Address, u64)>, is_strict: bool) {
+    pub(crate) fn turn_to(&mut self, index: u32, assumptions: Assumptions<'m>, is_strict: bool) {
         self.index = index;
-        self.assumed_nonce = assumed_nonce;
+        self.assumptions = assumptions;
         self.accounts.clear();
         self.slots.clear();
         self.observations.clear();
@@ -162,9 +196,11 @@ impl<'m> View<'m> {
     pub(crate) fn look_at_slot(&mut self, account: u32, key: U256) -> Result<(u32, U256), MachineDatabaseError> {
         let place = self.memory.slot_place(account, key);
         let place = place.map_err(|missing| self.stop_missing(missing))?;
-        let cell = self.memory.account(account);
-        let value = self.memory.slot(place).read(cell, self.index);
-        let value = value.map_err(|wait| self.stop(Interruption::Wait(wait)))?;
+        let (cell, slot) = (self.memory.account(account), self.memory.slot(place));
+        let value = match slot.predict(|last| self.assumptions.others_since(last, self.index)) {
+            Some(predicted) => predicted,
+            None => slot.read(cell, self.index).map_err(|wait| self.stop(Interruption::Wait(wait)))?,
+        };
         self.slots.push(SeenSlot { place, address: cell.address, key, value });
         Ok((place, value))
     }
@@ -194,7 +230,7 @@ impl Database for View<'_> {
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, MachineDatabaseError> {
         let (place, mut account) = self.look(address)?;
         let mut observed = Observed::default();
-        if let Some((sender, nonce)) = self.assumed_nonce
+        if let Some((sender, nonce)) = self.assumptions.nonce
             && sender == address
         {
             account.get_or_insert_default().nonce = nonce;
