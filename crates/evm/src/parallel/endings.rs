@@ -5,6 +5,7 @@ use super::executor::{Block, Executor, Try, access_index};
 use super::listed::{Changes, compare};
 use super::record::Ending;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::view::Assumptions;
 use crate::gas::GasLedger;
 use crate::observer::Step;
 use alloy_primitives::Address;
@@ -67,8 +68,8 @@ impl<'b> Endings<'b> {
         *total = *total + made;
     }
 
-    fn execute(&self, executor: &mut Executor<'_>, transaction: usize, fee_recipient: Address) -> Option<Changes> {
-        let Try::Done(record) = executor.execute(transaction, false) else { return None };
+    fn execute(&self, executor: &mut Executor<'b>, transaction: usize, fee_recipient: Address) -> Option<Changes> {
+        let Try::Done(record) = executor.execute(transaction, Assumptions::default()) else { return None };
         executor.tell(Step::Publish, transaction);
         executor.tell(Step::Validate, transaction);
         let changes = compare(self.block.memory, &record, access_index(transaction), fee_recipient).ok()?;

@@ -50,15 +50,12 @@ impl<'b> Executor<'b> {
         Self { number, block, machine, is_strict }
     }
 
-    /// Runs a transaction, with its sender's nonce taken for granted if it is `speculative`.
-    pub(crate) fn execute(&mut self, transaction: usize, is_speculative: bool) -> Try {
+    /// Runs a transaction on what the memory has before it, or on what is assumed.
+    pub(crate) fn execute(&mut self, transaction: usize, assumptions: Assumptions<'b>) -> Try {
         self.tell(Step::Execute, transaction);
         let recovered = &self.block.transactions[transaction];
         let environment = TxEnv::from_recovered_tx(recovered.inner(), recovered.signer());
         let payer = (recovered.signer(), environment.max_balance_spending().unwrap_or(U256::MAX));
-        let transactions = self.block.transactions;
-        let assumptions =
-            if is_speculative { Assumptions::of(recovered, transactions) } else { Assumptions::default() };
         let is_strict = self.is_strict || recovered.is_create() || recovered.is_eip7702();
         self.machine.database_mut().turn_to(access_index(transaction), assumptions, is_strict);
         self.machine.run_by(&mut FeeApart::default(), environment, |result, state, view| match result {

@@ -34,7 +34,7 @@ struct Counter {
 }
 
 /// So often the same has to be added before it is expected again.
-const STREAK_MIN: u32 = 2;
+const STREAK_MIN: u32 = 3;
 
 impl SlotCell {
     pub(crate) fn new(account: u32, key: U256, base: U256) -> Self {

@@ -2,6 +2,7 @@
 
 use super::account::WaitFor;
 use super::memory::{Memory, Missing};
+use super::scheduler::Scheduler;
 use crate::StateError;
 use crate::database::FirstFailure;
 use crate::machine::{MachineDatabase, MachineDatabaseError};
@@ -54,30 +55,39 @@ pub(crate) struct SeenSlot {
 }
 
 /// What a transaction that runs ahead takes for granted.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Assumptions<'b> {
     /// The sender, and its nonce: the transaction's own.
     pub(crate) nonce: Option<(Address, u64)>,
-    /// The block, if slots that count are taken to go on: then every transaction like this one counts on.
-    pub(crate) block: Option<&'b [RecoveredTransaction]>,
+    /// The block and who has executed what of it, if slots that count are taken to go on: then every transaction like
+    /// this one counts on.
+    pub(crate) progress: Option<(&'b [RecoveredTransaction], &'b Scheduler)>,
 }
 
 impl<'b> Assumptions<'b> {
     /// Further back a guess is not worth the search.
     const DISTANCE_MAX: u32 = 256;
 
-    pub(crate) fn of(transaction: &RecoveredTransaction, block: &'b [RecoveredTransaction]) -> Self {
-        Self { nonce: Some((transaction.signer(), transaction.nonce())), block: Some(block) }
+    pub(crate) fn of(
+        transaction: &RecoveredTransaction,
+        block: &'b [RecoveredTransaction],
+        scheduler: &'b Scheduler,
+    ) -> Self {
+        Self { nonce: Some((transaction.signer(), transaction.nonce())), progress: Some((block, scheduler)) }
     }
 
-    /// How many transactions after the one at `last` and before the one at `index` call what the latter calls.
+    /// How many transactions after the one at `last` and before the one at `index` call what the latter calls. None
+    /// where there is nothing to guess, because all of them are executed, or where that would take too long.
     fn others_since(&self, last: u32, index: u32) -> Option<u32> {
-        let block = self.block?;
+        let (block, scheduler) = self.progress?;
         // The transaction at an index of the access list is one less in the block.
         let this = block.get((index as usize).checked_sub(1)?)?;
         let distance = index.checked_sub(last).filter(|distance| (1..=Self::DISTANCE_MAX).contains(distance))?;
-        let others = block.get(last as usize..last as usize + distance as usize - 1)?;
-        Some(others.iter().filter(|other| call(other) == call(this)).count() as u32)
+        let between = last as usize..last as usize + distance as usize - 1;
+        if between.clone().all(|transaction| scheduler.is_executed(transaction)) {
+            return None;
+        }
+        Some(block.get(between)?.iter().filter(|other| call(other) == call(this)).count() as u32)
     }
 }
 

@@ -6,7 +6,7 @@ use super::executor::{Block, Executor, Try, access_index};
 use super::record::Record;
 use super::scheduler::{Scheduler, Task};
 use super::sync::{Mutex, yield_now};
-use super::view::Interruption;
+use super::view::{Assumptions, Interruption};
 use crate::observer::Step;
 use heddle_primitives::DependencyHints;
 use std::ops::Range;
@@ -71,7 +71,8 @@ impl<'b> Worker<'b> {
             return;
         }
         loop {
-            let record = match self.executor.execute(transaction, true) {
+            let assumptions = Assumptions::of(&block.transactions[transaction], block.transactions, scheduler);
+            let record = match self.executor.execute(transaction, assumptions) {
                 Try::Interrupted(Interruption::Wait(WaitFor(index))) => {
                     if scheduler.wait_for(transaction, (index as usize).saturating_sub(1)) {
                         return;
@@ -112,6 +113,7 @@ impl<'b> Worker<'b> {
             } else if let Some(range) = scheduler.is_paused().then(|| scheduler.claim(next)).flatten() {
                 for transaction in range {
                     self.execute_finally(committer, transaction, None)?;
+                    scheduler.set_executed(transaction);
                     self.advance(committer, false);
                 }
             } else {
@@ -160,7 +162,9 @@ impl<'b> Worker<'b> {
         if !committer.admits(&transactions[transaction]) {
             return Err(Diverged);
         }
-        let Try::Done(mut record) = self.executor.execute(transaction, false) else { return Err(Diverged) };
+        let Try::Done(mut record) = self.executor.execute(transaction, Assumptions::default()) else {
+            return Err(Diverged);
+        };
         let index = access_index(transaction);
         record.write_slots(memory, index);
         record.settle(memory, index).map_err(|_| Diverged)?;
