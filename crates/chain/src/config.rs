@@ -96,6 +96,14 @@ impl ChainConfig {
         bytes <= self.access_list_gossip_bytes.min(MAX_ACCESS_LIST_BYTES)
     }
 
+    /// Threads that execute the candidates for a new block.
+    pub(crate) fn build_threads(&self) -> NonZeroUsize {
+        match self.execution {
+            ExecutionMode::Sequential => NonZeroUsize::MIN,
+            ExecutionMode::Parallel => self.threads(),
+        }
+    }
+
     fn threads(&self) -> NonZeroUsize {
         self.execution_threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
     }

@@ -52,7 +52,11 @@ impl Chain {
             gas_limit_target: inner.config.gas_limit_target.unwrap_or(inner.genesis.header().gas_limit),
         };
         let header = next_header(&inner.rules, &head.header, &next);
-        let limits = BuildLimits { transaction_bytes_max: TRANSACTION_BYTES_MAX, deadline: request.deadline };
+        let limits = BuildLimits {
+            transaction_bytes_max: TRANSACTION_BYTES_MAX,
+            threads: inner.config.build_threads(),
+            deadline: request.deadline,
+        };
         let mut candidates = request.candidates;
         let started = Instant::now();
         let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &header, &mut candidates, &limits)

@@ -1,9 +1,9 @@
 //! Choosing a new block's transactions by executing candidates.
 
-use crate::hint_recorder::HintRecorder;
-use crate::run::BlockRun;
+use crate::observer::Unobserved;
+use crate::parallel::{Memory, Session};
 use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader};
-use alloy_consensus::transaction::TxHashRef;
+use alloy_consensus::{Transaction as _, transaction::TxHashRef};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_evm::{
     InvalidTxError,
@@ -12,15 +12,21 @@ use alloy_evm::{
 use alloy_primitives::{Address, TxHash, map::HashSet};
 use heddle_primitives::{DependencyHints, Header, RecoveredTransaction};
 use revm::context::result::InvalidTransaction;
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 
 /// Gas below which no transaction fits.
 const TRANSACTION_GAS_MIN: u64 = 21_000;
+/// Gas that candidates executed side by side may ask for together: between such rows the deadline is looked at.
+const ROW_GAS_MAX: u64 = 16_000_000;
 
-/// When to stop adding transactions, beside the header's gas limit.
+/// When to stop adding transactions, beside the header's gas limit, and on how many threads to execute them.
 pub struct BuildLimits<'a> {
     /// Most bytes of all transactions together, each in its EIP-2718 encoding.
     pub transaction_bytes_max: usize,
-    /// Asked before each candidate; `true` ends the building with what is chosen so far.
+    /// Threads that execute, the caller's among them.
+    pub threads: NonZeroUsize,
+    /// Asked now and then; `true` ends the building with what is chosen so far.
     pub deadline: &'a dyn Fn() -> bool,
 }
 
@@ -51,69 +57,135 @@ pub fn build(
     candidates: &mut dyn Iterator<Item = RecoveredTransaction>,
     limits: &BuildLimits<'_>,
 ) -> Result<BuiltTransactions, ExecutionError> {
-    let mut run = BlockRun::start(rules, reader, &BlockContext::new(header), 0, rules.has_access_lists(header))?;
-    let mut transactions = Vec::new();
-    let mut invalid = Vec::new();
-    let mut passed_over = HashSet::<Address>::default();
-    let mut hints = HintRecorder::default();
-    let mut bytes_left = limits.transaction_bytes_max;
-    while run.gas_left() >= TRANSACTION_GAS_MIN && !(limits.deadline)() {
-        let Some(candidate) = candidates.next() else { break };
-        if passed_over.contains(candidate.signer_ref()) {
-            continue;
+    let memory = Memory::new(reader);
+    let mut session = Session::begin(rules, reader, &BlockContext::new(header), &memory)?;
+    session.learn_hints();
+    let mut builder = Builder {
+        session,
+        candidates,
+        put_back: VecDeque::new(),
+        passed_over: HashSet::default(),
+        bytes_left: limits.transaction_bytes_max,
+        transactions: Vec::new(),
+        invalid: Vec::new(),
+    };
+    while builder.session.gas_left() >= TRANSACTION_GAS_MIN && !(limits.deadline)() {
+        let row = builder.next_row();
+        let more = if row.is_empty() { builder.try_next()? } else { builder.add_row(row, limits.threads)? };
+        if !more {
+            break;
         }
-        match try_candidate(&mut run, &mut hints, &candidate, bytes_left)? {
-            Verdict::Chosen { bytes } => {
-                bytes_left -= bytes;
-                transactions.push(candidate);
+    }
+    let Builder { mut session, transactions, invalid, .. } = builder;
+    let hints = session.take_hints();
+    Ok(BuiltTransactions { transactions, invalid, outcome: session.finish(limits.threads)?, hints })
+}
+
+/// A block under construction.
+struct Builder<'a, 'b> {
+    session: Session<'b>,
+    candidates: &'a mut dyn Iterator<Item = RecoveredTransaction>,
+    /// Candidates that were taken and not tried.
+    put_back: VecDeque<RecoveredTransaction>,
+    passed_over: HashSet<Address>,
+    bytes_left: usize,
+    transactions: Vec<RecoveredTransaction>,
+    invalid: Vec<(TxHash, String)>,
+}
+
+impl Builder<'_, '_> {
+    /// The next candidates as far as they fit whatever they use of what they ask for.
+    fn next_row(&mut self) -> Vec<RecoveredTransaction> {
+        let mut gas_left = self.session.gas_left().min(ROW_GAS_MAX);
+        let mut bytes_left = self.bytes_left;
+        let mut row = Vec::new();
+        while let Some(candidate) = self.next_candidate() {
+            let (gas, bytes) = (candidate.gas_limit(), candidate.encode_2718_len());
+            if candidate.is_eip4844() || gas > gas_left || bytes > bytes_left {
+                self.put_back.push_front(candidate);
+                break;
             }
-            Verdict::NotNow => {
-                passed_over.insert(candidate.signer());
-            }
-            Verdict::Stale => {}
-            Verdict::Invalid(reason) => {
-                passed_over.insert(candidate.signer());
-                invalid.push((*candidate.tx_hash(), reason));
+            gas_left -= gas;
+            bytes_left -= bytes;
+            row.push(candidate);
+        }
+        row
+    }
+
+    fn next_candidate(&mut self) -> Option<RecoveredTransaction> {
+        loop {
+            let candidate = self.put_back.pop_front().or_else(|| self.candidates.next())?;
+            if !self.passed_over.contains(candidate.signer_ref()) {
+                return Some(candidate);
             }
         }
     }
-    Ok(BuiltTransactions { transactions, invalid, outcome: run.finish()?, hints: hints.finish() })
+
+    /// Executes candidates side by side; the first that cannot come next is tried again to learn why.
+    fn add_row(&mut self, mut row: Vec<RecoveredTransaction>, threads: NonZeroUsize) -> Result<bool, ExecutionError> {
+        let executed = self.session.advance(&row, threads, None, &Unobserved);
+        let rest = row.split_off(executed);
+        for transaction in row {
+            self.choose(transaction);
+        }
+        let is_all = rest.is_empty();
+        for candidate in rest.into_iter().rev() {
+            self.put_back.push_front(candidate);
+        }
+        if is_all { Ok(true) } else { self.try_next() }
+    }
+
+    /// Tries one candidate; `false` when there is none.
+    fn try_next(&mut self) -> Result<bool, ExecutionError> {
+        let Some(candidate) = self.next_candidate() else { return Ok(false) };
+        match self.verdict(&candidate)? {
+            Verdict::Chosen => self.choose(candidate),
+            Verdict::NotNow => {
+                self.passed_over.insert(candidate.signer());
+            }
+            Verdict::Stale => {}
+            Verdict::Invalid(reason) => {
+                self.passed_over.insert(candidate.signer());
+                self.invalid.push((*candidate.tx_hash(), reason));
+            }
+        }
+        Ok(true)
+    }
+
+    fn choose(&mut self, transaction: RecoveredTransaction) {
+        self.bytes_left = self.bytes_left.saturating_sub(transaction.encode_2718_len());
+        self.transactions.push(transaction);
+    }
+
+    fn verdict(&mut self, candidate: &RecoveredTransaction) -> Result<Verdict, ExecutionError> {
+        if candidate.is_eip4844() {
+            return Ok(Verdict::Invalid("blob transactions are not accepted".to_owned()));
+        }
+        if candidate.encode_2718_len() > self.bytes_left {
+            return Ok(Verdict::NotNow);
+        }
+        match self.session.transact(candidate) {
+            Ok(()) => Ok(Verdict::Chosen),
+            Err(BlockExecutionError::Validation(
+                BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas { .. },
+            )) => Ok(Verdict::NotNow),
+            Err(BlockExecutionError::Validation(BlockValidationError::InvalidTx { error, .. })) => {
+                Ok(refusal(error.as_ref()))
+            }
+            Err(error) => Err(self.session.blame(candidate, error)),
+        }
+    }
 }
 
 enum Verdict {
     /// Executed and part of the block.
-    Chosen { bytes: usize },
+    Chosen,
     /// Does not fit this block; may fit a later one.
     NotNow,
     /// Its nonce is used up here; the sender's next transaction may still be valid.
     Stale,
     /// Invalid in every block, and with it the sender's later nonces.
     Invalid(String),
-}
-
-fn try_candidate(
-    run: &mut BlockRun<'_>,
-    hints: &mut HintRecorder,
-    candidate: &RecoveredTransaction,
-    bytes_left: usize,
-) -> Result<Verdict, ExecutionError> {
-    if candidate.is_eip4844() {
-        return Ok(Verdict::Invalid("blob transactions are not accepted".to_owned()));
-    }
-    let bytes = candidate.encode_2718_len();
-    if bytes > bytes_left {
-        return Ok(Verdict::NotNow);
-    }
-    match run.transact_and(candidate, |executed| hints.record(&executed.accesses)) {
-        Ok(()) => Ok(Verdict::Chosen { bytes }),
-        Err(BlockExecutionError::Validation(BlockValidationError::TransactionGasLimitMoreThanAvailableBlockGas {
-            ..
-        })) => Ok(Verdict::NotNow),
-        Err(BlockExecutionError::Validation(BlockValidationError::InvalidTx { error, .. })) => {
-            Ok(refusal(error.as_ref()))
-        }
-        Err(error) => Err(run.blame(candidate, error)),
-    }
 }
 
 /// What depends on the transactions before it is no reason to forget a candidate: this block may never be decided.

@@ -1,6 +1,5 @@
 //! A block's gas, counted as its transactions become final.
 
-use heddle_primitives::Header;
 use revm::context::{CfgEnv, result::ResultGas};
 use revm::context_interface::Cfg;
 
@@ -19,9 +18,10 @@ pub(crate) struct GasLedger {
 }
 
 impl GasLedger {
-    pub(crate) fn new(header: &Header, config: &CfgEnv) -> Self {
+    /// Nothing is used yet of a block's gas limit.
+    pub(crate) fn new(limit: u64, config: &CfgEnv) -> Self {
         Self {
-            limit: header.gas_limit,
+            limit,
             transaction_cap: config.tx_gas_limit_cap(),
             is_state_gas_apart: config.enable_amsterdam_eip8037,
             cumulative: 0,

@@ -28,7 +28,6 @@ mod execution;
 mod gas;
 mod handler;
 mod header;
-mod hint_recorder;
 mod machine;
 mod observer;
 mod ommers;

@@ -2,6 +2,7 @@
 
 use crate::accesses::Accesses;
 use crate::database::{FirstFailure, ReaderDatabase};
+use crate::gas::GasLedger;
 use crate::machine::{Machine, MachineDatabase, MachineDatabaseError};
 use crate::parallel::Results;
 use crate::receipt::{TypedReceipts, with_state_root};
@@ -86,35 +87,6 @@ impl<'a> BlockRun<'a> {
         Self::over(rules, reader, context, transaction_count_hint, state, failure)
     }
 
-    /// Executes one more transaction. A failing one leaves no trace and the run may go on.
-    pub(crate) fn transact(&mut self, transaction: &RecoveredTransaction) -> Result<(), BlockExecutionError> {
-        self.transact_and(transaction, |_| ())
-    }
-
-    /// As [`Self::transact`], and shows what the execution did before that becomes part of the block.
-    pub(crate) fn transact_and(
-        &mut self,
-        transaction: &RecoveredTransaction,
-        inspect: impl FnOnce(&Executed<'_>),
-    ) -> Result<(), BlockExecutionError> {
-        let index = BlockAccessIndex::new(self.executor.receipts.len() as u64 + 1);
-        self.executor.evm.db_mut().set_bal_index(index);
-        let done = self.executor.execute_transaction_without_commit(transaction)?;
-        let evm = &self.executor.evm;
-        inspect(&Executed {
-            result: &done.result.result,
-            accesses: Accesses {
-                transaction,
-                state: &done.result.state,
-                fee_recipient: evm.block().beneficiary,
-                is_fee_recipient_met: evm.is_fee_recipient_met(),
-                are_new_accounts_charged: evm.cfg_env().enable_amsterdam_eip8037,
-            },
-        });
-        self.executor.commit_transaction(done);
-        Ok(())
-    }
-
     /// Replaces the last receipt's status by the state root after its transaction, as blocks before Byzantium have it.
     pub(crate) fn seal_receipt(&mut self) -> Result<(), ExecutionError> {
         let number = self.executor.evm.block().number.saturating_to();
@@ -140,6 +112,90 @@ impl<'a> BlockRun<'a> {
     /// Ends the run as it stands: the receipts and changes of the transactions alone.
     pub(crate) fn stop(self) -> (Vec<Receipt>, StateChanges) {
         (self.executor.receipts, settle(self.executor.evm.finish().0).0)
+    }
+}
+
+impl<'a, D: BlockState> BlockRun<'a, D> {
+    /// Prepares to run a block on `state`, whose reader notes its first failure.
+    pub(crate) fn over(
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+        state: D,
+        failure: FirstFailure,
+    ) -> Self {
+        let header = context.header;
+        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
+        let executor_context = EthBlockExecutionCtx {
+            parent_hash: header.parent_hash,
+            parent_beacon_block_root: header.parent_beacon_block_root,
+            ommers: context.ommers,
+            withdrawals: Some(Cow::Borrowed(context.withdrawals)),
+            extra_data: header.extra_data.clone(),
+            tx_count_hint: Some(transaction_count_hint),
+            slot_number: header.slot_number,
+        };
+        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(header), TypedReceipts);
+        Self { executor, reader, failure }
+    }
+
+    /// Makes the system calls that come before the first transaction (EIP-2935, EIP-4788).
+    pub(crate) fn begin(&mut self) -> Result<(), ExecutionError> {
+        self.executor.apply_pre_execution_changes().map_err(|error| blame(&self.failure, error))
+    }
+
+    /// Executes one more transaction. A failing one leaves no trace and the run may go on.
+    pub(crate) fn transact(&mut self, transaction: &RecoveredTransaction) -> Result<(), BlockExecutionError> {
+        self.transact_and(transaction, |_| ())
+    }
+
+    /// As [`Self::transact`], and shows what the execution did before that becomes part of the block.
+    pub(crate) fn transact_and(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        inspect: impl FnOnce(&Executed<'_>),
+    ) -> Result<(), BlockExecutionError> {
+        let index = self.executor.receipts.len() as u64 + 1;
+        self.executor.evm.db_mut().set_index(index);
+        let done = self.executor.execute_transaction_without_commit(transaction)?;
+        let evm = &self.executor.evm;
+        inspect(&Executed {
+            result: &done.result.result,
+            accesses: Accesses {
+                transaction,
+                state: &done.result.state,
+                fee_recipient: evm.block().beneficiary,
+                is_fee_recipient_met: evm.is_fee_recipient_met(),
+                are_new_accounts_charged: evm.cfg_env().enable_amsterdam_eip8037,
+            },
+        });
+        self.executor.commit_transaction(done);
+        Ok(())
+    }
+
+    /// Takes over transactions that were executed elsewhere.
+    pub(crate) fn adopt(&mut self, results: Results) {
+        self.executor.receipts.extend(results.receipts);
+        self.executor.cumulative_tx_gas_used = results.gas.cumulative;
+        self.executor.block_regular_gas_used = results.gas.regular;
+        self.executor.block_state_gas_used = results.gas.state;
+        self.executor.blob_gas_used += results.blob_gas_used;
+    }
+
+    /// How many transactions the block has so far.
+    pub(crate) fn transactions(&self) -> usize {
+        self.executor.receipts.len()
+    }
+
+    /// What the transactions so far used.
+    pub(crate) fn gas(&self) -> GasLedger {
+        let executor = &self.executor;
+        let mut gas = GasLedger::new(executor.evm.block().gas_limit, executor.evm.cfg_env());
+        gas.cumulative = executor.cumulative_tx_gas_used;
+        gas.regular = executor.block_regular_gas_used;
+        gas.state = executor.block_state_gas_used;
+        gas
     }
 
     /// Gas that further transactions may use.
@@ -176,46 +232,6 @@ impl<'a> BlockRun<'a> {
             Some(error) => TransactionError::of(error, transaction, &environment),
             None => TransactionError::Other(error.to_string()),
         }
-    }
-}
-
-impl<'a, D: BlockState> BlockRun<'a, D> {
-    /// Prepares to run a block on `state`, whose reader notes its first failure.
-    pub(crate) fn over(
-        rules: &'a ChainRules,
-        reader: &'a dyn StateReader,
-        context: &BlockContext<'a>,
-        transaction_count_hint: usize,
-        state: D,
-        failure: FirstFailure,
-    ) -> Self {
-        let header = context.header;
-        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
-        let executor_context = EthBlockExecutionCtx {
-            parent_hash: header.parent_hash,
-            parent_beacon_block_root: header.parent_beacon_block_root,
-            ommers: context.ommers,
-            withdrawals: Some(Cow::Borrowed(context.withdrawals)),
-            extra_data: header.extra_data.clone(),
-            tx_count_hint: Some(transaction_count_hint),
-            slot_number: header.slot_number,
-        };
-        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(header), TypedReceipts);
-        Self { executor, reader, failure }
-    }
-
-    /// Makes the system calls that come before the first transaction (EIP-2935, EIP-4788).
-    pub(crate) fn begin(&mut self) -> Result<(), ExecutionError> {
-        self.executor.apply_pre_execution_changes().map_err(|error| blame(&self.failure, error))
-    }
-
-    /// Takes over transactions that were executed elsewhere.
-    pub(crate) fn adopt(&mut self, results: Results) {
-        self.executor.receipts = results.receipts;
-        self.executor.cumulative_tx_gas_used = results.gas.cumulative;
-        self.executor.block_regular_gas_used = results.gas.regular;
-        self.executor.block_state_gas_used = results.gas.state;
-        self.executor.blob_gas_used = results.blob_gas_used;
     }
 
     /// Applies what comes after the last transaction, and gives the state back.

@@ -1,5 +1,6 @@
 //! Making transactions final, one after the other.
 
+use super::hints::HintRecorder;
 use super::memory::Memory;
 use super::record::{Ending, Record};
 use crate::gas::GasLedger;
@@ -23,6 +24,8 @@ pub(crate) struct Committer {
     /// Whether the block cannot be executed this way: it is invalid, or a read failed.
     pub(crate) has_diverged: bool,
     speculation: Speculation,
+    /// Learns for others what has to wait for what, if anybody wants to know.
+    pub(crate) hints: Option<HintRecorder>,
 }
 
 /// The results of a block's transactions, in their order.
@@ -71,6 +74,7 @@ impl Committer {
             results: Results::new(gas, transactions),
             has_diverged: false,
             speculation: Speculation::default(),
+            hints: None,
         }
     }
 
@@ -86,6 +90,9 @@ impl Committer {
         record.teach(memory, index);
         if self.is_listed {
             record.mark_accessed(memory);
+        }
+        if let Some(hints) = &mut self.hints {
+            hints.record(record);
         }
         self.results.add(transaction, &mut record.ending)
     }

@@ -1,7 +1,7 @@
 //! Executing in any order what the access list has made independent, and putting the results in order.
 
 use super::committer::Results;
-use super::executor::{Block, Executor, Try, access_index};
+use super::executor::{Block, Executor, Try};
 use super::listed::{Changes, compare};
 use super::record::Ending;
 use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
@@ -37,7 +37,7 @@ impl<'b> Endings<'b> {
         };
         Self {
             block,
-            gas: GasLedger::new(header, &block.environment.cfg_env),
+            gas: GasLedger::new(header.gas_limit, &block.environment.cfg_env),
             // Execution and state growth may each use up the limit (EIP-8037).
             gas_max: header.gas_limit.saturating_mul(2),
             gas_used: AtomicU64::new(0),
@@ -72,7 +72,7 @@ impl<'b> Endings<'b> {
         let Try::Done(record) = executor.execute(transaction, Assumptions::default()) else { return None };
         executor.tell(Step::Publish, transaction);
         executor.tell(Step::Validate, transaction);
-        let changes = compare(self.block.memory, &record, access_index(transaction), fee_recipient).ok()?;
+        let changes = compare(self.block.memory, &record, self.block.index(transaction), fee_recipient).ok()?;
         let gas = record.ending.gas.tx_gas_used();
         if self.gas_used.fetch_add(gas, Ordering::SeqCst).saturating_add(gas) > self.gas_max {
             return None;

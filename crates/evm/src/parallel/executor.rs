@@ -4,13 +4,14 @@ use super::machine::{FeeApart, observing_machine};
 use super::memory::Memory;
 use super::record::{Ending, Record};
 use super::view::{Assumptions, Interruption, View};
+use crate::ChainRules;
 use crate::database::FirstFailure;
 use crate::machine::Machine;
 use crate::observer::{Observer, Step};
 use alloy_consensus::{Eip658Value, Receipt as ReceiptBody, Transaction as _, TxReceipt};
 use alloy_evm::{EvmEnv, FromRecoveredTx};
 use alloy_primitives::U256;
-use heddle_primitives::RecoveredTransaction;
+use heddle_primitives::{Header, RecoveredTransaction};
 use revm::context::{Transaction as _, TxEnv, result::ExecutionResult};
 use revm::primitives::hardfork::SpecId;
 
@@ -18,10 +19,44 @@ use revm::primitives::hardfork::SpecId;
 pub(crate) struct Block<'b> {
     pub(crate) memory: &'b Memory<'b>,
     pub(crate) transactions: &'b [RecoveredTransaction],
+    /// The index in the block's access list (EIP-7928) of the first of them: 0 is what comes before all transactions.
+    pub(crate) first_index: u32,
     pub(crate) environment: EvmEnv,
     pub(crate) is_constantinople: bool,
     pub(crate) failure: FirstFailure,
     pub(crate) observer: &'b dyn Observer,
+}
+
+impl<'b> Block<'b> {
+    /// The first transactions of a block.
+    pub(crate) fn new(
+        rules: &ChainRules,
+        header: &Header,
+        transactions: &'b [RecoveredTransaction],
+        memory: &'b Memory<'b>,
+        failure: &FirstFailure,
+        observer: &'b dyn Observer,
+    ) -> Self {
+        Self {
+            memory,
+            transactions,
+            first_index: 1,
+            environment: rules.environment(header),
+            is_constantinople: rules.is_constantinople_only(header),
+            failure: failure.clone(),
+            observer,
+        }
+    }
+
+    /// A transaction's index in the block's access list.
+    pub(crate) fn index(&self, transaction: usize) -> u32 {
+        self.first_index + transaction as u32
+    }
+
+    /// The transaction at an index of the block's access list.
+    pub(crate) fn transaction_at(&self, index: u32) -> usize {
+        index.saturating_sub(self.first_index) as usize
+    }
 }
 
 /// Executes a block's transactions, one at a time.
@@ -57,7 +92,7 @@ impl<'b> Executor<'b> {
         let environment = TxEnv::from_recovered_tx(recovered.inner(), recovered.signer());
         let payer = (recovered.signer(), environment.max_balance_spending().unwrap_or(U256::MAX));
         let is_strict = self.is_strict || recovered.is_create() || recovered.is_eip7702();
-        self.machine.database_mut().turn_to(access_index(transaction), assumptions, is_strict);
+        self.machine.database_mut().turn_to(self.block.index(transaction), assumptions, is_strict);
         self.machine.run_by(&mut FeeApart::default(), environment, |result, state, view| match result {
             Ok(result) => match Record::collect(view, state, payer, ending(result)) {
                 Ok(record) => Try::Done(record),
@@ -71,11 +106,6 @@ impl<'b> Executor<'b> {
     pub(crate) fn tell(&self, step: Step, transaction: usize) {
         self.block.observer.step(self.number, step, transaction);
     }
-}
-
-/// A transaction's index in the block's access list (EIP-7928), where 0 is what comes before the transactions.
-pub(crate) fn access_index(transaction: usize) -> u32 {
-    transaction as u32 + 1
 }
 
 fn ending(result: ExecutionResult) -> Ending {

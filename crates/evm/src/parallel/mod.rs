@@ -19,6 +19,7 @@ mod account;
 mod committer;
 mod endings;
 mod executor;
+mod hints;
 mod interner;
 mod listed;
 mod machine;
@@ -28,6 +29,7 @@ mod pool;
 mod record;
 mod scheduler;
 mod serial;
+mod session;
 mod slot;
 mod sync;
 mod versions;
@@ -35,25 +37,21 @@ mod view;
 mod worker;
 
 use crate::database::FirstFailure;
-use crate::gas::GasLedger;
 use crate::observer::Observer;
 use crate::run::{self, BlockRun};
 use crate::{BlockContext, ChainRules, ExecutionOutcome, StateReader};
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_hardforks::EthereumHardforks;
-use committer::Committer;
 pub(crate) use committer::Results;
 use endings::Endings;
 use executor::Block;
 use heddle_primitives::{DependencyHints, RecoveredTransaction};
-use memory::Memory;
+pub(crate) use memory::Memory;
 use outcome::Places;
-use scheduler::Scheduler;
 use serial::SerialView;
+pub(crate) use session::Session;
 use std::num::NonZeroUsize;
-use sync::Mutex;
-use worker::{Shared, Worker};
 
 /// Executes a block speculatively on `threads` threads. None when that is not possible, or shows that the block or the
 /// state is broken: then the sequential run has the answer.
@@ -70,36 +68,12 @@ pub(crate) fn execute(
         return None;
     }
     let memory = Memory::new(reader);
-    let failure = FirstFailure::default();
-    let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
-    run.begin().ok()?;
-    settle(run.state_mut(), &memory, 0)?;
-    let is_listed = rules.has_access_lists(context.header);
-    let block = block(rules, context, transactions, &memory, &failure, observer);
-    let gas = GasLedger::new(context.header, &block.environment.cfg_env);
-    let shared = Shared {
-        block,
-        hints,
-        scheduler: Scheduler::new(chunks(transactions, threads), threads.get()),
-        records: transactions.iter().map(|_| Mutex::new(None)).collect(),
-        committer: Mutex::new(Committer::new(context.header.beneficiary, gas, is_listed, transactions.len())),
-    };
-    pool::run(threads, |number| Worker::new(number, &shared).work());
-    let committer = shared.committer.into_inner();
-    if committer.has_diverged || committer.results.receipts.len() != transactions.len() {
+    let mut session = Session::begin(rules, reader, context, &memory).ok()?;
+    let executed = session.advance(transactions, threads, hints, observer);
+    if executed < transactions.len() {
         return None;
     }
-    run.adopt(committer.results);
-    let (result, mut state) = run.end().ok()?;
-    settle(&mut state, &memory, transactions.len() as u32 + 1)?;
-    if failure.get().is_some() {
-        return None;
-    }
-    Some(pool::install(threads, || {
-        let places = Places::of(&memory);
-        let access_list = is_listed.then(|| places.access_list(&memory));
-        run::outcome(result, places.changes(&memory), access_list)
-    }))
+    session.finish(threads).ok()
 }
 
 /// Executes a block by its access list on `threads` threads. None when the list is not exactly the block's, or when the
@@ -119,10 +93,11 @@ pub(crate) fn execute_listed(
     let (memory, listed) = listed::load(reader, list, threads).ok()?;
     let failure = FirstFailure::default();
     let fee_recipient = context.header.beneficiary;
-    let mut run = open(rules, reader, context, transactions.len(), &memory, &failure);
+    let state = SerialView::new(&memory, failure.clone());
+    let mut run = BlockRun::over(rules, reader, context, transactions.len(), state, failure.clone());
     run.begin().ok()?;
     let mut made = listed::compare(&memory, &run.state_mut().take()?, 0, fee_recipient).ok()?;
-    let block = block(rules, context, transactions, &memory, &failure, observer);
+    let block = Block::new(rules, context.header, transactions, &memory, &failure, observer);
     let endings = Endings::new(&block, chunks(transactions, threads), context.header);
     pool::run(threads, |number| endings.work(number, fee_recipient));
     made = made + endings.made()?;
@@ -136,45 +111,6 @@ pub(crate) fn execute_listed(
     let changes = pool::install(threads, || Places::of(&memory).changes(&memory));
     let access_list = rules.has_access_lists(context.header).then(|| list.clone());
     Some(run::outcome(result, changes, access_list))
-}
-
-fn block<'b>(
-    rules: &ChainRules,
-    context: &BlockContext<'_>,
-    transactions: &'b [RecoveredTransaction],
-    memory: &'b Memory<'b>,
-    failure: &FirstFailure,
-    observer: &'b dyn Observer,
-) -> Block<'b> {
-    Block {
-        memory,
-        transactions,
-        environment: rules.environment(context.header),
-        is_constantinople: rules.is_constantinople_only(context.header),
-        failure: failure.clone(),
-        observer,
-    }
-}
-
-fn open<'a>(
-    rules: &'a ChainRules,
-    reader: &'a dyn StateReader,
-    context: &BlockContext<'a>,
-    transactions: usize,
-    memory: &'a Memory<'a>,
-    failure: &FirstFailure,
-) -> BlockRun<'a, SerialView<'a>> {
-    let state = SerialView::new(memory, failure.clone());
-    BlockRun::over(rules, reader, context, transactions, state, failure.clone())
-}
-
-/// Makes final what was committed before or after the transactions.
-fn settle(state: &mut SerialView<'_>, memory: &Memory<'_>, index: u32) -> Option<()> {
-    let record = state.take()?;
-    record.write_slots(memory, index);
-    record.settle(memory, index).ok()?;
-    record.mark_accessed(memory);
-    Some(())
 }
 
 /// Transactions in rows that one thread executes: the cheaper they are, the more are needed to pay for handing them out.

@@ -1,6 +1,7 @@
 //! The state as one transaction sees it, and what it saw.
 
 use super::account::WaitFor;
+use super::executor::Block;
 use super::memory::{Memory, Missing};
 use super::scheduler::Scheduler;
 use crate::StateError;
@@ -59,20 +60,17 @@ pub(crate) struct SeenSlot {
 pub(crate) struct Assumptions<'b> {
     /// The sender, and its nonce: the transaction's own.
     pub(crate) nonce: Option<(Address, u64)>,
-    /// The block and who has executed what of it, if slots that count are taken to go on: then every transaction like
-    /// this one counts on.
-    pub(crate) progress: Option<(&'b [RecoveredTransaction], &'b Scheduler)>,
+    /// The block and what of it is executed, if slots that count are taken to go on: then every transaction like this
+    /// one counts on.
+    pub(crate) progress: Option<(&'b Block<'b>, &'b Scheduler)>,
 }
 
 impl<'b> Assumptions<'b> {
     /// Further back a guess is not worth the search.
     const DISTANCE_MAX: u32 = 256;
 
-    pub(crate) fn of(
-        transaction: &RecoveredTransaction,
-        block: &'b [RecoveredTransaction],
-        scheduler: &'b Scheduler,
-    ) -> Self {
+    pub(crate) fn of(transaction: usize, block: &'b Block<'b>, scheduler: &'b Scheduler) -> Self {
+        let transaction = &block.transactions[transaction];
         Self { nonce: Some((transaction.signer(), transaction.nonce())), progress: Some((block, scheduler)) }
     }
 
@@ -80,14 +78,13 @@ impl<'b> Assumptions<'b> {
     /// where there is nothing to guess, because all of them are executed, or where that would take too long.
     fn others_since(&self, last: u32, index: u32) -> Option<u32> {
         let (block, scheduler) = self.progress?;
-        // The transaction at an index of the access list is one less in the block.
-        let this = block.get((index as usize).checked_sub(1)?)?;
-        let distance = index.checked_sub(last).filter(|distance| (1..=Self::DISTANCE_MAX).contains(distance))?;
-        let between = last as usize..last as usize + distance as usize - 1;
+        index.checked_sub(last).filter(|distance| (1..=Self::DISTANCE_MAX).contains(distance))?;
+        let between = block.transaction_at(last + 1)..block.transaction_at(index);
         if between.clone().all(|transaction| scheduler.is_executed(transaction)) {
             return None;
         }
-        Some(block.get(between)?.iter().filter(|other| call(other) == call(this)).count() as u32)
+        let this = call(block.transactions.get(between.end)?);
+        Some(block.transactions.get(between)?.iter().filter(|other| call(other) == this).count() as u32)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::account::WaitFor;
 use super::committer::{Committer, Diverged};
-use super::executor::{Block, Executor, Try, access_index};
+use super::executor::{Block, Executor, Try};
 use super::record::Record;
 use super::scheduler::{Scheduler, Task};
 use super::sync::{Mutex, yield_now};
@@ -71,10 +71,10 @@ impl<'b> Worker<'b> {
             return;
         }
         loop {
-            let assumptions = Assumptions::of(&block.transactions[transaction], block.transactions, scheduler);
+            let assumptions = Assumptions::of(transaction, block, scheduler);
             let record = match self.executor.execute(transaction, assumptions) {
                 Try::Interrupted(Interruption::Wait(WaitFor(index))) => {
-                    if scheduler.wait_for(transaction, (index as usize).saturating_sub(1)) {
+                    if scheduler.wait_for(transaction, block.transaction_at(index)) {
                         return;
                     }
                     continue;
@@ -85,7 +85,7 @@ impl<'b> Worker<'b> {
             };
             self.executor.tell(Step::Publish, transaction);
             if let Some(record) = &record {
-                record.publish(block.memory, access_index(transaction));
+                record.publish(block.memory, block.index(transaction));
             }
             *records[transaction].lock() = record;
             scheduler.set_executed(transaction);
@@ -112,7 +112,7 @@ impl<'b> Worker<'b> {
                 self.commit_executed(committer, next)?;
             } else if let Some(range) = scheduler.is_paused().then(|| scheduler.claim(next)).flatten() {
                 for transaction in range {
-                    self.execute_finally(committer, transaction, None)?;
+                    self.execute_finally(committer, transaction)?;
                     scheduler.set_executed(transaction);
                     self.advance(committer, false);
                 }
@@ -127,13 +127,13 @@ impl<'b> Worker<'b> {
     fn commit_executed(&mut self, committer: &mut Committer, transaction: usize) -> Result<(), Diverged> {
         let Shared { records, scheduler, block: Block { memory, transactions, .. }, .. } = self.shared;
         self.executor.tell(Step::Validate, transaction);
-        let index = access_index(transaction);
+        let index = self.shared.block.index(transaction);
+        if !committer.admits(&transactions[transaction]) {
+            return Err(Diverged);
+        }
         let record = records[transaction].lock().take();
         if let Some(mut record) = record {
             if record.settle(memory, index).is_ok() {
-                if !committer.admits(&transactions[transaction]) {
-                    return Err(Diverged);
-                }
                 committer.add(memory, index, &transactions[transaction], &mut record)?;
                 self.advance(committer, false);
                 return Ok(());
@@ -141,10 +141,12 @@ impl<'b> Worker<'b> {
             self.executor.tell(Step::Abort, transaction);
             scheduler.unset_executed(transaction);
             record.retract(memory, index);
-            self.execute_finally(committer, transaction, Some(&record))?;
+            let executed = self.execute_finally(committer, transaction);
+            record.forget(memory, index);
+            executed?;
         } else {
             self.executor.tell(Step::Abort, transaction);
-            self.execute_finally(committer, transaction, None)?;
+            self.execute_finally(committer, transaction)?;
         }
         scheduler.set_executed(transaction);
         self.advance(committer, true);
@@ -152,12 +154,7 @@ impl<'b> Worker<'b> {
     }
 
     /// Executes a transaction whose predecessors are all final: so is its result.
-    fn execute_finally(
-        &mut self,
-        committer: &mut Committer,
-        transaction: usize,
-        last_try: Option<&Record>,
-    ) -> Result<(), Diverged> {
+    fn execute_finally(&mut self, committer: &mut Committer, transaction: usize) -> Result<(), Diverged> {
         let Block { memory, transactions, .. } = self.shared.block;
         if !committer.admits(&transactions[transaction]) {
             return Err(Diverged);
@@ -165,12 +162,9 @@ impl<'b> Worker<'b> {
         let Try::Done(mut record) = self.executor.execute(transaction, Assumptions::default()) else {
             return Err(Diverged);
         };
-        let index = access_index(transaction);
+        let index = self.shared.block.index(transaction);
         record.write_slots(memory, index);
         record.settle(memory, index).map_err(|_| Diverged)?;
-        if let Some(last_try) = last_try {
-            last_try.forget(memory, index);
-        }
         committer.add(memory, index, &transactions[transaction], &mut record)
     }
 

@@ -7,8 +7,11 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Bytes, TxKind, U256};
 use heddle_primitives::RecoveredTransaction;
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 
-const NO_LIMITS: BuildLimits<'static> = BuildLimits { transaction_bytes_max: usize::MAX, deadline: &|| false };
+const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const NO_LIMITS: BuildLimits<'static> =
+    BuildLimits { transaction_bytes_max: usize::MAX, threads: THREADS, deadline: &|| false };
 
 fn try_build(chain: &TestChain, candidates: Vec<RecoveredTransaction>, limits: &BuildLimits<'_>) -> BuiltTransactions {
     build(&chain.rules, &chain.state, &chain.next_header(), &mut candidates.into_iter(), limits).unwrap()

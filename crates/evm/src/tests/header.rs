@@ -8,10 +8,11 @@ use crate::{
 use alloy_consensus::{BlockBody, Sealable};
 use alloy_primitives::{B64, B256, Bloom, Bytes, U256};
 use heddle_primitives::{Block, Header};
+use std::num::NonZeroUsize;
 
 /// A complete valid block 1 with its execution.
 fn valid_block(chain: &TestChain) -> (Block, ExecutionOutcome) {
-    let limits = BuildLimits { transaction_bytes_max: usize::MAX, deadline: &|| false };
+    let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
     let mut candidates = (0..3).map(|nonce| chain.transfer(nonce, address(0xaa), 1));
     let built = build(&chain.rules, &chain.state, &chain.next_header(), &mut candidates, &limits).unwrap();
     let transactions: Vec<_> = built.transactions.into_iter().map(|transaction| transaction.into_inner()).collect();

@@ -6,6 +6,7 @@ use alloy_consensus::{TxEip1559, TxReceipt};
 use alloy_primitives::{Address, Bytes, TxKind, U256};
 use heddle_primitives::{Account, Receipt, RecoveredTransaction};
 use proptest::prelude::*;
+use std::num::NonZeroUsize;
 
 const USERS: u8 = 4;
 /// Counts in slot 0, and logs the number.
@@ -174,7 +175,7 @@ fn hints_of_a_built_block_are_its_dependencies_whatever_was_passed_over() {
         candidates.push(transaction.clone());
         candidates.push(chosen[0].clone());
     }
-    let limits = BuildLimits { transaction_bytes_max: usize::MAX, deadline: &|| false };
+    let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
     let header = chain.next_header();
     let built = build(&chain.rules, &chain.state, &header, &mut candidates.into_iter(), &limits).unwrap();
     assert_eq!(built.transactions, chosen);
