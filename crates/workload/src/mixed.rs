@@ -16,7 +16,6 @@ const SWAPS: usize = 2;
 const TEN_GAS: u64 = 830_000;
 const TOKENS: u64 = 8;
 const POOLS_OF_A_KIND: u64 = 32;
-const ITERATIONS: u64 = 1_000;
 
 #[derive(Clone, Copy)]
 enum Action {
@@ -51,7 +50,7 @@ pub(crate) fn mixed(world: &mut World, gas: u64) {
                 world.send(sender, token.transfer(other, ETHER));
             }
             Action::Swap => choose::<Pool>(&pools, rng).swap(world, sender, rng.random(), swaps::amount(rng)),
-            Action::Compute => world.send(sender, compute_call(compute, seed as u64, ITERATIONS)),
+            Action::Compute => world.send(sender, compute_call(compute, seed as u64)),
         }
     }
 }

@@ -26,8 +26,8 @@ pub(crate) fn deploy_compute(world: &mut World) -> Address {
 }
 
 /// A heavy computation, another for each seed.
-pub(crate) fn compute_call(contract: Address, seed: u64, iterations: u64) -> Call {
-    let call = runCall { seed: U256::from(seed), iterations: U256::from(iterations) };
+pub(crate) fn compute_call(contract: Address, seed: u64) -> Call {
+    let call = runCall { seed: U256::from(seed), iterations: U256::from(ITERATIONS) };
     Call::contract(contract, 1_000_000, call.abi_encode())
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn compute_call(contract: Address, seed: u64, iterations: u64) -> Cal
 pub(crate) fn compute(world: &mut World, gas: u64) {
     let contract = deploy_compute(world);
     for index in 0..gas / COMPUTE_GAS {
-        world.send(address("sender", index), compute_call(contract, index, ITERATIONS));
+        world.send(address("sender", index), compute_call(contract, index));
     }
 }
 
