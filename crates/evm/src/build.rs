@@ -26,7 +26,8 @@ pub struct BuildLimits<'a> {
     pub transaction_bytes_max: usize,
     /// Threads that execute, the caller's among them.
     pub threads: NonZeroUsize,
-    /// Asked now and then; `true` ends the building with what is chosen so far.
+    /// Asked before each row of candidates that ask for at most 16 million gas together; `true` ends the building with
+    /// what is chosen so far.
     pub deadline: &'a dyn Fn() -> bool,
 }
 

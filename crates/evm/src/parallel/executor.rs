@@ -69,6 +69,7 @@ pub(crate) struct Executor<'b> {
 }
 
 /// How a try to execute a transaction ended.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, and none is kept")]
 pub(crate) enum Try {
     Done(Record),
     Interrupted(Interruption),

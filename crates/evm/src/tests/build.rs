@@ -75,7 +75,9 @@ fn gas_limit_and_bytes_limit_bound_the_block() {
 #[test]
 fn deadline_ends_the_building() {
     let chain = TestChain::heddle(&[]);
-    let candidates = (0..5).map(|nonce| chain.transfer(nonce, address(0xaa), 1)).collect();
+    // Each asks for so much gas that it is executed alone, and the deadline is looked at before it.
+    let candidates =
+        (0..5).map(|nonce| sign(&chain.signer, TxEip1559 { nonce, gas_limit: 9_000_000, ..transaction() })).collect();
     let asked = Cell::new(0);
     let deadline = || {
         asked.set(asked.get() + 1);
