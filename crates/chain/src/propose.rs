@@ -74,6 +74,7 @@ impl Chain {
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
         let block = Arc::new(Block { header: header.inner().clone(), body });
         let mut proposed = ProposedBlock::new(block, head.certificate.clone());
+        proposed.hints = built.hints;
         let access_list = built.outcome.access_list.map(Arc::new);
         proposed.access_list = access_list.clone().filter(|list| inner.config.gossips_access_list(list.length()));
         let hash = header.seal();

@@ -49,6 +49,7 @@ fn only_the_last_blocks_keep_their_lists_whatever_the_window_was_before() {
 fn a_proposal_takes_its_list_along_when_that_is_short_enough() {
     let mut node = Node::start();
     let proposed = node.build(storing(0));
+    assert_eq!(proposed.hints.dependency(1), Some(0), "one sender's nonces");
     let list = proposed.access_list.clone().unwrap();
     assert_eq!(proposed.check_access_list(), Ok(()));
     let bytes = alloy_rlp::encode(&*list).len();
