@@ -5,7 +5,10 @@ use crate::execution::Execution;
 use crate::verify::{blame, recover, require_next};
 use crate::{BlockError, Chain, ChainError, ChainRules, Head};
 use alloy_primitives::B256;
-use heddle_evm::{Ancestors, StateError, validate_body, validate_header, validate_merge, validate_ommers};
+use heddle_evm::{
+    Ancestors, BlockContext, Mode, StateError, execute, record_access_list, validate_body, validate_header,
+    validate_merge, validate_ommers,
+};
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, SealedHeader};
 use std::sync::Arc;
 
@@ -26,9 +29,10 @@ impl RecoveredBlock {
     /// [`BlockError::Signature`] for a transaction that nobody signed.
     pub fn recover(rules: &ChainRules, block: impl Into<Arc<Block>>) -> Result<Self, BlockError> {
         let block = block.into();
-        validate_body(rules, &block)?;
-        let transactions = recover(rules, &block, &|_| None)?;
-        Ok(Self { hash: block.header.hash_slow(), block, transactions })
+        let (validated, transactions) =
+            rayon::join(|| validate_body(rules, &block), || recover(rules, &block, &|_| None));
+        validated?;
+        Ok(Self { hash: block.header.hash_slow(), block, transactions: transactions? })
     }
 
     /// The block's hash.
@@ -81,6 +85,21 @@ impl Chain {
             Some(execution) => Ok(Some(execution)),
             None => self.verify_import(head, block).map(Some),
         }
+    }
+
+    /// Whether executing a valid block on its parent by the access list that it turns out to have gives what executing
+    /// it in order gives. For testing the executor: nothing is committed or remembered.
+    ///
+    /// # Errors
+    /// Those of the execution.
+    pub fn executes_by_access_list(&self, parent: &Head, block: &RecoveredBlock) -> Result<bool, ChainError> {
+        let (rules, reader) = (&self.inner.rules, self.reader(parent.state()));
+        let context = BlockContext::of(&block.block);
+        let recorded = record_access_list(rules, &reader, &context, &block.transactions).map_err(blame)?;
+        let in_order = execute(rules, &reader, &context, &block.transactions, Mode::Sequential).map_err(blame)?;
+        let list = recorded.access_list.unwrap_or_default();
+        let mode = Mode::AccessList { list: &list, threads: self.inner.config.threads() };
+        Ok(execute(rules, &reader, &context, &block.transactions, mode).map_err(blame)? == in_order)
     }
 
     fn verify_import(&self, head: &Head, recovered: &RecoveredBlock) -> Result<Execution, ChainError> {

@@ -27,7 +27,7 @@ mod trie_test;
 mod verdict;
 
 pub use archive::{fixtures, unpack};
-pub use options::Options;
+pub use options::{Mode, Options};
 pub use skips::{SKIPS, Skip};
 pub use suite::{Place, Totals, files, run};
 pub use verdict::{Case, Verdict};

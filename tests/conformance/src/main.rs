@@ -1,8 +1,7 @@
 //! The conformance runner's command line.
 
 use clap::Parser;
-use heddle_chain::ExecutionMode;
-use heddle_conformance::{Case, Options, Place, SKIPS, Totals, Verdict, files, fixtures, run, unpack};
+use heddle_conformance::{Case, Mode, Options, Place, SKIPS, Totals, Verdict, files, fixtures, run, unpack};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,9 +14,9 @@ use std::process::ExitCode;
 struct Arguments {
     /// Directories and files of fixtures; without any, the archive in $HEDDLE_FIXTURES or ../shared/fixtures.
     paths: Vec<PathBuf>,
-    /// How blocks are executed: sequential or parallel.
-    #[arg(long, default_value = "sequential")]
-    mode: String,
+    /// How blocks are executed.
+    #[arg(long, value_enum, default_value = "sequential")]
+    mode: Mode,
     /// Files judged at once; all cores unless given.
     #[arg(long)]
     threads: Option<usize>,
@@ -49,7 +48,7 @@ fn start(arguments: Arguments) -> Result<Totals, Box<dyn Error>> {
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = arguments.threads.unwrap_or(cores).max(1);
-    let options = Options { mode: mode(&arguments.mode)?, threads, strict_exceptions: arguments.strict_exceptions };
+    let options = Options { mode: arguments.mode, threads, strict_exceptions: arguments.strict_exceptions };
     let paths = match arguments.paths.is_empty() {
         false => arguments.paths,
         true => {
@@ -72,14 +71,6 @@ fn start(arguments: Arguments) -> Result<Totals, Box<dyn Error>> {
     }
     println!("{} passed, {} failed, {} skipped", totals.passed, totals.failed, totals.skipped);
     Ok(totals)
-}
-
-fn mode(name: &str) -> Result<ExecutionMode, String> {
-    match name {
-        "sequential" => Ok(ExecutionMode::Sequential),
-        "parallel" => Ok(ExecutionMode::Parallel),
-        other => Err(format!("--mode is {other:?}, expected sequential or parallel")),
-    }
 }
 
 fn report(place: Place<'_>, case: &Case, options: &Options, progress: &ProgressBar) {

@@ -6,14 +6,15 @@
 
 use crate::alloc::{Alloc, MemoryState};
 use crate::network::Network;
-use crate::options::Options;
+use crate::options::{Mode, Options};
 use crate::verdict::{Refusal, Verdict};
 use crate::{exceptions, skips};
 use alloy_primitives::{B256, U256};
-use heddle_chain::{Chain, ChainConfig, ChainError, Fault, RecoveredBlock};
+use heddle_chain::{Chain, ChainConfig, ChainError, ExecutionMode, Fault, Head, RecoveredBlock};
 use heddle_primitives::{Block, Genesis};
 use heddle_storage::{Database, DatabaseConfig};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 /// A test over a chain, whichever format it came in.
 #[derive(Debug)]
@@ -109,21 +110,33 @@ impl<'a> Replay<'a> {
         if self.is_known(parent) {
             self.rewind_to(parent)?;
         }
-        let before = self.chain.head().hash();
+        let parent = self.chain.head();
         match self.chain.import(&recovered) {
             Ok(_) => {}
             Err(error) if error.fault() == Fault::Ours => return Err(format!("our own failure: {error}")),
             Err(error) => {
                 let after = self.chain.head().hash();
-                let unchanged = if after == before { Ok(()) } else { Err("a refused block moved the head".to_owned()) };
+                let unchanged =
+                    if after == parent.hash() { Ok(()) } else { Err("a refused block moved the head".to_owned()) };
                 return unchanged.map(|()| Err(refusal(&error)));
             }
         }
         if self.chain.head().hash() != recovered.hash() {
             return Err("an imported block is not the head".to_owned());
         }
+        if self.options.mode == Mode::AccessList {
+            self.execute_by_access_list(&parent, &recovered)?;
+        }
         self.insert(recovered);
         Ok(Ok(()))
+    }
+
+    fn execute_by_access_list(&self, parent: &Head, block: &RecoveredBlock) -> Result<(), String> {
+        match self.chain.executes_by_access_list(parent, block) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err("execution by the access list gives something else than in order".to_owned()),
+            Err(error) => Err(format!("execution by the access list: {error}")),
+        }
     }
 
     fn insert(&mut self, block: RecoveredBlock) {
@@ -182,6 +195,9 @@ impl<'a> Replay<'a> {
     }
 }
 
+/// Threads that execute a block, where the mode asks for several.
+const EXECUTION_THREADS: usize = 4;
+
 fn open(genesis: &Genesis, options: &Options) -> Result<Chain, String> {
     const MIB: usize = 1024 * 1024;
     // A chain of a few blocks needs no room, and many are open at once.
@@ -190,7 +206,12 @@ fn open(genesis: &Genesis, options: &Options) -> Result<Chain, String> {
         commits_synced: false,
         code_cache_bytes: MIB as u64,
         state_cache_bytes: 4 * MIB,
-        execution: options.mode,
+        execution: match options.mode {
+            Mode::Parallel => ExecutionMode::Parallel,
+            Mode::Sequential | Mode::AccessList => ExecutionMode::Sequential,
+        },
+        // Also on a machine of one core, where one thread would not run anything side by side.
+        execution_threads: NonZeroUsize::new(EXECUTION_THREADS),
         ..ChainConfig::default()
     };
     let database = Database::open_in_memory(&database).map_err(|error| format!("cannot open a database: {error}"))?;

@@ -1,8 +1,7 @@
 //! The archive of ethereum/tests in every `make test`, all but its slowest files; `make conformance` runs those too.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use heddle_chain::ExecutionMode;
-use heddle_conformance::{Options, SKIPS, Verdict, files, fixtures, run, unpack};
+use heddle_conformance::{Mode, Options, SKIPS, Verdict, files, fixtures, run, unpack};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -23,7 +22,7 @@ fn the_archive_passes() {
     let sample: Vec<_> = files.into_iter().filter(|file| is_sampled(file)).collect();
     assert!(sample.len() > 3_000, "the archive has fewer files than it should: {}", sample.len());
     let failures = Mutex::new(Vec::new());
-    let options = Options { mode: ExecutionMode::Sequential, threads: 2, strict_exceptions: false };
+    let options = Options { mode: Mode::AccessList, threads: 2, strict_exceptions: false };
     let totals = run(
         &sample,
         &options,

@@ -10,8 +10,7 @@ use fixture::{
     CALLEE, SENDER, blockchain_test, engine_test, engine_x_test, genesis_hash, pre_alloc_group, state_test,
     transaction, transaction_test,
 };
-use heddle_chain::ExecutionMode;
-use heddle_conformance::{Options, Verdict, files, run};
+use heddle_conformance::{Mode, Options, Verdict, files, run};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Mutex;
@@ -19,7 +18,7 @@ use std::sync::Mutex;
 /// The verdicts on the files of a directory.
 fn judge_directory(directory: &Path) -> Vec<Verdict> {
     let verdicts = Mutex::new(Vec::new());
-    let options = Options { mode: ExecutionMode::Sequential, threads: 1, strict_exceptions: true };
+    let options = Options { mode: Mode::Sequential, threads: 1, strict_exceptions: true };
     let files = files(&[directory.to_owned()]).unwrap();
     run(&files, &options, |_, case| verdicts.lock().unwrap().push(case.verdict.clone()), || {}).unwrap();
     verdicts.into_inner().unwrap()
