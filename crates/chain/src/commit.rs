@@ -2,7 +2,7 @@
 
 use crate::block_store::{BlockRows, BlockStore, missing};
 use crate::execution::Execution;
-use crate::verify::require_next;
+use crate::verify::{recover, require_next};
 use crate::{Chain, ChainError, CommittedBlock, Head};
 use alloy_primitives::U256;
 use heddle_primitives::{CertifiedBlock, CommitCertificate};
@@ -68,7 +68,8 @@ impl Chain {
     fn verify_certified(&self, head: &Head, certified: &CertifiedBlock) -> Result<Execution, ChainError> {
         let proposed = certified.proposed();
         self.check_contents(head, proposed)?;
-        self.verify(head, proposed, certified.hash(), &|_| None).map_err(|error| match error {
+        let recovered = recover(&self.inner.rules, &proposed.block, &|_| None);
+        self.verify(head, proposed, certified.hash(), recovered).map_err(|error| match error {
             ChainError::InvalidBlock(error) => ChainError::InvalidCertified {
                 number: proposed.block.header.number,
                 hash: certified.hash(),

@@ -41,12 +41,16 @@ impl Chain {
             let (found, expected) = (header.beneficiary, proposer.fee_recipient);
             return Err(BlockError::Beneficiary { found, expected }.into());
         }
-        self.check_contents(&head, proposed)?;
         let hash = proposed.hash();
-        if !self.inner.executions.contains(hash) {
-            let execution = self.verify(&head, proposed, hash, known)?;
-            self.inner.executions.insert(execution);
+        if self.inner.executions.contains(hash) {
+            return Ok(self.check_contents(&head, proposed)?);
         }
+        // Whoever gossiped the proposal was held to its body already: the work is hardly ever in vain.
+        let (contents, recovered) =
+            rayon::join(|| self.check_contents(&head, proposed), || recover(&self.inner.rules, &proposed.block, known));
+        contents?;
+        let execution = self.verify(&head, proposed, hash, recovered)?;
+        self.inner.executions.insert(execution);
         Ok(())
     }
 
@@ -70,21 +74,21 @@ impl Chain {
         Ok(validate_body(&self.inner.rules, &proposed.block)?)
     }
 
-    /// All rules that depend on nothing but the head: whatever two thirds certify obeys them.
+    /// All rules that depend on nothing but the head: whatever two thirds certify obeys them. `recovered` are the
+    /// block's transactions, or the first that nobody signed.
     pub(crate) fn verify(
         &self,
         head: &Head,
         proposed: &ProposedBlock,
         hash: B256,
-        known: KnownSenders<'_>,
+        recovered: Result<Vec<RecoveredTransaction>, BlockError>,
     ) -> Result<Execution, ChainError> {
         let inner = &self.inner;
         let block = &proposed.block;
         validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
         self.check_beneficiary(&block.header)?;
         self.check_parent_certificate(head, proposed)?;
-        let transactions = recover(&inner.rules, block, known)?;
-        self.execute(head, proposed.clone(), hash, &transactions)
+        self.execute(head, proposed.clone(), hash, &recovered?)
     }
 
     /// Runs a block on the head, and compares all that follows from it with what its header says.
