@@ -3,18 +3,19 @@
 use super::hints::HintRecorder;
 use super::memory::Memory;
 use super::record::{Ending, Record};
+use super::sync::bound;
 use crate::gas::GasLedger;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use heddle_primitives::{Receipt, RecoveredTransaction};
 
 /// Of this many transactions, ...
-const HISTORY: u32 = 32;
+const HISTORY: u32 = bound(32, 4);
 /// ... if this many were executed in vain, speculation stops paying.
-const ABORTS_MAX: u32 = 24;
+const ABORTS_MAX: u32 = bound(24, 2);
 /// For so many transactions at first, and twice as many each time that a new attempt failed too.
-const PAUSE_MIN: u32 = 64;
-const PAUSE_MAX: u32 = 4096;
+const PAUSE_MIN: u32 = bound(64, 2);
+const PAUSE_MAX: u32 = bound(4096, 4);
 
 /// What is final of a block. Whoever holds it is the one thread that makes transactions final.
 pub(crate) struct Committer {

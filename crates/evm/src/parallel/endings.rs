@@ -1,17 +1,16 @@
 //! Executing in any order what the access list has made independent, and putting the results in order.
 
 use super::committer::Results;
-use super::executor::{Block, Executor, Try};
+use super::executor::{Block, Execute, Executor, Try};
 use super::listed::{Changes, compare};
 use super::record::Ending;
-use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use super::view::Assumptions;
 use crate::gas::GasLedger;
 use crate::observer::Step;
 use alloy_primitives::Address;
 use heddle_primitives::Header;
 use std::ops::Range;
-use std::sync::atomic::AtomicU64;
 
 /// How each transaction of a block ended.
 pub(crate) struct Endings<'b> {

@@ -59,7 +59,17 @@ impl<'b> Block<'b> {
     }
 }
 
-/// Executes a block's transactions, one at a time.
+/// One thread's way to execute a block's transactions, one at a time: the machine's, or a toy's in the models of the
+/// threads' work.
+pub(crate) trait Execute<'b> {
+    /// Runs a transaction on what the memory has before it, or on what is assumed.
+    fn execute(&mut self, transaction: usize, assumptions: Assumptions<'b>) -> Try;
+
+    /// Tells the observer.
+    fn tell(&self, step: Step, transaction: usize);
+}
+
+/// Executes a block's transactions with the machine.
 pub(crate) struct Executor<'b> {
     number: usize,
     block: &'b Block<'b>,
@@ -85,9 +95,10 @@ impl<'b> Executor<'b> {
         let machine = observing_machine(view, block.environment.clone(), block.is_constantinople);
         Self { number, block, machine, is_strict }
     }
+}
 
-    /// Runs a transaction on what the memory has before it, or on what is assumed.
-    pub(crate) fn execute(&mut self, transaction: usize, assumptions: Assumptions<'b>) -> Try {
+impl<'b> Execute<'b> for Executor<'b> {
+    fn execute(&mut self, transaction: usize, assumptions: Assumptions<'b>) -> Try {
         self.tell(Step::Execute, transaction);
         let recovered = &self.block.transactions[transaction];
         let environment = TxEnv::from_recovered_tx(recovered.inner(), recovered.signer());
@@ -103,8 +114,7 @@ impl<'b> Executor<'b> {
         })
     }
 
-    /// Tells the observer.
-    pub(crate) fn tell(&self, step: Step, transaction: usize) {
+    fn tell(&self, step: Step, transaction: usize) {
         self.block.observer.step(self.number, step, transaction);
     }
 }

@@ -24,6 +24,8 @@ mod interner;
 mod listed;
 mod machine;
 mod memory;
+#[cfg(all(test, feature = "shuttle"))]
+mod model;
 mod outcome;
 mod pool;
 mod record;

@@ -1,13 +1,13 @@
 //! Who does what next: transactions are handed out in block order, and become final in block order.
 
-use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use super::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, bound};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
 /// How far execution may be ahead of what is final, in transactions for each thread: what is further ahead is more
 /// likely to be done in vain.
-const WINDOW_PER_THREAD: usize = 64;
+pub(super) const WINDOW_PER_THREAD: usize = bound(64, 2) as usize;
 
 /// What a thread is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

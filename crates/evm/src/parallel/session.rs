@@ -2,7 +2,7 @@
 
 use super::chunks;
 use super::committer::Committer;
-use super::executor::Block;
+use super::executor::{Block, Executor};
 use super::hints::HintRecorder;
 use super::memory::Memory;
 use super::outcome::Places;
@@ -74,16 +74,9 @@ impl<'b> Session<'b> {
             records: transactions.iter().map(|_| Mutex::new(None)).collect(),
             committer: Mutex::new(committer),
         };
-        pool::run(threads, |number| Worker::new(number, &shared).work());
-        let Shared { committer, records, block, .. } = shared;
-        let committer = committer.into_inner();
+        pool::run(threads, |number| Worker::new(&shared, Executor::new(number, &shared.block)).work());
+        let committer = shared.finish();
         let executed = committer.results.receipts.len();
-        for (transaction, record) in records.into_iter().enumerate().skip(executed) {
-            if let Some(record) = record.into_inner() {
-                record.retract(self.memory, block.index(transaction));
-                record.forget(self.memory, block.index(transaction));
-            }
-        }
         self.hints = committer.hints;
         self.run.adopt(committer.results);
         executed

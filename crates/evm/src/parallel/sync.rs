@@ -6,7 +6,7 @@ use shuttle::sync as primitives;
 #[cfg(not(feature = "shuttle"))]
 use std::sync as primitives;
 
-pub(crate) use primitives::atomic::{AtomicBool, AtomicUsize, Ordering};
+pub(crate) use primitives::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 pub(crate) use primitives::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::{PoisonError, TryLockError};
 
@@ -60,4 +60,17 @@ pub(crate) fn yield_now() {
     shuttle::thread::yield_now();
     #[cfg(not(feature = "shuttle"))]
     std::thread::yield_now();
+}
+
+/// Waits for a moment, in the hope that another thread is done by then.
+pub(crate) fn spin_loop() {
+    #[cfg(feature = "shuttle")]
+    shuttle::hint::spin_loop();
+    #[cfg(not(feature = "shuttle"))]
+    std::hint::spin_loop();
+}
+
+/// A bound of the executor, which the model checker has to reach in blocks of a few transactions.
+pub(crate) const fn bound(bound: u32, in_model: u32) -> u32 {
+    if cfg!(feature = "shuttle") { in_model } else { bound }
 }

@@ -2,10 +2,10 @@
 
 use super::account::WaitFor;
 use super::committer::{Committer, Diverged};
-use super::executor::{Block, Executor, Try};
+use super::executor::{Block, Execute, Try};
 use super::record::Record;
 use super::scheduler::{Scheduler, Task};
-use super::sync::{Mutex, yield_now};
+use super::sync::{Mutex, spin_loop, yield_now};
 use super::view::{Assumptions, Interruption};
 use crate::observer::Step;
 use heddle_primitives::DependencyHints;
@@ -25,14 +25,29 @@ pub(crate) struct Shared<'b> {
 }
 
 /// One thread.
-pub(crate) struct Worker<'b> {
+pub(crate) struct Worker<'b, E> {
     shared: &'b Shared<'b>,
-    executor: Executor<'b>,
+    executor: E,
 }
 
-impl<'b> Worker<'b> {
-    pub(crate) fn new(number: usize, shared: &'b Shared<'b>) -> Self {
-        Self { shared, executor: Executor::new(number, &shared.block) }
+impl Shared<'_> {
+    /// Takes back what was published and did not become final; answers what did.
+    pub(crate) fn finish(self) -> Committer {
+        let Self { block, records, committer, .. } = self;
+        let committer = committer.into_inner();
+        for (transaction, record) in records.into_iter().enumerate().skip(committer.results.receipts.len()) {
+            if let Some(record) = record.into_inner() {
+                record.retract(block.memory, block.index(transaction));
+                record.forget(block.memory, block.index(transaction));
+            }
+        }
+        committer
+    }
+}
+
+impl<'b, E: Execute<'b>> Worker<'b, E> {
+    pub(crate) fn new(shared: &'b Shared<'b>, executor: E) -> Self {
+        Self { shared, executor }
     }
 
     /// Works until the block is done or given up.
@@ -46,7 +61,7 @@ impl<'b> Worker<'b> {
                 Task::Commit | Task::Idle => {
                     idle = idle.wrapping_add(1);
                     self.executor.tell(Step::Idle, self.shared.scheduler.frontier());
-                    if idle.is_multiple_of(SPINS) { yield_now() } else { std::hint::spin_loop() }
+                    if idle.is_multiple_of(SPINS) { yield_now() } else { spin_loop() }
                 }
             }
         }
