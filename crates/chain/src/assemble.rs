@@ -75,7 +75,7 @@ impl Chain {
             senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
-            access_list: outcome.access_list.map(Arc::new),
+            access_list: outcome.access_list,
             update,
             timings,
         });

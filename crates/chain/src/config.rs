@@ -1,5 +1,6 @@
 //! What an operator may choose about the chain; none of it changes which blocks are valid, except the clock drift.
 
+use alloy_eips::eip7928::BlockAccessList;
 use heddle_evm::Mode;
 use heddle_primitives::{MAX_ACCESS_LIST_BYTES, ProposedBlock};
 use heddle_state::StateConfig;
@@ -81,13 +82,13 @@ impl ChainConfig {
         }
     }
 
-    /// The executor's mode for a block with what came along. A list that is not the block's is as good as none: who
-    /// sent it is for the receiver to judge, and the block may be right.
-    pub(crate) fn mode_for<'a>(&self, proposed: &'a ProposedBlock) -> Mode<'a> {
+    /// The executor's mode for a block with what came along, and with its list where that is the one it binds. A list
+    /// that is not is as good as none: who sent it is for the receiver to judge, and the block may be right.
+    pub(crate) fn mode_for<'a>(&self, proposed: &'a ProposedBlock, list: Option<&'a BlockAccessList>) -> Mode<'a> {
         let Mode::Parallel { threads, .. } = self.mode() else { return self.mode() };
-        match &proposed.access_list {
-            Some(list) if proposed.check_access_list().is_ok() => Mode::AccessList { list, threads },
-            _ => Mode::Parallel { threads, hints: Some(&proposed.hints).filter(|hints| !hints.is_empty()) },
+        match list {
+            Some(list) => Mode::AccessList { list, threads },
+            None => Mode::Parallel { threads, hints: Some(&proposed.hints).filter(|hints| !hints.is_empty()) },
         }
     }
 

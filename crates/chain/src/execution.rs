@@ -8,7 +8,6 @@ use heddle_state::StateUpdate;
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 /// A block that obeys every rule, and all that executing it on the head gave: committing it is only writing.
 pub(crate) struct Execution {
@@ -18,7 +17,7 @@ pub(crate) struct Execution {
     pub(crate) receipts: Vec<Receipt>,
     pub(crate) changed_accounts: Vec<Address>,
     /// As execution found it, whatever came with the block.
-    pub(crate) access_list: Option<Arc<BlockAccessList>>,
+    pub(crate) access_list: Option<BlockAccessList>,
     pub(crate) update: StateUpdate,
     pub(crate) timings: Timings,
 }

@@ -6,7 +6,7 @@ use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
 use alloy_rlp::Encodable;
 use heddle_evm::{BuildLimits, NextBlock, complete_header, next_header};
-use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
+use heddle_primitives::{Block, EncodedAccessList, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,8 +75,9 @@ impl Chain {
         let block = Arc::new(Block { header: header.inner().clone(), body });
         let mut proposed = ProposedBlock::new(block, head.certificate.clone());
         proposed.hints = built.hints;
-        let access_list = built.outcome.access_list.map(Arc::new);
-        proposed.access_list = access_list.clone().filter(|list| inner.config.gossips_access_list(list.length()));
+        let access_list = built.outcome.access_list;
+        let encoded = access_list.as_ref().map(EncodedAccessList::new);
+        proposed.access_list = encoded.filter(|list| inner.config.gossips_access_list(list.length()));
         let hash = header.seal();
         inner.executions.insert(Execution {
             header,

@@ -7,11 +7,10 @@ use crate::{
 };
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
-use alloy_rlp::Encodable;
 use heddle_evm::{BlockContext, Parallelism, analyze};
 use heddle_primitives::{
-    CommitCertificate, FinalizedBlock, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt, RecoveredTransaction,
-    SealedHeader, Transaction,
+    CommitCertificate, EncodedAccessList, FinalizedBlock, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt,
+    RecoveredTransaction, SealedHeader, Transaction,
 };
 use std::sync::Arc;
 
@@ -99,8 +98,8 @@ impl Chain {
             None => None,
         };
         let mut proposed = ProposedBlock::new(Arc::new(stored.block), parent_certificate);
-        let travels = |list: &BlockAccessList| list.length() <= MAX_ACCESS_LIST_BYTES;
-        proposed.access_list = self.access_list(number)?.filter(travels).map(Arc::new);
+        let travels = |list: &Vec<u8>| list.len() <= MAX_ACCESS_LIST_BYTES;
+        proposed.access_list = self.access_list_rlp(number)?.filter(travels).map(EncodedAccessList::from_rlp);
         Ok(Some(FinalizedBlock { proposed, certificate }))
     }
 

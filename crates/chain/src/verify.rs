@@ -2,7 +2,7 @@
 
 use crate::execution::Execution;
 use crate::steps::StepCounter;
-use crate::{BlockError, Chain, ChainError, ChainRules, Head, Timings};
+use crate::{BlockError, Chain, ChainError, ChainRules, ExecutionMode, Head, Timings};
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{
@@ -10,7 +10,6 @@ use heddle_evm::{
 };
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
 use rayon::prelude::*;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Senders recovered before, such as the mempool's. A transaction's hash covers its signature, so it has one sender.
@@ -104,7 +103,9 @@ impl Chain {
         let mut timings = Timings::default();
         let started = Instant::now();
         let context = BlockContext::of(block);
-        let (mode, steps) = (inner.config.mode_for(&proposed), StepCounter::default());
+        let takes_list = inner.config.execution == ExecutionMode::Parallel;
+        let list = takes_list.then(|| proposed.bound_access_list()).flatten();
+        let (mode, steps) = (inner.config.mode_for(&proposed, list.as_ref()), StepCounter::default());
         let reader = self.reader(head.state());
         let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &steps).map_err(blame)?;
         timings.execution = started.elapsed();
@@ -128,7 +129,7 @@ impl Chain {
             senders: transactions.iter().map(RecoveredTransaction::signer).collect(),
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
-            access_list: outcome.access_list.map(Arc::new),
+            access_list: outcome.access_list,
             update,
             timings,
         })

@@ -6,8 +6,8 @@ mod fixture;
 use fixture::Fixture;
 use heddle_consensus::{CheckedMessage, MessageFault};
 use heddle_primitives::{
-    CommitCertificate, ConsensusKey, ConsensusMessage, ConsensusSignature, Height, ProposedBlock, Round,
-    RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote, ValidatorAddress, Vote, VoteKind,
+    CommitCertificate, ConsensusKey, ConsensusMessage, ConsensusSignature, EncodedAccessList, Height, ProposedBlock,
+    Round, RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote, ValidatorAddress, Vote, VoteKind,
 };
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ fn a_relayed_block_cannot_be_swapped_under_its_hash() {
     assert_eq!(part(certificate), "parent certificate digest");
     let withdrawals = swap(&|body| Arc::make_mut(&mut body.block).body.withdrawals = None);
     assert_eq!(part(withdrawals), "withdrawals root");
-    let access_list = swap(&|body| body.access_list = Some(Arc::default()));
+    let access_list = swap(&|body| body.access_list = Some(EncodedAccessList::from_rlp([0xc0])));
     assert!(matches!(access_list, MessageFault::AccessList(_)), "{access_list}");
 }
 

@@ -1,9 +1,9 @@
 //! Ethereum's own block types, named once.
 
 use crate::vote::{decode_option, encode_option, option_length};
-use crate::{CommitCertificate, DependencyHints, MAX_ACCESS_LIST_BYTES};
+use crate::{CommitCertificate, DependencyHints, EncodedAccessList};
 use alloy_consensus::{EthereumTxEnvelope, ReceiptEnvelope, TxEip4844, transaction::Recovered};
-use alloy_eips::eip7928::{BlockAccessList, compute_block_access_list_hash};
+use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{B256, Sealed};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct ProposedBlock {
     pub hints: DependencyHints,
     /// The block's access list (EIP-7928), where it came along; to be held against the header by
     /// [`Self::check_access_list`].
-    pub access_list: Option<Arc<BlockAccessList>>,
+    pub access_list: Option<EncodedAccessList>,
 }
 
 /// An access list that is not the block's. Always the fault of whoever sent it: the header binds the right one.
@@ -69,8 +69,15 @@ impl ProposedBlock {
     /// [`AccessListMismatch`], which says nothing about the block.
     pub fn check_access_list(&self) -> Result<(), AccessListMismatch> {
         let Some(list) = &self.access_list else { return Ok(()) };
-        let (found, bound) = (compute_block_access_list_hash(list), bound_access_list(&self.block.header));
+        let (found, bound) = (list.hash(), bound_access_list(&self.block.header));
         if bound == Some(found) { Ok(()) } else { Err(AccessListMismatch { found, bound }) }
+    }
+
+    /// The access list, if one came along that is the one the header binds. Hashes and decodes it at each call.
+    pub fn bound_access_list(&self) -> Option<BlockAccessList> {
+        let list = self.access_list.as_ref().filter(|_| self.check_access_list().is_ok())?;
+        // A header may bind what is no list: its block is invalid, which execution finds.
+        list.decode_list().ok()
     }
 
     /// Whether hints stand in the encoding: they do unless nothing but absent values would follow.
@@ -117,7 +124,7 @@ impl Decodable for ProposedBlock {
             return Err(alloy_rlp::Error::Custom("more hints than transactions"));
         }
         if !payload.is_empty() {
-            proposed.access_list = Some(Arc::new(decode_access_list(payload)?));
+            proposed.access_list = Some(EncodedAccessList::decode(payload)?);
         }
         // What stood there must be what would be written.
         if payload.is_empty() && proposed.encodes_hints() {
@@ -127,17 +134,10 @@ impl Decodable for ProposedBlock {
     }
 }
 
-fn decode_access_list(buf: &mut &[u8]) -> alloy_rlp::Result<BlockAccessList> {
-    if buf.len() > MAX_ACCESS_LIST_BYTES {
-        return Err(alloy_rlp::Error::Custom("access list is larger than its limit"));
-    }
-    BlockAccessList::decode(buf)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode_exact;
+    use crate::{MAX_ACCESS_LIST_BYTES, decode_exact};
     use alloy_consensus::{Signed, TxLegacy};
     use alloy_eips::eip7928::{AccountChanges, BalanceChange, BlockAccessIndex};
     use alloy_primitives::{Address, Signature, U256};
@@ -181,7 +181,7 @@ mod tests {
         ) {
             let mut proposed = ProposedBlock::new(Arc::new(block(3)), None);
             proposed.hints = DependencyHints::new(distances);
-            proposed.access_list = accounts.map(|accounts| Arc::new(list(accounts)));
+            proposed.access_list = accounts.map(|accounts| EncodedAccessList::new(&list(accounts)));
             let bytes = alloy_rlp::encode(&proposed);
             prop_assert_eq!(bytes.len(), proposed.length());
             prop_assert_eq!(decode(&bytes), Ok(proposed));
@@ -209,19 +209,23 @@ mod tests {
         let mut large = list(1);
         large[0].storage_reads = vec![U256::MAX; MAX_ACCESS_LIST_BYTES / 33];
         assert!(decode(&raw(&[&block, &none, &hints(vec![]), &large])).is_err(), "a list beyond the bound");
+        assert!(decode(&raw(&[&block, &none, &hints(vec![]), &1u8])).is_err(), "no list");
     }
 
     #[test]
     fn a_list_is_held_against_what_the_header_binds() {
-        let hash = compute_block_access_list_hash(&list(2));
+        let hash = EncodedAccessList::new(&list(2)).hash();
         let proposed = |alter: &dyn Fn(&mut Header), accounts| {
             let mut block = block(0);
             alter(&mut block.header);
-            ProposedBlock { access_list: Some(Arc::new(list(accounts))), ..ProposedBlock::new(Arc::new(block), None) }
+            let access_list = Some(EncodedAccessList::new(&list(accounts)));
+            ProposedBlock { access_list, ..ProposedBlock::new(Arc::new(block), None) }
         };
         let before_amsterdam = |header: &mut Header| header.extra_data = hash.into();
         let in_amsterdam = |header: &mut Header| header.block_access_list_hash = Some(hash);
         assert_eq!(proposed(&before_amsterdam, 2).check_access_list(), Ok(()));
+        assert_eq!(proposed(&before_amsterdam, 2).bound_access_list(), Some(list(2)));
+        assert_eq!(proposed(&before_amsterdam, 1).bound_access_list(), None);
         assert_eq!(proposed(&in_amsterdam, 2).check_access_list(), Ok(()));
         let error = proposed(&in_amsterdam, 1).check_access_list().unwrap_err();
         assert_eq!(error.bound, Some(hash));

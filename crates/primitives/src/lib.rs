@@ -5,6 +5,7 @@
 //! - nothing here reads a clock, a socket or a disk;
 //! - a check that others rely on is a type: a [`CertifiedBlock`] cannot be built from an unverified certificate.
 
+mod access_list;
 mod account;
 mod block;
 mod certificate;
@@ -20,6 +21,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use access_list::EncodedAccessList;
 pub use account::{Account, AccountChange, StateChanges};
 pub use block::{
     AccessListMismatch, Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,

@@ -5,8 +5,8 @@ use crate::{BlockSource, RequestError, ServeError, SyncServer};
 use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
 use heddle_primitives::{
-    Block, BlocksRequest, CommitCertificate, CommitSignature, ConsensusKey, Header, MAX_BLOCKS_PER_RESPONSE,
-    MAX_RESPONSE_BYTES, ProposedBlock, Round, Status, Validator, ValidatorSet, Vote, VoteKind,
+    Block, BlocksRequest, CommitCertificate, CommitSignature, ConsensusKey, EncodedAccessList, Header,
+    MAX_BLOCKS_PER_RESPONSE, MAX_RESPONSE_BYTES, ProposedBlock, Round, Status, Validator, ValidatorSet, Vote, VoteKind,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -207,7 +207,7 @@ async fn a_wrong_access_list_costs_its_sender_and_not_its_block() {
     let blocks = |wrong: bool| {
         let with_list = |number| {
             let mut block = block(number, 4, 0);
-            block.proposed.access_list = (wrong && number == 2).then(Arc::default);
+            block.proposed.access_list = (wrong && number == 2).then(|| EncodedAccessList::new(&Vec::new()));
             (number, block)
         };
         Arc::new(Blocks((1..=5).map(with_list).collect()))

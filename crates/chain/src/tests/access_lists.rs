@@ -4,8 +4,7 @@ use super::fixture::{LOGGER, Node, altered, certify, transaction};
 use crate::{ChainConfig, ExecutionMode};
 use alloy_eips::eip7928::compute_block_access_list_hash;
 use alloy_primitives::{Address, B256, U256, keccak256};
-use heddle_primitives::{ProposedBlock, Transaction, bound_access_list};
-use std::sync::Arc;
+use heddle_primitives::{EncodedAccessList, ProposedBlock, Transaction, bound_access_list};
 
 fn storing(nonce: u64) -> Vec<Transaction> {
     let word = U256::from(nonce + 1).to_be_bytes::<32>();
@@ -52,7 +51,7 @@ fn a_proposal_takes_its_list_along_when_that_is_short_enough() {
     assert_eq!(proposed.hints.dependency(1), Some(0), "one sender's nonces");
     let list = proposed.access_list.clone().unwrap();
     assert_eq!(proposed.check_access_list(), Ok(()));
-    let bytes = alloy_rlp::encode(&*list).len();
+    let bytes = alloy_rlp::encode(&list).len();
     for (access_list_gossip_bytes, goes_along) in [(0, false), (bytes - 1, false), (bytes, true)] {
         node.reopen_with(ChainConfig { access_list_gossip_bytes, ..ChainConfig::default() });
         assert_eq!(node.build(storing(0)).access_list.is_some(), goes_along, "{access_list_gossip_bytes} bytes");
@@ -64,7 +63,7 @@ fn a_list_is_served_with_its_block() {
     let (old, late) = (Node::start(), Node::start());
     old.extend(storing(0));
     let served = old.finalized_block(1).unwrap().unwrap();
-    assert_eq!(served.proposed.access_list.as_deref(), old.access_list(1).unwrap().as_ref());
+    assert_eq!(served.proposed.bound_access_list(), old.access_list(1).unwrap());
     late.commit(&certify(served.proposed, [0, 1, 2])).unwrap();
     assert_eq!(late.access_list(1).unwrap(), old.access_list(1).unwrap());
 }
@@ -73,20 +72,21 @@ fn a_list_is_served_with_its_block() {
 fn no_list_and_no_mode_changes_what_a_block_is() {
     let proposer = Node::start();
     let good = proposer.build(storing(0));
-    let mut wrong = Vec::clone(good.access_list.as_ref().unwrap());
-    wrong.pop();
-    let lists = [None, good.access_list.clone(), Some(Arc::new(wrong)), Some(Arc::default())];
+    let list = good.bound_access_list().unwrap();
+    let (shorter, none) = (list[1..].to_vec(), Vec::new());
+    let encoded = |list| Some(EncodedAccessList::new(list));
+    let lists = [None, encoded(&list), encoded(&shorter), encoded(&none)];
     for execution in [ExecutionMode::Sequential, ExecutionMode::Parallel] {
-        for list in &lists {
+        for sent in &lists {
             let (mut voter, mut late) = (Node::start(), Node::start());
             voter.reopen_with(ChainConfig { execution, ..ChainConfig::default() });
             late.reopen_with(ChainConfig { execution, ..ChainConfig::default() });
-            let proposed = ProposedBlock { access_list: list.clone(), ..good.clone() };
+            let proposed = ProposedBlock { access_list: sent.clone(), ..good.clone() };
             voter.vote(&proposed).unwrap();
             for node in [voter, late] {
                 let head = node.commit(&certify(proposed.clone(), [0, 1, 2])).unwrap();
                 assert_eq!(head.hash(), good.hash());
-                assert_eq!(node.access_list(1).unwrap().map(Arc::new), good.access_list, "the true one is stored");
+                assert_eq!(node.access_list(1).unwrap().as_ref(), Some(&list), "the true one is stored");
             }
         }
     }
