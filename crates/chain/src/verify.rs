@@ -1,7 +1,7 @@
 //! Checking a block that somebody else built on the head.
 
 use crate::execution::Execution;
-use crate::steps::StepCounter;
+use crate::steps::Watcher;
 use crate::{BlockError, Chain, ChainError, ChainRules, ExecutionMode, Head, Timings};
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
@@ -105,16 +105,20 @@ impl Chain {
         let context = BlockContext::of(block);
         let takes_list = inner.config.execution == ExecutionMode::Parallel;
         let list = takes_list.then(|| proposed.bound_access_list()).flatten();
-        let (mode, steps) = (inner.config.mode_for(&proposed, list.as_ref()), StepCounter::default());
-        let reader = self.reader(head.state());
-        let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &steps).map_err(blame)?;
+        let mode = inner.config.mode_for(&proposed, list.as_ref());
+        let (state, reader) = (head.state(), self.reader(head.state()));
+        let watcher = Watcher::new(&inner.states, &state);
+        let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &watcher).map_err(blame)?;
         timings.execution = started.elapsed();
-        (timings.executions, timings.aborts) = (steps.executions(), steps.aborts());
+        (timings.executions, timings.aborts) = (watcher.executions(), watcher.aborts());
         let started = Instant::now();
         // Two independent halves: hashing receipts, and hashing state.
         let (validated, update) = rayon::join(
             || validate_outcome(&inner.rules, &block.header, &outcome),
-            || inner.states.compute(&head.state(), &outcome.changes),
+            || match watcher.foreseen(block.header.state_root) {
+                Some(update) => Ok(update),
+                None => inner.states.compute(&state, &outcome.changes),
+            },
         );
         validated.map_err(BlockError::from)?;
         let update = update?;

@@ -1,5 +1,7 @@
 //! Watching a parallel execution from outside: benchmarks count and time its steps, tests delay them.
 
+use heddle_primitives::StateChanges;
+
 /// A step of a thread that executes a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -21,6 +23,11 @@ pub enum Step {
 pub trait Observer: Sync {
     /// Thread `worker` (from 0) is about to take `step` for the transaction at index `transaction`.
     fn step(&self, worker: usize, step: Step, transaction: usize);
+
+    /// These are the block's changes if its access list is right; its transactions are being executed meanwhile.
+    fn foresee(&self, changes: &StateChanges) {
+        let _ = changes;
+    }
 }
 
 /// Nobody watches.

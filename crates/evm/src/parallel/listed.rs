@@ -3,14 +3,12 @@
 
 use super::account::AccountCell;
 use super::memory::Memory;
-use super::pool;
 use super::record::Record;
 use crate::{Code, StateError, StateReader};
 use alloy_eips::eip7928::{AccountChanges, BlockAccessList};
 use alloy_primitives::{Address, U256};
 use heddle_primitives::Account;
 use rayon::prelude::*;
-use std::num::NonZeroUsize;
 
 /// Accounts that one thread reads in a row.
 const GRAIN: usize = 16;
@@ -41,17 +39,12 @@ impl std::ops::Add for Changes {
     }
 }
 
-/// Reads from the state all that a list names, on `threads` threads, and lays the list's changes over it.
-pub(crate) fn load<'r>(
-    reader: &'r dyn StateReader,
-    list: &BlockAccessList,
-    threads: NonZeroUsize,
-) -> Result<(Memory<'r>, Changes), Inexact> {
+/// Reads from the state all that a list names, on all threads, and lays the list's changes over it.
+pub(crate) fn load<'r>(reader: &'r dyn StateReader, list: &BlockAccessList) -> Result<(Memory<'r>, Changes), Inexact> {
     let mut memory = Memory::new(reader);
-    let changes = pool::install(threads, || {
-        let load = |account: &AccountChanges| load_account(&memory, reader, account);
-        list.par_iter().with_min_len(GRAIN).map(load).try_reduce(Changes::default, |one, other| Ok(one + other))
-    })?;
+    let load = |account: &AccountChanges| load_account(&memory, reader, account);
+    let sum = |one, other| Ok(one + other);
+    let changes = list.par_iter().with_min_len(GRAIN).map(load).try_reduce(Changes::default, sum)?;
     memory.close();
     Ok((memory, changes))
 }

@@ -44,11 +44,13 @@ use crate::run::{self, BlockRun};
 use crate::{BlockContext, ChainRules, ExecutionOutcome, StateReader};
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7928::BlockAccessList;
+use alloy_evm::block::BlockExecutionResult;
 use alloy_hardforks::EthereumHardforks;
 pub(crate) use committer::Results;
 use endings::Endings;
 use executor::Block;
-use heddle_primitives::{DependencyHints, RecoveredTransaction};
+use heddle_primitives::{DependencyHints, Receipt, RecoveredTransaction};
+use listed::Changes;
 pub(crate) use memory::Memory;
 use outcome::Places;
 use serial::SerialView;
@@ -69,13 +71,12 @@ pub(crate) fn execute(
     if !rules.is_byzantium_active_at_block(context.header.number) {
         return None;
     }
-    let memory = Memory::new(reader);
-    let mut session = Session::begin(rules, reader, context, &memory).ok()?;
-    let executed = session.advance(transactions, threads, hints, observer);
-    if executed < transactions.len() {
-        return None;
-    }
-    session.finish(threads).ok()
+    pool::enter(threads, || {
+        let memory = Memory::new(reader);
+        let mut session = Session::begin(rules, reader, context, &memory).ok()?;
+        let executed = session.advance(transactions, threads, hints, observer);
+        (executed == transactions.len()).then(|| session.finish(threads).ok()).flatten()
+    })
 }
 
 /// Executes a block by its access list on `threads` threads. None when the list is not exactly the block's, or when the
@@ -92,27 +93,45 @@ pub(crate) fn execute_listed(
     if !rules.is_byzantium_active_at_block(context.header.number) {
         return None;
     }
-    let (memory, listed) = listed::load(reader, list, threads).ok()?;
+    pool::enter(threads, || {
+        let (memory, listed) = listed::load(reader, list).ok()?;
+        let changes = Places::of(&memory).changes(&memory);
+        let (result, ()) = rayon::join(
+            || execute_on(&memory, listed, rules, reader, context, transactions, threads, observer),
+            || observer.foresee(&changes),
+        );
+        let access_list = rules.has_access_lists(context.header).then(|| list.clone());
+        Some(run::outcome(result?, changes, access_list))
+    })
+}
+
+/// Executes a block on a memory that holds all that its list says. None when something else happens.
+#[expect(clippy::too_many_arguments, reason = "what a block is executed with, and on")]
+fn execute_on(
+    memory: &Memory<'_>,
+    listed: Changes,
+    rules: &ChainRules,
+    reader: &dyn StateReader,
+    context: &BlockContext<'_>,
+    transactions: &[RecoveredTransaction],
+    threads: NonZeroUsize,
+    observer: &dyn Observer,
+) -> Option<BlockExecutionResult<Receipt>> {
     let failure = FirstFailure::default();
     let fee_recipient = context.header.beneficiary;
-    let state = SerialView::new(&memory, failure.clone());
+    let state = SerialView::new(memory, failure.clone());
     let mut run = BlockRun::over(rules, reader, context, transactions.len(), state, failure.clone());
     run.begin().ok()?;
-    let mut made = listed::compare(&memory, &run.state_mut().take()?, 0, fee_recipient).ok()?;
-    let block = Block::new(rules, context.header, transactions, &memory, &failure, observer);
+    let before = listed::compare(memory, &run.state_mut().take()?, 0, fee_recipient).ok()?;
+    let block = Block::new(rules, context.header, transactions, memory, &failure, observer);
     let endings = Endings::new(&block, chunks(transactions, threads), context.header);
     pool::run(threads, |number| endings.work(number, fee_recipient));
-    made = made + endings.made()?;
+    let made = endings.made()?;
     run.adopt(endings.settle()?);
     let (result, mut state) = run.end().ok()?;
-    let after = transactions.len() as u32 + 1;
-    made = made + listed::compare(&memory, &state.take()?, after, fee_recipient).ok()?;
-    if made != listed || !listed::is_all_accessed(&memory) || failure.get().is_some() {
-        return None;
-    }
-    let changes = pool::install(threads, || Places::of(&memory).changes(&memory));
-    let access_list = rules.has_access_lists(context.header).then(|| list.clone());
-    Some(run::outcome(result, changes, access_list))
+    let after = listed::compare(memory, &state.take()?, transactions.len() as u32 + 1, fee_recipient).ok()?;
+    let is_exact = before + made + after == listed && listed::is_all_accessed(memory) && failure.get().is_none();
+    is_exact.then_some(result)
 }
 
 /// Transactions in rows that one thread executes: the cheaper they are, the more are needed to pay for handing them out.

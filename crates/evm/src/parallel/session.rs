@@ -119,10 +119,11 @@ impl<'b> Session<'b> {
         if let Some(failure) = failure.get() {
             return Err(failure.clone().into());
         }
-        Ok(pool::install(threads, || {
+        Ok(pool::enter(threads, || {
             let places = Places::of(memory);
-            let access_list = is_listed.then(|| places.access_list(memory));
-            run::outcome(result, places.changes(memory), access_list)
+            let (access_list, changes) =
+                rayon::join(|| is_listed.then(|| places.access_list(memory)), || places.changes(memory));
+            run::outcome(result, changes, access_list)
         }))
     }
 

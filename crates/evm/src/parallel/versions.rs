@@ -1,12 +1,16 @@
 //! Values by the transaction that wrote them, in block order.
 
+use smallvec::SmallVec;
+
 /// A location's values, sorted by index in the block's access list: 0 before the transactions, 1 for the first one.
+///
+/// Most locations of a block are written once: these take no room of their own.
 #[derive(Debug)]
-pub(crate) struct Versions<T>(Vec<(u32, T)>);
+pub(crate) struct Versions<T>(SmallVec<[(u32, T); 1]>);
 
 impl<T> Default for Versions<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
