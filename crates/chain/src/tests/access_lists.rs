@@ -48,7 +48,6 @@ fn only_the_last_blocks_keep_their_lists_whatever_the_window_was_before() {
 fn a_proposal_takes_its_list_along_when_that_is_short_enough() {
     let mut node = Node::start();
     let proposed = node.build(storing(0));
-    assert_eq!(proposed.hints.dependency(1), Some(0), "one sender's nonces");
     let list = proposed.access_list.clone().unwrap();
     assert_eq!(proposed.check_access_list(), Ok(()));
     let bytes = alloy_rlp::encode(&list).len();
@@ -56,6 +55,15 @@ fn a_proposal_takes_its_list_along_when_that_is_short_enough() {
         node.reopen_with(ChainConfig { access_list_gossip_bytes, ..ChainConfig::default() });
         assert_eq!(node.build(storing(0)).access_list.is_some(), goes_along, "{access_list_gossip_bytes} bytes");
     }
+}
+
+#[test]
+fn a_proposal_takes_along_who_waits_for_whom() {
+    let node = Node::start();
+    let word = U256::from(9).to_be_bytes::<32>();
+    let proposed = node.build([storing(0), vec![transaction(2, LOGGER, 0, word)]].concat());
+    let dependencies = [0, 1, 2].map(|index| proposed.hints.dependency(index));
+    assert_eq!(dependencies, [None, None, Some(1)], "two transactions write one slot");
 }
 
 #[test]
