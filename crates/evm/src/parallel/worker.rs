@@ -127,7 +127,8 @@ impl<'b, E: Execute<'b>> Worker<'b, E> {
                 self.commit_executed(committer, next)?;
             } else if let Some(range) = scheduler.is_paused().then(|| scheduler.claim(next)).flatten() {
                 for transaction in range {
-                    self.execute_finally(committer, transaction)?;
+                    let record = self.execute_finally(committer, transaction)?;
+                    self.add(committer, transaction, record)?;
                     scheduler.set_executed(transaction);
                     self.advance(committer, false);
                 }
@@ -147,40 +148,48 @@ impl<'b, E: Execute<'b>> Worker<'b, E> {
             return Err(Diverged);
         }
         let record = records[transaction].lock().take();
-        if let Some(mut record) = record {
-            if record.settle(memory, index).is_ok() {
-                committer.add(memory, index, &transactions[transaction], &mut record)?;
+        let record = if let Some(last_try) = record {
+            if last_try.settle(memory, index).is_ok() {
+                self.add(committer, transaction, last_try)?;
                 self.advance(committer, false);
                 return Ok(());
             }
             self.executor.tell(Step::Abort, transaction);
             scheduler.unset_executed(transaction);
-            record.retract(memory, index);
-            let executed = self.execute_finally(committer, transaction);
-            record.forget(memory, index);
-            executed?;
+            last_try.retract(memory, index);
+            let record = self.execute_finally(committer, transaction);
+            // Before the fee is paid, perhaps to an account that only the last try wrote.
+            last_try.forget(memory, index);
+            record?
         } else {
             self.executor.tell(Step::Abort, transaction);
-            self.execute_finally(committer, transaction)?;
-        }
+            self.execute_finally(committer, transaction)?
+        };
+        self.add(committer, transaction, record)?;
         scheduler.set_executed(transaction);
         self.advance(committer, true);
         Ok(())
     }
 
     /// Executes a transaction whose predecessors are all final: so is its result.
-    fn execute_finally(&mut self, committer: &mut Committer, transaction: usize) -> Result<(), Diverged> {
+    fn execute_finally(&mut self, committer: &Committer, transaction: usize) -> Result<Record, Diverged> {
         let Block { memory, transactions, .. } = self.shared.block;
         if !committer.admits(&transactions[transaction]) {
             return Err(Diverged);
         }
-        let Try::Done(mut record) = self.executor.execute(transaction, Assumptions::default()) else {
+        let Try::Done(record) = self.executor.execute(transaction, Assumptions::default()) else {
             return Err(Diverged);
         };
         let index = self.shared.block.index(transaction);
         record.write_slots(memory, index);
         record.settle(memory, index).map_err(|_| Diverged)?;
-        committer.add(memory, index, &transactions[transaction], &mut record)
+        Ok(record)
+    }
+
+    /// Counts a transaction as final whose writes are.
+    fn add(&self, committer: &mut Committer, transaction: usize, mut record: Record) -> Result<(), Diverged> {
+        let block = &self.shared.block;
+        committer.add(block.memory, block.index(transaction), &block.transactions[transaction], &mut record)
     }
 
     fn advance(&self, committer: &mut Committer, is_aborted: bool) {

@@ -118,10 +118,10 @@ fn assert_memory(memory: &Memory<'_>, state: &State, index: u32) {
 
 #[test]
 fn every_schedule_of_a_few_transactions_gives_what_their_order_gives() {
-    check(|| run_block(4), 10_000);
+    check(|| run_block(4), 40_000);
 }
 
 #[test]
 fn every_schedule_of_a_block_with_pauses_gives_what_its_order_gives() {
-    check(|| run_block(12), 10_000);
+    check(|| run_block(12), 30_000);
 }
