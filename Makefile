@@ -4,7 +4,7 @@
 CARGO_FLAGS := --release --workspace --locked
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: devnet test fuzz-executor conformance build lint fmt setup
+.PHONY: devnet test fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
@@ -16,6 +16,19 @@ test: build
 fuzz-executor: export HEDDLE_FUZZ_SECONDS := endless
 fuzz-executor: setup
 	cargo test $(CARGO_FLAGS) --test modes -- --nocapture every_mode_gives_the_same_bytes
+
+# The parallel executor's own code under the schedules of a model checker.
+model-check: setup
+	cargo test --release --locked -p heddle-evm -p heddle --features heddle-evm/shuttle --lib parallel::model
+
+# Random blocks in every mode with every access to memory watched. The standard library has to be watched as well, or
+# its locks would count for nothing: so it is compiled, too, by a nightly toolchain with rust-src.
+thread-sanitizer: export RUSTFLAGS := -Zsanitizer=thread
+thread-sanitizer: export CARGO_TARGET_DIR := $(TARGET)/thread-sanitizer
+thread-sanitizer: export HEDDLE_FUZZ_SECONDS ?= 60
+thread-sanitizer: setup
+	cargo +nightly test --release --locked -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') \
+		-p heddle-evm --test modes -- --nocapture
 
 # Ethereum's own test suites: all of the archive among the fixtures, or any directories of ethereum/tests or of
 # execution-spec-tests with DIRS="a b"; MODE is an execution mode, ARGS further options.

@@ -52,6 +52,7 @@ fn a_slot_is_read_as_it_is_written_and_never_from_the_future() {
             let reads = scope.spawn(|| [1, 2].map(|index| slot.read(&account, index)));
             slot.write(1, wei(8));
             slot.retract(1);
+            assert_eq!(slot.read(&account, 2), Err(WaitFor(1)), "an estimate is no value");
             slot.write(1, wei(9));
             slot.forget(1);
             reads.join().unwrap()
@@ -70,6 +71,7 @@ fn an_account_whose_second_try_does_not_write_it_is_as_before() {
             let reads = scope.spawn(|| [cell.read(2), cell.read(2)].map(|read| read.map(balance)));
             cell.publish(1, credit(1));
             cell.retract(1);
+            assert_eq!(cell.read(2), Err(WaitFor(1)), "an estimate is no value");
             cell.forget(1);
             reads.join().unwrap()
         });

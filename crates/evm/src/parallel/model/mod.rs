@@ -50,12 +50,15 @@ fn below(end: usize) -> usize {
     thread_rng().gen_range(0..end)
 }
 
-/// Rows of one to three transactions, `count` in all.
+/// Transactions that a thread executes in a row, at most.
+const CHUNK_MAX: usize = 3;
+
+/// Rows of transactions, `count` in all.
 fn chunks(count: usize) -> Vec<usize> {
     let mut left = count;
     let mut chunks = Vec::new();
     while left > 0 {
-        let length = (1 + below(3)).min(left);
+        let length = (1 + below(CHUNK_MAX)).min(left);
         chunks.push(length);
         left -= length;
     }

@@ -14,6 +14,8 @@ const ACCOUNTS: usize = 5;
 const SLOTS: usize = 2;
 /// What each transaction pays, in wei.
 pub(super) const FEE: U256 = U256::from_limbs([10, 0, 0, 0]);
+/// What a sender has to have, in wei: more than it pays, as for gas that is not used.
+pub(super) const DEPOSIT: U256 = U256::from_limbs([25, 0, 0, 0]);
 const ACTIONS_MAX: usize = 4;
 
 /// A slot's account and its number.
@@ -99,7 +101,7 @@ impl Program {
         let mut effects = Effects::default();
         let sender = effects.load(self.sender, source)?;
         sender.observed.nonce = true;
-        if sender.left.nonce != self.nonce || sender.left.balance < FEE {
+        if sender.left.nonce != self.nonce || sender.left.balance < DEPOSIT {
             return Err(Failure::Invalid);
         }
         sender.left.nonce += 1;
@@ -223,7 +225,7 @@ impl State {
     /// Before the block: the senders can pay, as a rule, and not every contract is there.
     pub(super) fn any() -> Self {
         let account = |number: usize| {
-            let balance = U256::from(if SENDERS.contains(&number) && !once_in(8) { 1_000 } else { below(12) });
+            let balance = U256::from(if SENDERS.contains(&number) && !once_in(8) { 60 + below(40) } else { below(30) });
             let account = Account { balance, ..Account::default() };
             (!account.is_empty()).then_some(account)
         };

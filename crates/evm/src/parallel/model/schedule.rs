@@ -2,7 +2,7 @@
 
 use super::super::scheduler::{Scheduler, Task, WINDOW_PER_THREAD};
 use super::super::sync::{Mutex, yield_now};
-use super::{below, check, check_all, chunks, once_in};
+use super::{CHUNK_MAX, below, check, check_all, chunks, once_in};
 use shuttle::thread;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -25,7 +25,8 @@ impl Block {
     fn new(chunks: Vec<usize>, dependency: impl Fn(usize) -> Option<usize>) -> Self {
         let count = chunks.iter().sum();
         Self {
-            scheduler: Scheduler::new(chunks, THREADS),
+            // The window of one thread, so that it is smaller than the block.
+            scheduler: Scheduler::new(chunks, 1),
             committer: Mutex::new(()),
             dependencies: (0..count).map(dependency).collect(),
             executions: (0..count).map(|_| AtomicUsize::new(0)).collect(),
@@ -43,7 +44,7 @@ impl Block {
         match self.scheduler.next() {
             Task::Execute(range) => {
                 let ahead = range.start - self.scheduler.frontier().min(range.start);
-                assert!(ahead < WINDOW_PER_THREAD * THREADS, "{range:?} is too far ahead");
+                assert!(ahead < WINDOW_PER_THREAD + CHUNK_MAX - 1, "{range:?} is too far ahead");
                 self.execute(range);
                 true
             }

@@ -6,7 +6,7 @@ use super::super::memory::Memory;
 use super::super::record::{AccountAccess, Ending, Record, SlotAccess};
 use super::super::view::{Assumptions, Interruption};
 use super::once_in;
-use super::program::{Effects, FEE, Failure, Loaded, Program, Slot, Source, State, writer};
+use super::program::{DEPOSIT, Effects, FEE, Failure, Loaded, Program, Slot, Source, State, writer};
 use crate::observer::{Observer, Step};
 use crate::{Code, StateError, StateReader};
 use alloy_consensus::{Eip658Value, Receipt, TxReceipt};
@@ -83,7 +83,7 @@ fn record(memory: &Memory<'_>, program: &Program, effects: &Effects) -> Record {
         place: account_place(memory, *number),
         seen: loaded.seen,
         observed: loaded.observed,
-        balance_min: if *number == program.sender { FEE } else { U256::ZERO },
+        balance_min: if *number == program.sender { DEPOSIT } else { U256::ZERO },
         write: account_write(loaded),
     };
     let slot = |(slot, (seen, left)): (&Slot, &(U256, U256))| SlotAccess {
