@@ -29,6 +29,10 @@ use clap::{CommandFactory, FromArgMatches};
 use std::io::Write;
 use std::process::ExitCode;
 
+/// What one thread of the executor allocates another one frees: the system's allocator makes them wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match config::expand_arguments(std::env::args_os(), command::Cli::command()) {
         Ok(arguments) => arguments,

@@ -20,6 +20,10 @@ use heddle_workload::{NAMES, Size, by_name};
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
+/// The node's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let is_large = arguments.iter().any(|argument| argument == "--large");
