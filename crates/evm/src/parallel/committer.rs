@@ -93,7 +93,7 @@ impl Committer {
             record.mark_accessed(memory);
         }
         if let Some(hints) = &mut self.hints {
-            hints.record(record);
+            hints.record(memory, record);
         }
         self.results.add(transaction, &mut record.ending)
     }
@@ -101,6 +101,11 @@ impl Committer {
     /// Whether the transaction may come next, by the gas that is left.
     pub(crate) fn admits(&self, transaction: &RecoveredTransaction) -> bool {
         self.results.admits(transaction)
+    }
+
+    /// Gives up executing ahead for the whole block.
+    pub(crate) fn expect_conflicts(&mut self) {
+        self.speculation = Speculation::hopeless();
     }
 
     /// Notes whether a transaction was executed in vain; answers whether to go on executing ahead.
@@ -120,6 +125,11 @@ impl Committer {
 }
 
 impl Speculation {
+    /// It is known beforehand that it does not.
+    fn hopeless() -> Self {
+        Self { pause_left: u32::MAX, ..Self::default() }
+    }
+
     fn judge(&mut self, is_aborted: bool) -> bool {
         if self.pause_left > 0 {
             self.pause_left -= 1;

@@ -8,8 +8,10 @@ use super::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use super::view::Assumptions;
 use crate::gas::GasLedger;
 use crate::observer::Step;
+use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use heddle_primitives::Header;
+use std::cmp::Reverse;
 use std::ops::Range;
 
 /// How each transaction of a block ended.
@@ -34,13 +36,17 @@ impl<'b> Endings<'b> {
             start += length;
             start - length..start
         };
+        let mut chunks: Vec<_> = chunks.into_iter().map(range).collect();
+        // In any order they give the same; with the dearest first no thread is left alone with one at the end.
+        let cost = |chunk: &Range<usize>| block.transactions[chunk.clone()].iter().map(|one| one.gas_limit()).sum();
+        chunks.sort_by_cached_key(|chunk| Reverse::<u64>(cost(chunk)));
         Self {
             block,
             gas: GasLedger::new(header.gas_limit, &block.environment.cfg_env),
             // Execution and state growth may each use up the limit (EIP-8037).
             gas_max: header.gas_limit.saturating_mul(2),
             gas_used: AtomicU64::new(0),
-            chunks: chunks.into_iter().map(range).collect(),
+            chunks,
             next_chunk: AtomicUsize::new(0),
             is_inexact: AtomicBool::new(false),
             made: Mutex::default(),

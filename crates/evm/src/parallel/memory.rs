@@ -119,6 +119,12 @@ impl<'r> Memory<'r> {
         Ok(self.reader.code(hash)?.into_bytecode())
     }
 
+    /// Gives the memory back beside what comes next: that takes a while for a block of many accounts.
+    pub(crate) fn discard(self) {
+        let Self { accounts, slots, code, .. } = self;
+        rayon::spawn(move || drop((accounts, slots, code)));
+    }
+
     pub(crate) fn reader(&self) -> &'r dyn StateReader {
         self.reader
     }

@@ -74,8 +74,12 @@ pub(crate) fn execute(
     pool::enter(threads, || {
         let memory = Memory::new(reader);
         let mut session = Session::begin(rules, reader, context, &memory).ok()?;
-        let executed = session.advance(transactions, threads, hints, observer);
-        (executed == transactions.len()).then(|| session.finish(threads).ok()).flatten()
+        if session.advance(transactions, threads, hints, observer) < transactions.len() {
+            return None;
+        }
+        let outcome = session.finish(threads).ok();
+        memory.discard();
+        outcome
     })
 }
 
@@ -96,11 +100,14 @@ pub(crate) fn execute_listed(
     pool::enter(threads, || {
         let (memory, listed) = listed::load(reader, list).ok()?;
         let changes = Places::of(&memory).changes(&memory);
-        let (result, ()) = rayon::join(
+        let (result, access_list) = rayon::join(
             || execute_on(&memory, listed, rules, reader, context, transactions, threads, observer),
-            || observer.foresee(&changes),
+            || {
+                observer.foresee(&changes);
+                rules.has_access_lists(context.header).then(|| list.clone())
+            },
         );
-        let access_list = rules.has_access_lists(context.header).then(|| list.clone());
+        memory.discard();
         Some(run::outcome(result?, changes, access_list))
     })
 }

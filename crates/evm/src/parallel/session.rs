@@ -3,7 +3,7 @@
 use super::chunks;
 use super::committer::Committer;
 use super::executor::{Block, Executor};
-use super::hints::HintRecorder;
+use super::hints::{self, HintRecorder};
 use super::memory::Memory;
 use super::outcome::Places;
 use super::pool;
@@ -67,10 +67,15 @@ impl<'b> Session<'b> {
         let block = Block::new(self.rules, self.header, transactions, self.memory, &self.failure, observer);
         let mut committer = Committer::new(self.header.beneficiary, self.run.gas(), self.is_listed, transactions.len());
         committer.hints = self.hints.take();
+        let scheduler = Scheduler::new(chunks(transactions, threads), threads.get());
+        if hints.is_some_and(|hints| hints::are_in_a_row(hints, transactions.len())) {
+            committer.expect_conflicts();
+            scheduler.set_paused(true);
+        }
         let shared = Shared {
             block: Block { first_index, ..block },
             hints,
-            scheduler: Scheduler::new(chunks(transactions, threads), threads.get()),
+            scheduler,
             records: transactions.iter().map(|_| Mutex::new(None)).collect(),
             committer: Mutex::new(committer),
         };
@@ -90,7 +95,7 @@ impl<'b> Session<'b> {
         if let Ok(record) = self.settle(index)
             && let Some(hints) = &mut self.hints
         {
-            hints.record(&record);
+            hints.record(self.memory, &record);
         }
         Ok(())
     }

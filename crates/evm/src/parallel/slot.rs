@@ -53,12 +53,17 @@ impl SlotCell {
     /// The value that a transaction will probably find if those before it go on as the last ones did: `others` tells
     /// how many of the transactions after the given one will write the slot. None for a slot that does not count.
     pub(crate) fn predict(&self, others: impl FnOnce(u32) -> Option<u32>) -> Option<U256> {
-        if !self.is_counter.load(Ordering::Acquire) {
+        if !self.is_counter() {
             return None;
         }
         let counter = self.counter.read();
         let (last, value) = counter.last;
         Some(value.wrapping_add(counter.stride.wrapping_mul(U256::from(others(last)?))))
+    }
+
+    /// Whether the slot's next values can be told from its last ones.
+    pub(crate) fn is_counter(&self) -> bool {
+        self.is_counter.load(Ordering::Acquire)
     }
 
     /// Learns from a transaction that is final and replaced `before` by `after`.

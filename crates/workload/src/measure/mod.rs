@@ -12,8 +12,8 @@ mod tests;
 
 use crate::Workload;
 use heddle_evm::{
-    BlockContext, ChainRules, ExecutionError, ExecutionOutcome, Mode, Parallelism, StateReader, analyze, execute,
-    execute_observed,
+    BlockContext, BuildLimits, ChainRules, ExecutionError, ExecutionOutcome, Mode, StateReader, analyze, build,
+    execute, execute_observed,
 };
 use heddle_primitives::{DependencyHints, RecoveredTransaction};
 use probe::Probe;
@@ -134,7 +134,7 @@ pub enum MeasureError {
 pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError> {
     let expected = case.execute(Mode::Sequential)?;
     let parallelism = analyze(case.rules, case.reader, &case.context, case.transactions)?;
-    let hints = hints(&parallelism);
+    let hints = hints(case);
     let modes = modes(&expected, &hints, &plan.threads);
     let mut runs = modes.iter().map(|mode| check(case, *mode, &expected)).collect::<Result<Vec<_>, _>>()?;
     let plain_rules = case.rules.clone().with_early_access_lists(false);
@@ -156,13 +156,13 @@ pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError
     Ok(Measurement { transactions, gas_used, bare, plain, sequential, ideal, runs })
 }
 
-/// What the block's builder would have told.
-fn hints(parallelism: &Parallelism) -> DependencyHints {
-    let distance = |(index, dependency): (usize, &Option<usize>)| {
-        let distance = dependency.and_then(|dependency| u32::try_from(index - dependency).ok());
-        distance.unwrap_or_default()
-    };
-    DependencyHints::new(parallelism.dependencies.iter().enumerate().map(distance).collect())
+/// What the block's builder tells; nothing where it would build another block than this one.
+fn hints(case: &Case<'_>) -> DependencyHints {
+    let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
+    let mut candidates = case.transactions.iter().cloned();
+    let built = build(case.rules, case.reader, case.context.header, &mut candidates, &limits);
+    let is_same = |transactions: &[RecoveredTransaction]| transactions.len() == case.transactions.len();
+    built.ok().filter(|built| is_same(&built.transactions)).map(|built| built.hints).unwrap_or_default()
 }
 
 /// The parallel modes at every thread count; with an access list only where execution gives one.
