@@ -5,7 +5,7 @@ use super::account::AccountCell;
 use super::memory::Memory;
 use super::record::Record;
 use crate::{Code, StateError, StateReader};
-use alloy_eips::eip7928::{AccountChanges, BlockAccessList};
+use alloy_eips::eip7928::{AccountChanges, BlockAccessList, SlotChanges};
 use alloy_primitives::{Address, U256};
 use heddle_primitives::Account;
 use rayon::prelude::*;
@@ -53,23 +53,24 @@ fn load_account(memory: &Memory<'_>, reader: &dyn StateReader, listed: &AccountC
     let cell = AccountCell::new(listed.address, reader.account(listed.address)?);
     let accounts = load_history(memory, &cell, listed)?;
     let account = memory.add_account(cell);
-    for key in &listed.storage_reads {
-        memory.slot_place(account, *key).map_err(|_| Inexact)?;
-    }
-    let mut slots = 0;
-    for slot in &listed.storage_changes {
-        let place = memory.slot_place(account, slot.slot).map_err(|_| Inexact)?;
-        let mut before = memory.slot(place).base;
-        for change in &slot.changes {
-            if change.new_value == before {
-                return Err(Inexact);
-            }
-            before = change.new_value;
-            memory.slot(place).write(index(change.block_access_index.get())?, before);
-            slots += 1;
-        }
-    }
+    // One contract may have most of the block's slots.
+    let read = |key: &U256| memory.slot_place(account, *key).map(|_| ()).map_err(|_| Inexact);
+    listed.storage_reads.par_iter().with_min_len(GRAIN).try_for_each(read)?;
+    let change = |slot: &SlotChanges| load_slot(memory, account, slot);
+    let sum = |one: usize, other: usize| Ok(one + other);
+    let slots = listed.storage_changes.par_iter().with_min_len(GRAIN).map(change).try_reduce(usize::default, sum)?;
     Ok(Changes { accounts, slots })
+}
+
+/// Answers how many changes the slot has.
+fn load_slot(memory: &Memory<'_>, account: u32, listed: &SlotChanges) -> Result<usize, Inexact> {
+    let slot = memory.slot(memory.slot_place(account, listed.slot).map_err(|_| Inexact)?);
+    let mut before = slot.base;
+    for change in &listed.changes {
+        replace(&mut before, change.new_value)?;
+        slot.write(index(change.block_access_index.get())?, before);
+    }
+    Ok(listed.changes.len())
 }
 
 /// The account after every index at which something of it changes; answers how many there are.
