@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use alloy_primitives::{Address, U64};
-use heddle_evm::{BlockContext, ChainRules, ExecutionOutcome, Mode, execute, validate_body, validate_outcome};
+use heddle_evm::{
+    BlockContext, ChainRules, ExecutionOutcome, Mode, execute, record_access_list, validate_body, validate_outcome,
+};
 use heddle_primitives::{Account, AccountChange};
 use heddle_workload::mainnet::{self, MainnetBlock};
 use rayon::prelude::*;
@@ -43,15 +45,19 @@ fn check(rules: &ChainRules, path: &Path) -> String {
     if block.has_ommers {
         validate_body(rules, &block.block).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
+    let context = BlockContext::of(&block.block);
     let run = |mode| {
-        execute(rules, &block.state, &BlockContext::of(&block.block), &block.transactions, mode)
+        execute(rules, &block.state, &context, &block.transactions, mode)
             .unwrap_or_else(|error| panic!("{name}, {mode:?}: {error}"))
     };
     let outcome = run(Mode::Sequential);
     compare(name, rules, &block, &outcome);
+    let list = record_access_list(rules, &block.state, &context, &block.transactions).unwrap().access_list.unwrap();
     for threads in [1, 2, 4].map(|threads| NonZeroUsize::new(threads).unwrap()) {
-        let mode = Mode::Parallel { threads, hints: None };
-        assert!(run(mode) == outcome, "{name}: {mode:?} differs from the sequential outcome");
+        let speculative = run(Mode::Parallel { threads, hints: None });
+        assert!(speculative == outcome, "{name}: {threads} threads differ from the sequential outcome");
+        let listed = run(Mode::AccessList { list: &list, threads });
+        assert!(listed == outcome, "{name}: by its access list {threads} threads differ from the sequential outcome");
     }
     format!("{name}: {} transactions", block.transactions.len())
 }
