@@ -11,8 +11,9 @@ use crate::observer::Step;
 use heddle_primitives::DependencyHints;
 use std::ops::Range;
 
-/// How often a thread without a task looks again before it lets others run.
-const SPINS: u32 = 128;
+/// How often in a row a thread without a task looks again at once. Then it lets others run between two looks: what it
+/// looks at is what the working threads write.
+const SPINS: u32 = 64;
 
 /// What the threads of a block share.
 pub(crate) struct Shared<'b> {
@@ -56,12 +57,15 @@ impl<'b, E: Execute<'b>> Worker<'b, E> {
         loop {
             match self.shared.scheduler.next() {
                 Task::Done => return,
-                Task::Execute(range) => self.speculate_all(range),
-                Task::Commit if self.commit() => {}
+                Task::Execute(range) => {
+                    idle = 0;
+                    self.speculate_all(range);
+                }
+                Task::Commit if self.commit() => idle = 0,
                 Task::Commit | Task::Idle => {
-                    idle = idle.wrapping_add(1);
+                    idle = idle.saturating_add(1);
                     self.executor.tell(Step::Idle, self.shared.scheduler.frontier());
-                    if idle.is_multiple_of(SPINS) { yield_now() } else { spin_loop() }
+                    if idle > SPINS { yield_now() } else { spin_loop() }
                 }
             }
         }
