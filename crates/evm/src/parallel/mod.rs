@@ -8,6 +8,9 @@
 //!   Committer   in block order: is what was read still so? then final; else once more, now on final ground
 //! ```
 //!
+//! By the block's access list (EIP-7928) the memory is full from the start (`listed`), no execution can be stale, and the
+//! results are put in order at the end (`endings`). A block that is being built grows by rows of transactions (`session`).
+//!
 //! - A transaction is executed at most once more than needed: when its turn comes all before it is final, so the second
 //!   try is the truth. Where most first tries fail the committing thread goes on alone, as a sequential run would.
 //! - Reads are compared by value, and only what the transaction observed counts: fees and plain credits to an account
