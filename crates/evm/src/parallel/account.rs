@@ -70,6 +70,13 @@ impl AccountWrite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfRange;
 
+/// The account with a fee added to its balance. A fee that does not fit is not paid, as revm has it.
+pub(crate) fn credited(account: Option<Account>, fee: U256) -> Option<Account> {
+    let mut account = account.unwrap_or_default();
+    account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
+    (!account.is_empty()).then_some(account)
+}
+
 /// What a transaction leaves of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
@@ -146,13 +153,11 @@ impl AccountCell {
         Ok(())
     }
 
-    /// Adds a fee to the account after `index`, for good. One that does not fit is not paid, as revm has it.
+    /// Adds a fee to the account after `index`, for good.
     pub(crate) fn credit(&self, index: u32, fee: U256) -> Result<(), WaitFor> {
         let mut history = self.history.write();
         let before = history.resolve(self.base, index.saturating_add(1))?;
-        let mut account = before.unwrap_or_default();
-        account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
-        let after = (!account.is_empty()).then_some(account);
+        let after = credited(before, fee);
         if after != before {
             history.versions.insert(index, Version::Final(after));
             self.is_written.store(true, Ordering::Release);

@@ -1,7 +1,7 @@
 //! Executing by the block's access list (EIP-7928): the memory holds from the start what every transaction will leave,
 //! so that each runs on the very state it will meet; what it then does has to be what the list says.
 
-use super::account::AccountCell;
+use super::account::{AccountCell, WaitFor, credited};
 use super::memory::Memory;
 use super::record::Record;
 use crate::{Code, StateError, StateReader};
@@ -20,6 +20,12 @@ pub(crate) struct Inexact;
 
 impl From<StateError> for Inexact {
     fn from(_: StateError) -> Self {
+        Self
+    }
+}
+
+impl From<WaitFor> for Inexact {
+    fn from(_: WaitFor) -> Self {
         Self
     }
 }
@@ -104,12 +110,6 @@ fn load_history(memory: &Memory<'_>, cell: &AccountCell, listed: &AccountChanges
     }
 }
 
-impl From<super::account::WaitFor> for Inexact {
-    fn from(_: super::account::WaitFor) -> Self {
-        Self
-    }
-}
-
 fn replace<T: PartialEq>(value: &mut T, by: T) -> Result<(), Inexact> {
     if *value == by {
         return Err(Inexact);
@@ -173,12 +173,6 @@ fn compare_account(
         Some(listed) if listed == after && before != after => Ok(1),
         _ => Err(Inexact),
     }
-}
-
-fn credited(account: Option<Account>, fee: U256) -> Option<Account> {
-    let mut account = account.unwrap_or_default();
-    account.balance = account.balance.checked_add(fee).unwrap_or(account.balance);
-    (!account.is_empty()).then_some(account)
 }
 
 /// Whether everything that the list names was accessed.

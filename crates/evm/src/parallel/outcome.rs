@@ -69,7 +69,7 @@ impl Places {
 
     fn account_change(&self, memory: &Memory<'_>, place: u32) -> Option<AccountChange> {
         let cell = memory.account(place);
-        let account = cell.history().last().map_or(cell.base, |(_, account)| *account);
+        let account = cell.read(u32::MAX).unwrap_or(cell.base);
         let storage_wiped = cell.is_wiped();
         let mut storage = BTreeMap::new();
         for slot in self.slots_of(memory, place) {
