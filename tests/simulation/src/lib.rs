@@ -1,0 +1,1 @@
+//! Whole nodes on one thread under a seed.
