@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{
     BlockContext, ExecutionError, execute_observed, recover_sender, validate_body, validate_header, validate_outcome,
 };
-use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator};
+use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator, consensus_root};
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -66,7 +66,7 @@ impl Chain {
             });
         }
         let found = proposed.block.header.parent_beacon_block_root.unwrap_or_default();
-        let expected = Head::beacon_root(certificate);
+        let expected = consensus_root(certificate, &proposed.evidence);
         if found != expected {
             return Err(BlockError::ParentCertificateDigest { found, expected });
         }

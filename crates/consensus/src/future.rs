@@ -61,7 +61,8 @@ fn sender(message: &CheckedMessage) -> Option<ValidatorAddress> {
         ConsensusMessage::Proposal(message) => Some(message.proposal.proposal.validator),
         ConsensusMessage::PolkaCertificate(_)
         | ConsensusMessage::RoundCertificate(_)
-        | ConsensusMessage::CommitCertificate(_) => None,
+        | ConsensusMessage::CommitCertificate(_)
+        | ConsensusMessage::Evidence(_) => None,
     }
 }
 

@@ -3,9 +3,9 @@
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    AccessListMismatch, CertificateError, ConsensusMessage, Height, PolkaCertificate, ProposalMessage, ProposedBlock,
-    Round, RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote, SigningContext, ValidatorAddress,
-    ValidatorSet, Vote, VoteKind,
+    AccessListMismatch, CertificateError, ConsensusMessage, EvidenceError, Height, PolkaCertificate, ProposalMessage,
+    ProposedBlock, Round, RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote, SigningContext,
+    ValidatorAddress, ValidatorSet, Vote, VoteKind, consensus_root,
 };
 
 /// No honest node reaches this round: with the shortest timeouts it takes weeks at one height.
@@ -55,6 +55,9 @@ pub enum MessageFault {
     /// A certificate that proves nothing.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Evidence that convicts nobody.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// A precommit certificate that holds a prevote.
     #[error("prevote of {0} in a certificate of precommits")]
     PrevoteInCertificate(ValidatorAddress),
@@ -90,6 +93,7 @@ impl CheckedMessage {
                 check_round_certificate(certificate, validators, context)?;
             }
             ConsensusMessage::CommitCertificate(certificate) => certificate.verify(validators, context)?,
+            ConsensusMessage::Evidence(evidence) => evidence.verify(validators, context).map(drop)?,
         }
         Ok(Self(message))
     }
@@ -117,6 +121,7 @@ fn round_of(message: &ConsensusMessage) -> Round {
         ConsensusMessage::PolkaCertificate(PolkaCertificate { round, .. }) => *round,
         ConsensusMessage::RoundCertificate(certificate) => certificate.round,
         ConsensusMessage::CommitCertificate(certificate) => certificate.round,
+        ConsensusMessage::Evidence(evidence) => evidence.round(),
     }
 }
 
@@ -174,8 +179,8 @@ fn check_body(body: &ProposedBlock, block_hash: B256) -> Result<(), MessageFault
     bound("ommers hash", calculate_ommers_root(&content.ommers), header.ommers_hash)?;
     let withdrawals_root = content.withdrawals.as_ref().map(|withdrawals| calculate_withdrawals_root(withdrawals));
     bound("withdrawals root", some(withdrawals_root), some(header.withdrawals_root))?;
-    let certificate = body.parent_certificate.as_ref().map_or(B256::ZERO, |certificate| certificate.digest());
-    bound("parent certificate digest", certificate, header.parent_beacon_block_root.unwrap_or_default())?;
+    let root = consensus_root(body.parent_certificate.as_ref(), &body.evidence);
+    bound("digest of parent certificate and evidence", root, header.parent_beacon_block_root.unwrap_or_default())?;
     body.check_access_list().map_err(MessageFault::from)
 }
 

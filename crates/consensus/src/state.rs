@@ -177,6 +177,7 @@ impl Core {
                 self.process(BftInput::RoundCertificate(convert::round_certificate(certificate)))
             }
             ConsensusMessage::CommitCertificate(certificate) => self.on_commit_certificate(certificate),
+            ConsensusMessage::Evidence(_) => Ok(()),
         }
     }
 

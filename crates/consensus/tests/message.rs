@@ -70,7 +70,7 @@ fn a_relayed_block_cannot_be_swapped_under_its_hash() {
         let (hash, height) = (body.hash(), Height::new(0));
         body.parent_certificate = Some(CommitCertificate::new(height, Round::ZERO, hash, Vec::new()));
     });
-    assert_eq!(part(certificate), "parent certificate digest");
+    assert_eq!(part(certificate), "digest of parent certificate and evidence");
     let withdrawals = swap(&|body| Arc::make_mut(&mut body.block).body.withdrawals = None);
     assert_eq!(part(withdrawals), "withdrawals root");
     let access_list = swap(&|body| body.access_list = Some(EncodedAccessList::from_rlp([0xc0])));

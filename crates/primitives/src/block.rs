@@ -1,11 +1,12 @@
 //! Ethereum's own block types, named once.
 
 use crate::vote::{decode_option, encode_option, option_length};
-use crate::{CommitCertificate, DependencyHints, EncodedAccessList};
+use crate::{CommitCertificate, DependencyHints, EVIDENCE_PER_BLOCK_MAX, EncodedAccessList, Evidence};
 use alloy_consensus::{EthereumTxEnvelope, ReceiptEnvelope, TxEip4844, transaction::Recovered};
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{B256, Sealed};
 use alloy_rlp::{BufMut, Decodable, Encodable};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A block header, hashed with Keccak-256 of its RLP.
@@ -27,8 +28,10 @@ pub type Receipt = ReceiptEnvelope;
 pub struct ProposedBlock {
     /// The block; consensus agrees on the hash of its header.
     pub block: Arc<Block>,
-    /// The certificate whose digest is the header's `parentBeaconBlockRoot`; absent only when the parent is genesis.
+    /// The parent's certificate, which the header binds ([`consensus_root`]); absent only when the parent is genesis.
     pub parent_certificate: Option<CommitCertificate>,
+    /// Validators convicted by this block, which the header binds too: at most [`EVIDENCE_PER_BLOCK_MAX`].
+    pub evidence: Vec<Evidence>,
     /// Which transactions wait for which, at most one hint a transaction. Nothing binds them.
     pub hints: DependencyHints,
     /// The block's access list (EIP-7928), where it came along; to be held against the header by
@@ -52,10 +55,23 @@ pub fn bound_access_list(header: &Header) -> Option<B256> {
     header.block_access_list_hash.or_else(|| B256::try_from(header.extra_data.as_ref()).ok())
 }
 
+/// What a header's `parentBeaconBlockRoot` is: the digest of the parent's certificate (zero after genesis, which nobody
+/// certified) and, where the block convicts somebody, SHA-256 of that digest and of SHA-256 of the evidence's RLP.
+pub fn consensus_root(parent_certificate: Option<&CommitCertificate>, evidence: &[Evidence]) -> B256 {
+    let certificate = parent_certificate.map(CommitCertificate::digest).unwrap_or_default();
+    if evidence.is_empty() {
+        return certificate;
+    }
+    let mut encoded = Vec::new();
+    alloy_rlp::encode_list(evidence, &mut encoded);
+    B256::from_slice(&Sha256::new().chain_update(certificate).chain_update(Sha256::digest(encoded)).finalize())
+}
+
 impl ProposedBlock {
-    /// A block without anything that helps to execute it.
+    /// A block without evidence and without anything that helps to execute it.
     pub fn new(block: Arc<Block>, parent_certificate: Option<CommitCertificate>) -> Self {
-        Self { block, parent_certificate, hints: DependencyHints::default(), access_list: None }
+        let (evidence, hints) = (Vec::new(), DependencyHints::default());
+        Self { block, parent_certificate, evidence, hints, access_list: None }
     }
 
     /// The hash of the header (computed at each call).
@@ -88,16 +104,19 @@ impl ProposedBlock {
     fn payload_length(&self) -> usize {
         let hints = if self.encodes_hints() { self.hints.length() } else { 0 };
         let access_list = self.access_list.as_ref().map_or(0, |list| list.length());
-        self.block.length() + option_length(&self.parent_certificate) + hints + access_list
+        let evidence = alloy_rlp::list_length(&self.evidence);
+        self.block.length() + option_length(&self.parent_certificate) + evidence + hints + access_list
     }
 }
 
-/// A list of block, parent certificate, hints and access list, of which the last two are left out where nothing follows.
+/// A list of block, parent certificate, evidence, hints and access list, of which the last two are left out where nothing
+/// follows.
 impl Encodable for ProposedBlock {
     fn encode(&self, out: &mut dyn BufMut) {
         alloy_rlp::Header { list: true, payload_length: self.payload_length() }.encode(out);
         self.block.encode(out);
         encode_option(&self.parent_certificate, out);
+        alloy_rlp::encode_list(&self.evidence, out);
         if self.encodes_hints() {
             self.hints.encode(out);
         }
@@ -116,6 +135,10 @@ impl Decodable for ProposedBlock {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
         let mut proposed = Self::new(Arc::new(Block::decode(payload)?), decode_option(payload)?);
+        proposed.evidence = Vec::decode(payload)?;
+        if proposed.evidence.len() > EVIDENCE_PER_BLOCK_MAX {
+            return Err(alloy_rlp::Error::Custom("a block has at most 4 pieces of evidence"));
+        }
         if payload.is_empty() {
             return Ok(proposed);
         }
@@ -191,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn a_block_without_help_is_encoded_as_before_there_was_any() {
+    fn absent_help_takes_no_room() {
         let no_certificate = Vec::<u8>::new();
-        let bytes = raw(&[&block(1), &no_certificate]);
+        let bytes = raw(&[&block(1), &no_certificate, &no_certificate]);
         assert_eq!(alloy_rlp::encode(ProposedBlock::new(Arc::new(block(1)), None)), bytes);
     }
 
@@ -201,15 +224,18 @@ mod tests {
     fn other_encodings_are_refused() {
         let (block, none) = (block(1), Vec::<u8>::new());
         let hints = |distances| DependencyHints::new(distances);
-        assert!(decode(&raw(&[&block, &none, &hints(vec![1])])).is_ok());
-        assert!(decode(&raw(&[&block, &none, &hints(vec![])])).is_err(), "absent hints with nothing behind them");
-        assert!(decode(&raw(&[&block, &none, &hints(vec![0, 1])])).is_err(), "more hints than transactions");
-        assert!(decode(&raw(&[&block, &none, &hints(vec![]), &list(1)])).is_ok());
-        assert!(decode(&raw(&[&block, &none, &hints(vec![]), &list(1), &list(1)])).is_err(), "an item too many");
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![1])])).is_ok());
+        assert!(
+            decode(&raw(&[&block, &none, &none, &hints(vec![])])).is_err(),
+            "absent hints with nothing behind them"
+        );
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![0, 1])])).is_err(), "more hints than transactions");
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![]), &list(1)])).is_ok());
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![]), &list(1), &list(1)])).is_err(), "an item too many");
         let mut large = list(1);
         large[0].storage_reads = vec![U256::MAX; MAX_ACCESS_LIST_BYTES / 33];
-        assert!(decode(&raw(&[&block, &none, &hints(vec![]), &large])).is_err(), "a list beyond the bound");
-        assert!(decode(&raw(&[&block, &none, &hints(vec![]), &1u8])).is_err(), "no list");
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![]), &large])).is_err(), "a list beyond the bound");
+        assert!(decode(&raw(&[&block, &none, &none, &hints(vec![]), &1u8])).is_err(), "no list");
     }
 
     #[test]

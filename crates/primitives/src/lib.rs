@@ -10,9 +10,11 @@ mod account;
 mod block;
 mod certificate;
 mod certified;
+mod evidence;
 mod genesis;
 mod hints;
 mod number;
+mod planted;
 mod signing;
 mod validator;
 mod vote;
@@ -25,16 +27,20 @@ pub use access_list::EncodedAccessList;
 pub use account::{Account, AccountChange, StateChanges};
 pub use block::{
     AccessListMismatch, Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,
-    bound_access_list,
+    bound_access_list, consensus_root,
 };
 pub use certificate::{
     CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, RoundCertificate, RoundCertificateKind,
     RoundSignature,
 };
 pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
+pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;
-pub use number::{Height, Round};
+pub use number::{Epoch, Height, Round};
+#[cfg(feature = "planted-bugs")]
+pub use planted::plant;
+pub use planted::{Bug, planted};
 pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
 pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};

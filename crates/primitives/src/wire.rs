@@ -1,8 +1,8 @@
 //! What peers send each other, with the bounds that decoding enforces.
 
 use crate::{
-    CommitCertificate, FinalizedBlock, Height, PolkaCertificate, ProposedBlock, RoundCertificate, SignedProposal,
-    SignedVote,
+    CommitCertificate, Evidence, FinalizedBlock, Height, PolkaCertificate, ProposedBlock, RoundCertificate,
+    SignedProposal, SignedVote,
 };
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -81,22 +81,24 @@ pub enum ConsensusMessage {
     RoundCertificate(RoundCertificate),
     /// Two thirds precommitted: lets a node that holds the block commit it, and another ask for it.
     CommitCertificate(CommitCertificate),
+    /// A validator signed two conflicting messages.
+    Evidence(Evidence),
 }
 
 /// Encodes a list of a tag and a body: how every enum of this file travels.
-fn encode_tagged(tag: u8, body: &dyn Encodable, out: &mut dyn BufMut) {
+pub(crate) fn encode_tagged(tag: u8, body: &dyn Encodable, out: &mut dyn BufMut) {
     alloy_rlp::Header { list: true, payload_length: tag.length() + body.length() }.encode(out);
     tag.encode(out);
     body.encode(out);
 }
 
-fn tagged_length(tag: u8, body: &dyn Encodable) -> usize {
+pub(crate) fn tagged_length(tag: u8, body: &dyn Encodable) -> usize {
     let payload = tag.length() + body.length();
     payload + alloy_rlp::length_of_length(payload)
 }
 
 /// Opens a tagged list, gives its tag and body to `decode`, and refuses what is left over.
-fn decode_tagged<T>(
+pub(crate) fn decode_tagged<T>(
     buf: &mut &[u8],
     decode: impl FnOnce(u8, &mut &[u8]) -> alloy_rlp::Result<T>,
 ) -> alloy_rlp::Result<T> {
@@ -114,6 +116,7 @@ impl ConsensusMessage {
             Self::PolkaCertificate(m) => (3, m),
             Self::RoundCertificate(m) => (4, m),
             Self::CommitCertificate(m) => (5, m),
+            Self::Evidence(m) => (6, m),
         }
     }
 
@@ -125,6 +128,7 @@ impl ConsensusMessage {
             Self::PolkaCertificate(m) => m.height,
             Self::RoundCertificate(m) => m.height,
             Self::CommitCertificate(m) => m.height,
+            Self::Evidence(m) => m.height(),
         }
     }
 }
@@ -149,6 +153,7 @@ impl Decodable for ConsensusMessage {
             3 => Ok(Self::PolkaCertificate(Decodable::decode(body)?)),
             4 => Ok(Self::RoundCertificate(Decodable::decode(body)?)),
             5 => Ok(Self::CommitCertificate(Decodable::decode(body)?)),
+            6 => Ok(Self::Evidence(Decodable::decode(body)?)),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of consensus message")),
         })
     }
