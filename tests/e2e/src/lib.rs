@@ -16,6 +16,8 @@ mod network;
 mod ports;
 mod process;
 mod rpc;
+mod small_disk;
+mod tools;
 mod wait;
 mod wallet;
 
@@ -25,5 +27,7 @@ pub use network::{Network, path_text};
 pub use ports::free_port;
 pub use process::{Process, Signal};
 pub use rpc::{CallError, Rpc, quantity, u256};
+pub use small_disk::SmallDisk;
+pub use tools::has_program;
 pub use wait::{DEADLINE, eventually, turn};
 pub use wallet::{CHAIN_ID, Signed, account, ether, transfer};

@@ -135,6 +135,15 @@ impl Network {
         self.nodes[node].process = Some(Process::spawn(&log, &["node", "--config", path_text(&config)]));
     }
 
+    /// As [`Self::launch`], under a program that becomes the node by `exec`.
+    pub fn launch_under(&mut self, node: usize, wrapper: &[&str]) {
+        assert!(self.nodes[node].process.is_none(), "node {node} runs already");
+        let config = self.config_file(node);
+        let log = self.nodes[node].dir.join("node.log");
+        let process = Process::spawn_under(&log, wrapper, &["node", "--config", path_text(&config)]);
+        self.nodes[node].process = Some(process);
+    }
+
     /// Starts a node and waits until it answers.
     pub async fn start(&mut self, node: usize) {
         self.launch(node);

@@ -29,10 +29,20 @@ impl Process {
     /// Starts `heddle` with these arguments. `log` receives stderr, after what earlier processes wrote there; stdout
     /// goes beside it.
     pub fn spawn(log: &Path, arguments: &[&str]) -> Self {
+        Self::spawn_command(log, Command::new(heddle()).args(arguments))
+    }
+
+    /// As [`Self::spawn`], under another program, which must become `heddle` by `exec`: signals and the exit status are
+    /// then those of `heddle`.
+    pub fn spawn_under(log: &Path, wrapper: &[&str], arguments: &[&str]) -> Self {
+        let (program, options) = wrapper.split_first().expect("a program");
+        Self::spawn_command(log, Command::new(program).args(options).arg(heddle()).args(arguments))
+    }
+
+    fn spawn_command(log: &Path, command: &mut Command) -> Self {
         let stdout = log.with_extension("out");
         let stderr = OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let child = Command::new(heddle())
-            .args(arguments)
+        let child = command
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).unwrap())
             .stderr(stderr)
