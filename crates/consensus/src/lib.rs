@@ -27,6 +27,7 @@ mod ports;
 mod record;
 mod service;
 mod sign_guard;
+mod sign_record;
 mod state;
 mod timers;
 
@@ -39,4 +40,5 @@ pub use metrics::ConsensusMetrics;
 pub use ports::{Application, ApplicationError, BlockVerdict, DurableLog, Outbound};
 pub use service::{Ports, Recovered, Setup, start};
 pub use sign_guard::{Refusal, SignGuard, SignState, SignStep};
+pub use sign_record::{SignStateMismatch, SignStateRecord};
 pub use state::{Core, Identity};
