@@ -125,7 +125,7 @@ impl Node {
         registry: &mut Registry,
     ) -> Result<NodeStatusView, Box<dyn Error>> {
         let chain = self.chain.clone();
-        let source = Arc::new(SyncChain { chain: chain.clone(), validators: heddle.validators.clone() });
+        let source = Arc::new(SyncChain(chain.clone()));
         let inbound = Arc::new(Inbound::new(mempool.clone()));
         let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
         let sync = self.start_sync(source, &network, registry);

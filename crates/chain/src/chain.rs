@@ -28,6 +28,8 @@ pub struct Chain {
 pub(crate) struct Inner {
     pub(crate) genesis: Genesis,
     pub(crate) rules: ChainRules,
+    /// `None` on a plain Ethereum chain.
+    pub(crate) validators: Option<Arc<ValidatorSet>>,
     pub(crate) config: ChainConfig,
     pub(crate) database: Database,
     pub(crate) blocks: BlockStore,
@@ -70,6 +72,7 @@ impl Chain {
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
             pruning: Mutex::new(()),
+            validators: genesis.heddle().map(|heddle| Arc::new(heddle.validators.clone())),
             genesis,
             rules,
             config,
@@ -107,12 +110,13 @@ impl Chain {
         self.inner.head.load_full()
     }
 
-    /// The validators that decide `height`; the same for every height until a registry contract changes them.
+    /// The validators that decide `height`, which may be any up to the one after the head: shared, so that asking often
+    /// costs nothing.
     ///
     /// # Errors
     /// [`ChainError::ReadOnly`] for a plain Ethereum chain.
-    pub fn validators(&self, _height: Height) -> Result<&ValidatorSet, ChainError> {
-        self.inner.genesis.heddle().map(|heddle| &heddle.validators).ok_or(ChainError::ReadOnly)
+    pub fn validators(&self, _height: Height) -> Result<Arc<ValidatorSet>, ChainError> {
+        self.inner.validators.clone().ok_or(ChainError::ReadOnly)
     }
 
     /// What consensus signatures of this chain are bound to.

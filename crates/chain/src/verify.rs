@@ -163,7 +163,7 @@ impl Chain {
             }));
         }
         let validators = self.validators(certificate.height)?;
-        Ok(certificate.verify(validators, &self.signing_context()).map_err(BlockError::from)?)
+        Ok(certificate.verify(&validators, &self.signing_context()).map_err(BlockError::from)?)
     }
 }
 

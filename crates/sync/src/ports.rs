@@ -3,6 +3,7 @@
 use crate::{CommitError, PeerFault, PeerId, RequestError};
 use async_trait::async_trait;
 use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, Status, ValidatorSet};
+use std::sync::Arc;
 
 /// The chain that is behind.
 #[async_trait]
@@ -10,8 +11,11 @@ pub trait Chain: Send + Sync + 'static {
     /// Height of the last committed block. Called often: in memory, never blocks.
     fn head(&self) -> Height;
 
-    /// The validators that decide `height`; asked only for the height after the head.
-    fn validators(&self, height: Height) -> ValidatorSet;
+    /// The validators that decide `height`, the one after the head. In memory, never blocks.
+    ///
+    /// # Errors
+    /// [`CommitError::Stale`] when that is not the height after the head, or what the chain says of its database.
+    fn validators(&self, height: Height) -> Result<Arc<ValidatorSet>, CommitError>;
 
     /// Executes and commits the block after the head; resolves when it is durable.
     ///

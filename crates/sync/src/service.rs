@@ -160,7 +160,13 @@ async fn import(
         if height <= chain.head() {
             continue;
         }
-        let validators = chain.validators(height);
+        let validators = match chain.validators(height) {
+            Ok(validators) => validators,
+            Err(error) => match judge(height, error)? {
+                Some(fault) => return Ok(Some(fault)),
+                None => continue,
+            },
+        };
         let verified = tokio::task::spawn_blocking(move || verify(block, &validators, &context)).await;
         let (verified, mismatch) =
             verified.map_err(|error| SyncError::Verification { height, reason: error.to_string() })?;
@@ -171,14 +177,23 @@ async fn import(
         };
         match chain.commit(block).await {
             Ok(()) => _ = metrics.blocks_committed.inc(),
-            Err(CommitError::Stale) => {}
-            Err(CommitError::Invalid(reason)) => {
-                return Ok(Some(PeerFault::InvalidBlock(format!("block {height}: {reason}"))));
+            Err(error) => {
+                if let Some(fault) = judge(height, error)? {
+                    return Ok(Some(fault));
+                }
             }
-            Err(CommitError::Internal(reason)) => return Err(SyncError::Commit { height, reason }),
         }
     }
     Ok(wrong_list)
+}
+
+/// What the sender of a block did wrong, if it is to blame for the chain's answer.
+fn judge(height: Height, error: CommitError) -> Result<Option<PeerFault>, SyncError> {
+    match error {
+        CommitError::Stale => Ok(None),
+        CommitError::Invalid(reason) => Ok(Some(PeerFault::InvalidBlock(format!("block {height}: {reason}")))),
+        CommitError::Internal(reason) => Err(SyncError::Commit { height, reason }),
+    }
 }
 
 /// Checks a block's certificate, and drops an access list that is not the block's: what is wrong with it comes beside.

@@ -50,8 +50,8 @@ impl Chain for TestChain {
         Height::new(self.committed.lock().last().copied().unwrap_or(0))
     }
 
-    fn validators(&self, _: Height) -> ValidatorSet {
-        validators()
+    fn validators(&self, _: Height) -> Result<Arc<ValidatorSet>, CommitError> {
+        Ok(Arc::new(validators()))
     }
 
     async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError> {

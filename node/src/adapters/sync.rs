@@ -5,46 +5,45 @@ use heddle_chain::{Chain, ChainError, Fault};
 use heddle_network::{Misbehaviour, NetworkHandle, RequestServer};
 use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, Status, ValidatorSet};
 use heddle_sync::{BlockSource, CommitError, PeerFault, PeerId, Peers, RequestError, SyncServer};
+use std::sync::Arc;
 use tracing::{debug, warn};
 
 /// The chain as sync sees it, and as it is served to others.
-pub struct SyncChain {
-    /// The chain.
-    pub chain: Chain,
-    /// The validators of every height.
-    pub validators: ValidatorSet,
+pub struct SyncChain(pub Chain);
+
+fn commit_error(error: ChainError) -> CommitError {
+    match error {
+        ChainError::NotNext { .. } | ChainError::UnknownBlock { .. } => CommitError::Stale,
+        error if error.fault() == Fault::Peer => CommitError::Invalid(error.to_string()),
+        error => CommitError::Internal(error.to_string()),
+    }
 }
 
 #[async_trait]
 impl heddle_sync::Chain for SyncChain {
     fn head(&self) -> Height {
-        self.chain.head().height()
+        self.0.head().height()
     }
 
-    fn validators(&self, _height: Height) -> ValidatorSet {
-        self.validators.clone()
+    fn validators(&self, height: Height) -> Result<Arc<ValidatorSet>, CommitError> {
+        self.0.validators(height).map_err(commit_error)
     }
 
     async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError> {
-        let chain = self.chain.clone();
+        let chain = self.0.clone();
         let result = tokio::task::spawn_blocking(move || chain.commit(&block)).await;
-        match result.map_err(|error| CommitError::Internal(error.to_string()))? {
-            Ok(_) => Ok(()),
-            Err(ChainError::NotNext { .. }) => Err(CommitError::Stale),
-            Err(error) if error.fault() == Fault::Peer => Err(CommitError::Invalid(error.to_string())),
-            Err(error) => Err(CommitError::Internal(error.to_string())),
-        }
+        result.map_err(|error| CommitError::Internal(error.to_string()))?.map(drop).map_err(commit_error)
     }
 }
 
 impl BlockSource for SyncChain {
     fn status(&self) -> Status {
-        let head = self.chain.head();
+        let head = self.0.head();
         Status { height: head.height(), hash: head.hash(), earliest: Height::GENESIS.next() }
     }
 
     fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String> {
-        self.chain.finalized_block(height.as_u64()).map_err(|error| error.to_string())
+        self.0.finalized_block(height.as_u64()).map_err(|error| error.to_string())
     }
 }
 

@@ -163,7 +163,7 @@ fn certify(chain: &Chain, block: FinalizedBlock) -> Result<Prepared, AheadError>
         return Ok(Prepared::Known);
     }
     let validators = chain.validators(Height::new(number))?;
-    let certified = CertifiedBlock::verify(block, validators, &chain.signing_context());
+    let certified = CertifiedBlock::verify(block, &validators, &chain.signing_context());
     certified.map(|block| Prepared::Certified(Box::new(block))).map_err(|error| AheadError::Block {
         number,
         hash,

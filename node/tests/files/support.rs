@@ -207,5 +207,5 @@ pub fn extend_heddle(chain: &Chain) {
     let certificate = CommitCertificate::new(height, round, built.hash, vec![signature]);
     let finalized = FinalizedBlock { proposed: built.proposed, certificate };
     let validators = chain.validators(height).unwrap();
-    chain.commit(&CertifiedBlock::verify(finalized, validators, &context).unwrap()).unwrap();
+    chain.commit(&CertifiedBlock::verify(finalized, &validators, &context).unwrap()).unwrap();
 }

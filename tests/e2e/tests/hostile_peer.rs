@@ -114,7 +114,7 @@ impl Hostile {
         let Ok(Response::Blocks(blocks)) = self.handle.request(peer, request).await else { return };
         for block in blocks {
             let validators = chain.validators(next).unwrap();
-            let certified = CertifiedBlock::verify(block, validators, &chain.signing_context()).unwrap();
+            let certified = CertifiedBlock::verify(block, &validators, &chain.signing_context()).unwrap();
             chain.commit(&certified).unwrap();
         }
     }

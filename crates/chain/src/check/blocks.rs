@@ -123,7 +123,7 @@ impl BlockCheck<'_> {
             return Ok(());
         };
         let height = Height::new(header.number);
-        let verified = certificate.verify(self.chain.validators(height)?, &self.chain.signing_context());
+        let verified = certificate.verify(&*self.chain.validators(height)?, &self.chain.signing_context());
         if certificate.block_hash != hash || certificate.height != height || verified.is_err() {
             self.findings.add(Table::Certificates, &key, "it does not certify the block");
         }

@@ -98,7 +98,7 @@ fn a_late_node_catches_up_from_what_another_serves() {
         let height = late.head().height().next();
         let validators = late.validators(height).unwrap();
         let context = late.signing_context();
-        let certified = heddle_primitives::CertifiedBlock::verify(finalized, validators, &context).unwrap();
+        let certified = heddle_primitives::CertifiedBlock::verify(finalized, &validators, &context).unwrap();
         late.commit(&certified).unwrap();
     }
     assert_eq!(late.head().hash(), old.head().hash());

@@ -105,7 +105,8 @@ fn the_proposer_and_the_clock_are_checked_before_voting() {
     let good = proposal(&proposer);
     let timestamp = good.block.header.timestamp;
     let height = voter.head().height().next();
-    let next_proposer = voter.validators(height).unwrap().proposer(height, 1);
+    let validators = voter.validators(height).unwrap();
+    let next_proposer = validators.proposer(height, 1);
     let error = voter.validate(&good, next_proposer, timestamp, &|_| None).unwrap_err();
     assert!(matches!(error, ChainError::InvalidBlock(BlockError::Beneficiary { .. })), "{error}");
 

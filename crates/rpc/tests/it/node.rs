@@ -180,7 +180,7 @@ impl TestNode {
             CommitCertificate::new(height, round, built.hash, vec![CommitSignature { validator, signature }]);
         let finalized = FinalizedBlock { proposed: built.proposed, certificate };
         let validators = self.chain.validators(height).unwrap();
-        self.chain.commit(&CertifiedBlock::verify(finalized, validators, &context).unwrap()).unwrap();
+        self.chain.commit(&CertifiedBlock::verify(finalized, &validators, &context).unwrap()).unwrap();
         events.try_recv().unwrap()
     }
 
