@@ -1,6 +1,6 @@
 //! The genesis file: geth's JSON, with an optional `heddle` object in its `config`.
 
-use crate::{Header, SealedHeader, SigningContext, Validator, ValidatorSet, ValidatorSetError};
+use crate::{Header, SealedHeader, SigningContext, Validator, ValidatorSet, ValidatorSetError, registry};
 use alloy_consensus::constants::EMPTY_WITHDRAWALS;
 use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
@@ -14,6 +14,7 @@ use alloy_trie::root::state_root_unhashed;
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,6 +46,14 @@ pub enum GenesisError {
     /// The validators are not a set.
     #[error("genesis: config.heddle.validators: {0}")]
     Validators(#[from] ValidatorSetError),
+    /// The registry contract is not what the `heddle` section says.
+    #[error("genesis: config.heddle.registry is {address}, but {problem}")]
+    Registry {
+        /// Where it should stand.
+        address: Address,
+        /// What is wrong there.
+        problem: String,
+    },
     /// A value out of range.
     #[error("genesis: {key} is {value}, expected {expected}")]
     Value {
@@ -215,8 +224,9 @@ impl Genesis {
 
     fn checked(file: alloy_genesis::Genesis, heddle: Option<HeddleConfig>) -> Result<Self, GenesisError> {
         let forks = fork_schedule(&file.config);
-        if heddle.is_some() {
+        if let Some(heddle) = &heddle {
             check_heddle_chain(&file, &forks)?;
+            check_registry(&file, heddle)?;
         }
         if !(5_000..=i64::MAX as u64).contains(&file.gas_limit) {
             return Err(GenesisError::Value {
@@ -318,6 +328,34 @@ fn check_heddle_chain(file: &alloy_genesis::Genesis, forks: &EthereumChainHardfo
         }
     }
     Ok(())
+}
+
+/// The first epoch's validators stand twice, in the `heddle` section and in the registry's storage. Its code may be of
+/// another version: the chain keeps it.
+fn check_registry(file: &alloy_genesis::Genesis, heddle: &HeddleConfig) -> Result<(), GenesisError> {
+    let Some(address) = heddle.registry else { return Ok(()) };
+    let refused = |problem: String| Err(GenesisError::Registry { address, problem });
+    let Some(account) = file.alloc.get(&address).filter(|account| account.code.as_ref().is_some_and(|c| !c.is_empty()))
+    else {
+        return refused("alloc has no code there".to_owned());
+    };
+    let read = |slot: U256| {
+        let value = account.storage.as_ref().and_then(|storage| storage.get(&B256::from(slot)));
+        Ok::<U256, Infallible>(value.copied().unwrap_or_default().into())
+    };
+    let Ok(epoch_length) = registry::read_epoch_length(read);
+    if epoch_length != heddle.epoch_length {
+        let expected = heddle.epoch_length;
+        return refused(format!(
+            "its storage has epochs of {epoch_length} blocks, config.heddle.epochLength is {expected}"
+        ));
+    }
+    let Ok(members) = registry::read_members(read);
+    match members {
+        Ok(members) if members == heddle.validators => Ok(()),
+        Ok(_) => refused("its storage has other members than config.heddle.validators".to_owned()),
+        Err(error) => refused(format!("its storage has no validators: {error}")),
+    }
 }
 
 /// EIP-7840: zeros would be divided by, and a target above the maximum never reached.

@@ -15,6 +15,7 @@ mod genesis;
 mod hints;
 mod number;
 mod planted;
+pub mod registry;
 mod signing;
 mod validator;
 mod vote;

@@ -1,7 +1,8 @@
 //! Validators and the set that decides a height.
 
 use crate::Height;
-use alloy_primitives::{Address, FixedBytes};
+use alloy_primitives::{Address, B256, FixedBytes};
+use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
 use ed25519_dalek::VerifyingKey;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -115,7 +116,12 @@ impl ValidatorSet {
 
     /// The member with this address.
     pub fn get(&self, address: &ValidatorAddress) -> Option<&Validator> {
-        self.validators.binary_search_by_key(address, |v| v.address).ok().and_then(|i| self.validators.get(i))
+        self.position(address).and_then(|position| self.validators.get(position))
+    }
+
+    /// The place of the member with this address, from 0.
+    pub fn position(&self, address: &ValidatorAddress) -> Option<usize> {
+        self.validators.binary_search_by_key(address, |v| v.address).ok()
     }
 
     /// The proposer of a height and round: the sets' members in order of address, each in turn, one step a height
@@ -124,5 +130,50 @@ impl ValidatorSet {
     pub fn proposer(&self, height: Height, round: u32) -> &Validator {
         let turn = u128::from(height.as_u64()) + u128::from(round);
         &self.validators[(turn % self.validators.len() as u128) as usize]
+    }
+}
+
+/// A member as it is encoded: its address follows from its key.
+#[derive(RlpEncodable, RlpDecodable)]
+struct EncodedValidator {
+    public_key: B256,
+    power: u64,
+    fee_recipient: Address,
+}
+
+/// A list of members, in the order of the set.
+impl Encodable for ValidatorSet {
+    fn encode(&self, out: &mut dyn BufMut) {
+        alloy_rlp::encode_list(&self.encoded(), out);
+    }
+
+    fn length(&self) -> usize {
+        alloy_rlp::list_length(&self.encoded())
+    }
+}
+
+impl Decodable for ValidatorSet {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let mut members = Vec::new();
+        for member in Vec::<EncodedValidator>::decode(buf)? {
+            let key = VerifyingKey::from_bytes(&member.public_key.0);
+            let key = key.map_err(|_| alloy_rlp::Error::Custom("a public key is no point of the curve"))?;
+            members.push(Validator::new(key, member.power, member.fee_recipient));
+        }
+        if !members.is_sorted_by_key(|member| member.address) {
+            return Err(alloy_rlp::Error::Custom("validators are not sorted by address"));
+        }
+        Self::new(members).map_err(|_| alloy_rlp::Error::Custom("not a validator set"))
+    }
+}
+
+impl ValidatorSet {
+    fn encoded(&self) -> Vec<EncodedValidator> {
+        let encoded = |member: &Validator| EncodedValidator {
+            public_key: member.public_key.to_bytes().into(),
+            power: member.power,
+            fee_recipient: member.fee_recipient,
+        };
+        self.validators.iter().map(encoded).collect()
     }
 }
