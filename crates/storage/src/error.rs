@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 /// Why storage did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// The operator's: another process owns the directory.
-    #[error("directory {} is in use by another process{}", directory.display(), owner(*pid))]
+    /// The operator's: another process owns the directory or the file.
+    #[error("{} is in use by another process{}", path.display(), owner(*pid))]
     Locked {
-        /// The directory.
-        directory: PathBuf,
+        /// The directory or the file.
+        path: PathBuf,
         /// The other process, if it could be read.
         pid: Option<u32>,
     },

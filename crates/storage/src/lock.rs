@@ -1,9 +1,12 @@
-//! One process a directory.
+//! One process a directory, and one a sign state.
 
 use crate::StorageError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+
+/// Most bytes of a lock file that are read for a pid.
+const PID_BYTES_MAX: u64 = 16;
 
 /// Ownership of a directory. The system releases it when the value is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -15,8 +18,6 @@ pub struct DirectoryLock {
 impl DirectoryLock {
     /// Name of the lock file in the directory.
     const FILE_NAME: &'static str = "heddle.lock";
-    /// The most bytes of a lock file that are read for a pid.
-    const PID_BYTES_MAX: u64 = 16;
 
     /// Creates the directory if needed and takes ownership of it.
     ///
@@ -24,32 +25,36 @@ impl DirectoryLock {
     /// [`StorageError::Locked`] names the process that owns it.
     pub fn acquire(directory: &Path) -> Result<Self, StorageError> {
         std::fs::create_dir_all(directory).map_err(StorageError::io("create directory", directory))?;
-        let path = directory.join(Self::FILE_NAME);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(StorageError::io("open lock file", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StorageError::Locked { directory: directory.to_owned(), pid: Self::read_pid(&mut file) });
-            }
-            Err(TryLockError::Error(source)) => return Err(StorageError::io("lock", &path)(source)),
-        }
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(StorageError::io("write lock file", &path))?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: lock(directory, &directory.join(Self::FILE_NAME))? })
     }
+}
 
-    fn read_pid(file: &mut File) -> Option<u32> {
-        let mut text = String::new();
-        file.take(Self::PID_BYTES_MAX).read_to_string(&mut text).ok()?;
-        text.trim().parse().ok()
+/// Takes ownership of `what` by a lock on the file `path`, which is made if needed and held as long as it is open.
+pub(crate) fn lock(what: &Path, path: &Path) -> Result<File, StorageError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(StorageError::io("open lock file", path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(StorageError::Locked { path: what.to_owned(), pid: read_pid(&mut file) });
+        }
+        Err(TryLockError::Error(source)) => return Err(StorageError::io("lock", path)(source)),
     }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(StorageError::io("write lock file", path))?;
+    Ok(file)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use crate::StorageError;
 use crate::durable::{CRC, replace_file};
+use crate::lock::lock;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// First bytes of the file: its kind and format.
@@ -11,26 +14,42 @@ const HEADER_BYTES: usize = 12;
 
 /// A small file that always holds exactly what was last replaced into it. It records what a validator signed, so losing
 /// its content would let a restarted validator contradict itself: damage is an error, never an empty file.
+///
+/// One process owns the file, by a lock on `<file>.lock`: two that sign with one key would contradict each other.
 #[derive(Debug)]
 pub struct SignStateFile {
     path: PathBuf,
+    _lock: File,
 }
 
 impl SignStateFile {
     /// Largest content, in bytes.
     pub const CONTENT_BYTES_MAX: usize = 64 * 1024;
 
-    /// Opens the file and returns its content; `None` only when the file has never been written.
+    /// Takes ownership of the file and returns its content; `None` only when the file has never been written.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`]; [`StorageError::Corrupt`] when the content is not what was written.
+    pub fn open(path: &Path) -> Result<(Self, Option<Vec<u8>>), StorageError> {
+        let lock = lock(path, &lock_path(path))?;
+        let content = Self::read(path)?;
+        Ok((Self { path: path.to_owned(), _lock: lock }, content))
+    }
+
+    /// The content of a file that another process may own; `None` only when the file has never been written.
     ///
     /// # Errors
     /// [`StorageError::Corrupt`] when the content is not what was written.
-    pub fn open(path: &Path) -> Result<(Self, Option<Vec<u8>>), StorageError> {
-        let file = Self { path: path.to_owned() };
-        match std::fs::read(path) {
-            Ok(bytes) => Ok((file, Some(checked_content(path, &bytes)?))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((file, None)),
-            Err(source) => Err(StorageError::io("read", path)(source)),
-        }
+    pub fn read(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StorageError::io("open", path)(source)),
+        };
+        let mut bytes = Vec::new();
+        let bytes_max = HEADER_BYTES + Self::CONTENT_BYTES_MAX;
+        file.take(bytes_max as u64).read_to_end(&mut bytes).map_err(StorageError::io("read", path))?;
+        checked_content(path, &bytes).map(Some)
     }
 
     /// Replaces the content: after `Ok` it survives a power loss; after an error the old or the new content does.
@@ -51,6 +70,12 @@ impl SignStateFile {
         bytes.extend_from_slice(content);
         replace_file(&self.path, &bytes).map(drop)
     }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
 }
 
 fn checked_content(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, StorageError> {
@@ -75,9 +100,20 @@ mod tests {
         assert_eq!(content, None);
         for content in [&b"height 1"[..], b"", b"height 2"] {
             file.replace(content).unwrap();
-            assert_eq!(SignStateFile::open(&path).unwrap().1.as_deref(), Some(content));
+            assert_eq!(SignStateFile::read(&path).unwrap().as_deref(), Some(content));
         }
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_second_owner_is_refused_until_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("sign-state");
+        let first = SignStateFile::open(&path).unwrap();
+        let error = SignStateFile::open(&path).unwrap_err();
+        assert!(matches!(&error, StorageError::Locked { path: locked, .. } if *locked == path), "{error}");
+        drop(first);
+        SignStateFile::open(&path).unwrap();
     }
 
     #[test]
@@ -91,9 +127,9 @@ mod tests {
             let mut bad = good.clone();
             bad[index] ^= 1;
             std::fs::write(&path, &bad).unwrap();
-            assert!(matches!(SignStateFile::open(&path), Err(StorageError::Corrupt { .. })), "byte {index}");
+            assert!(matches!(SignStateFile::read(&path), Err(StorageError::Corrupt { .. })), "byte {index}");
             std::fs::write(&path, &good[..index]).unwrap();
-            assert!(matches!(SignStateFile::open(&path), Err(StorageError::Corrupt { .. })), "length {index}");
+            assert!(matches!(SignStateFile::read(&path), Err(StorageError::Corrupt { .. })), "length {index}");
         }
     }
 
@@ -103,11 +139,12 @@ mod tests {
         let path = directory.path().join("sign-state");
         let (mut file, _) = SignStateFile::open(&path).unwrap();
         file.replace(b"old").unwrap();
+        drop(file);
         std::fs::write(directory.path().join("sign-state.new"), b"half of the ne").unwrap();
         let (mut file, content) = SignStateFile::open(&path).unwrap();
         assert_eq!(content.as_deref(), Some(&b"old"[..]));
         file.replace(b"new").unwrap();
-        assert_eq!(SignStateFile::open(&path).unwrap().1.as_deref(), Some(&b"new"[..]));
+        assert_eq!(SignStateFile::read(&path).unwrap().as_deref(), Some(&b"new"[..]));
     }
 
     #[test]
