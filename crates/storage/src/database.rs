@@ -2,7 +2,9 @@
 
 use crate::batch::Operation;
 use crate::migration::FORMAT;
-use crate::{Batch, DatabaseConfig, DirectoryLock, PendingBatch, Snapshot, StorageError, Table, floor, options, wal};
+use crate::{
+    Batch, DatabaseConfig, DirectoryLock, PendingBatch, Snapshot, StorageError, Table, floor, manifest, options, wal,
+};
 use parking_lot::Mutex;
 use rocksdb::{ColumnFamily, DB, Env, FlushOptions, Options, WriteBatch, WriteOptions};
 use std::fmt;
@@ -53,6 +55,7 @@ impl Database {
     pub(crate) fn open_files(directory: &Path, config: &DatabaseConfig) -> Result<Self, StorageError> {
         let lock = DirectoryLock::acquire(directory)?;
         let options = options::database(config);
+        manifest::check(directory)?;
         refuse_unknown_tables(directory, &options)?;
         refuse_damaged_log(directory, &options, config)?;
         let expected = floor::read(directory)?;
@@ -61,6 +64,7 @@ impl Database {
         if found < expected {
             return Err(StorageError::RolledBack { directory: directory.to_owned(), found, expected });
         }
+        manifest::note(directory)?;
         Ok(database)
     }
 
@@ -206,12 +210,13 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// Records how far the database came. Nobody is left to be told of an error, and without the record the next
+    /// Records how far the database came, and in which files. Nobody is left to be told of an error, and without the record the next
     /// opening only knows less.
     fn drop(&mut self) {
         let is_whole = self.exclusively(Self::flush).is_ok() && !self.writes.get_mut().failed;
         if self.lock.is_some() && is_whole {
             let _ = floor::raise(self.db.path(), self.db.latest_sequence_number());
+            let _ = manifest::note(self.db.path());
         }
     }
 }

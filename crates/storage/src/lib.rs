@@ -7,9 +7,9 @@
 //! - one process owns a directory, held by a lock that the system releases when the process ends.
 //!
 //! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `pending` (reading what is being written), `table` (the
-//! tables), `options` (RocksDB's), `wal` and `floor` (whether RocksDB's files end where they should), `migration` (from
+//! tables), `options` (RocksDB's), `wal`, `floor` and `manifest` (whether RocksDB's files end where they should), `migration` (from
 //! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `sign_state` (the last
-//! signed step), `lock` (one process a directory), `durable` (crash-safe file replacement), `config`, `error`.
+//! signed step), `lock` (one process a directory or sign state), `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.
 
@@ -21,6 +21,7 @@ mod error;
 mod floor;
 mod lock;
 mod log;
+mod manifest;
 mod migration;
 mod options;
 mod pending;
