@@ -1,11 +1,12 @@
 //! The database of a data directory, and the chain in it.
 
 use crate::cache::CacheSize;
+use crate::keys;
 use crate::progress::Progress;
-use heddle_chain::{Chain, ChainConfig};
+use heddle_chain::{Chain, ChainConfig, ChainError};
 use heddle_primitives::Genesis;
-use heddle_state::HASHED_KEYS;
-use heddle_storage::{Database, Table};
+use heddle_state::{HASHED_KEYS, StateError};
+use heddle_storage::{Database, StorageError, Table};
 use std::error::Error;
 use std::path::Path;
 
@@ -19,9 +20,10 @@ pub fn open_chain(
     cache: CacheSize,
     config: ChainConfig,
 ) -> Result<Chain, Box<dyn Error>> {
-    std::fs::create_dir_all(datadir).map_err(|error| format!("cannot create {}: {error}", datadir.display()))?;
-    let database = open(&datadir.join("db"), cache)?;
-    Ok(Chain::open(genesis, database, config)?)
+    keys::file::create_directory(datadir)?;
+    let directory = datadir.join("db");
+    let database = open(&directory, cache)?;
+    Chain::open(genesis, database, config).map_err(|error| name_repair(&directory, error))
 }
 
 /// Opens the database that a data directory has, for tools.
@@ -47,8 +49,25 @@ fn open(directory: &Path, cache: CacheSize) -> Result<Database, Box<dyn Error>> 
         if let Some((_, progress)) = &mut shown {
             progress.at(now.rows_done, || format!("table {} from format {}", table.name(), now.from));
         }
-    })?;
-    Ok(database)
+    });
+    database.map_err(|error| name_repair(directory, ChainError::Storage(error)))
+}
+
+/// Damage is named with its repair; what a validator signed is remembered elsewhere, so no repair here can lose it.
+fn name_repair(directory: &Path, error: ChainError) -> Box<dyn Error> {
+    let is_damage = |error: &StorageError| matches!(error, StorageError::Engine(_) | StorageError::Corrupt { .. });
+    let is_damage = match &error {
+        ChainError::Corrupt(_) | ChainError::State(StateError::Corrupt { .. }) => true,
+        ChainError::Storage(error) | ChainError::State(StateError::Storage(error)) => is_damage(error),
+        _ => false,
+    };
+    match is_damage {
+        true => {
+            let directory = directory.display();
+            format!("{error}: if {directory} is damaged, restore it from a copy, or move it away and sync anew").into()
+        }
+        false => error.into(),
+    }
 }
 
 /// Opens the chain that a database holds; without a genesis file, by that of the last opening.

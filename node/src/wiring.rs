@@ -15,19 +15,20 @@
 mod followers;
 
 use crate::adapters::{
-    ChainApplication, ConsensusFiles, Inbound, MempoolBlocks, MempoolChain, MempoolGossip, NetworkOutbound,
-    NetworkPeers, NodeStatusView, PeerServer, SyncChain,
+    ChainApplication, ConsensusFiles, ConsensusFilesError, Inbound, MempoolBlocks, MempoolChain, MempoolGossip,
+    NetworkOutbound, NetworkPeers, NodeStatusView, PeerServer, SyncChain,
 };
 use crate::cache::CacheSize;
 use crate::database;
 use crate::execution::Execution;
+use crate::keys::{self, ValidatorKey};
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
-use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey};
-use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Validator};
+use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_primitives::{Genesis, HeddleConfig, Validator};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
 use heddle_sync::{SyncConfig, SyncHandle, SyncMetrics, SyncServer};
 use prometheus_client::registry::Registry;
@@ -43,7 +44,7 @@ use tokio::task::JoinSet;
 pub struct NodeConfig {
     /// The chain.
     pub genesis: Genesis,
-    /// Directory of the database, the consensus log and the sign state.
+    /// Directory of the database and the consensus log.
     pub datadir: PathBuf,
     /// Memory for caches.
     pub cache: CacheSize,
@@ -51,8 +52,8 @@ pub struct NodeConfig {
     pub execution: Execution,
     /// Past states to keep.
     pub history: History,
-    /// Key to validate with.
-    pub validator_key: Option<ConsensusKey>,
+    /// Key to validate with, and its sign state.
+    pub validator_key: Option<ValidatorKey>,
     /// File of the network key; made when absent.
     pub node_key_file: PathBuf,
     /// Where to listen for peers, TCP and UDP.
@@ -159,7 +160,7 @@ impl Node {
             peers_max: config.peers_max,
             ..NetworkConfig::default()
         };
-        let key = NodeKey::load_or_create(&config.node_key_file)?;
+        let key = keys::load_or_create_node_key(&config.node_key_file)?;
         let server = Arc::new(PeerServer(SyncServer::new(source)));
         let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();
@@ -186,15 +187,18 @@ impl Node {
         network: &NetworkHandle,
         registry: &mut Registry,
     ) -> Result<ConsensusHandle, Box<dyn Error>> {
-        let (files, recovered) = ConsensusFiles::open(&config.datadir)?;
+        let context = self.chain.signing_context();
+        let validator_key = config.validator_key.as_ref();
+        let sign_state = validator_key.map(|key| key.open_sign_state(context.genesis_hash)).transpose()?;
+        let (files, recovered) = ConsensusFiles::open(&config.datadir, sign_state)?;
         let metrics = ConsensusMetrics::default();
         metrics.register(registry);
         let (head_sender, head) = watch::channel(self.chain.head().height());
         self.spawn("head", followers::follow_head(self.chain.clone(), head_sender));
         let setup = heddle_consensus::Setup {
             config: ConsensusConfig::default(),
-            context: self.chain.signing_context(),
-            key: config.validator_key.clone().filter(|_| application.own.is_some()),
+            context,
+            key: validator_key.map(|validator| validator.key.clone()).filter(|_| application.own.is_some()),
             block_time: heddle.block_time,
             empty_block_time: heddle.empty_block_time,
             head: self.chain.head().height(),
@@ -206,7 +210,8 @@ impl Node {
             log: Box::new(files),
             committed: head,
         };
-        let (consensus, service) = heddle_consensus::start(setup, ports, metrics)?;
+        let (consensus, service) = heddle_consensus::start(setup, ports, metrics)
+            .map_err(|error| ConsensusFilesError::starting(error, &config.datadir))?;
         self.spawn("consensus", async { ending(service.await) });
         Ok(consensus)
     }
@@ -299,7 +304,7 @@ impl Node {
 
 /// This node among the validators; a key that is none of theirs only earns a warning.
 fn own_validator(config: &NodeConfig, heddle: &HeddleConfig) -> Option<Validator> {
-    let key = config.validator_key.as_ref()?.public_key();
+    let key = config.validator_key.as_ref()?.key.public_key();
     let own = heddle.validators.validators().iter().find(|validator| validator.public_key == key).cloned();
     match &own {
         Some(validator) => tracing::info!(validator = %validator.address, "validating"),

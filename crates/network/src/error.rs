@@ -1,7 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
 use libp2p::{Multiaddr, PeerId};
-use std::{io, path::PathBuf};
 
 /// Why the network cannot start or cannot go on. Ours or the operator's fault, never a peer's.
 #[derive(Debug, thiserror::Error)]
@@ -104,20 +103,4 @@ pub enum NodeKeyError {
     /// The text is not 32 bytes of hex.
     #[error("a node key is 64 hexadecimal characters (32 bytes), found {0} characters")]
     Malformed(usize),
-    /// The key file cannot be read or written.
-    #[error("node key file {path}: {source}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's words.
-        source: io::Error,
-    },
-    /// The key file's content is not a key.
-    #[error("node key file {path}: {source}", path = path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<NodeKeyError>,
-    },
 }

@@ -1,26 +1,87 @@
-//! Consensus writes its two files through storage.
+//! Consensus writes its log and its sign state through storage.
 
-use heddle_consensus::{DurableLog, Recovered};
-use heddle_storage::{ConsensusLog, SignStateFile, StorageError};
+use crate::keys::{SignStateError, SignStateStore};
+use heddle_consensus::{ConsensusError, CoreError, DurableLog, Recovered, SignState};
+use heddle_primitives::decode_exact;
+use heddle_storage::{ConsensusLog, StorageError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The consensus log and the sign state of one data directory.
+/// What helps against a damaged log: what it held beyond the sign state left the node only with it.
+const REPAIR: &str =
+    "move it away and start again: a validator then signs nothing more at the height of its sign state";
+
+/// Why consensus cannot start from what is on disk. Every message names the file and the repair.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusFilesError {
+    /// The log is damaged.
+    #[error("{0}: {REPAIR}")]
+    Damaged(StorageError),
+    /// The log's frames are intact, and their content is of no use.
+    #[error("{}: {reason}: {REPAIR}", path.display())]
+    Unusable {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: CoreError,
+    },
+    /// The log cannot be opened.
+    #[error("consensus log: {0}")]
+    Log(StorageError),
+    /// A sign state where earlier versions kept it.
+    #[error(
+        "{} is of an earlier version and is not read any more: move it away; a key that has no sign state beside it starts once with --unsafe-init-sign-state",
+        .0.display()
+    )]
+    Outdated(PathBuf),
+    /// The sign state.
+    #[error(transparent)]
+    SignState(#[from] SignStateError),
+    /// Consensus cannot start for another reason.
+    #[error(transparent)]
+    Consensus(ConsensusError),
+}
+
+impl ConsensusFilesError {
+    /// Names the log where it is what consensus could not start from.
+    pub fn starting(error: ConsensusError, datadir: &Path) -> Self {
+        match error {
+            ConsensusError::Core(reason @ (CoreError::Record { .. } | CoreError::Replay(_))) => {
+                Self::Unusable { path: log_path(datadir), reason }
+            }
+            other => Self::Consensus(other),
+        }
+    }
+}
+
+/// The consensus log of a data directory, and a validator's sign state.
 pub struct ConsensusFiles {
     log: ConsensusLog,
-    sign_state: SignStateFile,
+    /// `None` follows without signing.
+    sign_state: Option<SignStateStore>,
 }
 
 impl ConsensusFiles {
-    /// Opens both files in `dir` and returns what they hold.
+    /// Opens the log in `datadir` and returns what both hold.
     ///
     /// # Errors
-    /// When a file cannot be read, or is corrupt anywhere but in a torn last record.
-    pub fn open(dir: &Path) -> Result<(Self, Recovered), StorageError> {
-        let (log, records) = ConsensusLog::open(&dir.join("consensus.log"))?;
-        let (sign_state, state) = SignStateFile::open(&dir.join("sign-state"))?;
-        Ok((Self { log, sign_state }, Recovered { records, sign_state: state }))
+    /// When the log cannot be read, or is corrupt anywhere but in a torn last record.
+    pub fn open(datadir: &Path, sign_state: Option<SignStateStore>) -> Result<(Self, Recovered), ConsensusFilesError> {
+        let outdated = datadir.join("sign-state");
+        if sign_state.is_some() && outdated.exists() {
+            return Err(ConsensusFilesError::Outdated(outdated));
+        }
+        let (log, records) = ConsensusLog::open(&log_path(datadir)).map_err(|error| match error {
+            StorageError::Corrupt { .. } => ConsensusFilesError::Damaged(error),
+            other => ConsensusFilesError::Log(other),
+        })?;
+        let last = sign_state.as_ref().and_then(SignStateStore::last);
+        Ok((Self { log, sign_state }, Recovered { records, sign_state: last.map(alloy_rlp::encode) }))
     }
+}
+
+fn log_path(datadir: &Path) -> PathBuf {
+    datadir.join("consensus.log")
 }
 
 impl DurableLog for ConsensusFiles {
@@ -33,10 +94,15 @@ impl DurableLog for ConsensusFiles {
     }
 
     fn replace_sign_state(&mut self, state: &[u8]) -> io::Result<()> {
-        self.sign_state.replace(state).map_err(io::Error::other)
+        let store = self.sign_state.as_mut().ok_or_else(|| io::Error::other("a node without a key signed"))?;
+        let last: SignState = decode_exact(state, state.len()).map_err(io::Error::other)?;
+        store.replace(last).map_err(io::Error::other)
     }
 
     fn reset(&mut self) -> io::Result<()> {
         self.log.reset().map_err(io::Error::other)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,6 @@ mod sync;
 pub use application::ChainApplication;
 pub use chain_reader::{MempoolBlocks, MempoolChain};
 pub use gossip::{Inbound, MempoolGossip, NetworkOutbound};
-pub use log::ConsensusFiles;
+pub use log::{ConsensusFiles, ConsensusFilesError};
 pub use status::NodeStatusView;
 pub use sync::{NetworkPeers, PeerServer, SyncChain};

@@ -3,9 +3,10 @@
 use super::{accounts, genesis};
 use crate::cache::CacheSize;
 use crate::execution::Execution;
+use crate::keys::{self, KeyFile, ValidatorKey};
+use crate::shutdown;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
-use crate::{keys, shutdown};
 use alloy_primitives::{U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, ValueHint};
@@ -71,13 +72,25 @@ pub fn run(args: DevnetArgs) -> Result<Value, Box<dyn Error>> {
 /// The key of a validator, made at the first start. Random, so that two devnets on one machine are two chains: with
 /// the same keys each would sign against the other.
 fn validator_key(data_dir: &Path, index: u16) -> Result<ConsensusKey, Box<dyn Error>> {
-    let node_dir = node_dir(data_dir, index);
-    let file = node_dir.join("validator.key");
+    let file = key_file(data_dir, index);
     if !file.exists() {
-        std::fs::create_dir_all(&node_dir).map_err(|error| format!("cannot create {}: {error}", node_dir.display()))?;
-        keys::write_secret(&file, &ConsensusKey::generate().to_hex())?;
+        keys::create(&file, &KeyFile::Plain(ConsensusKey::generate()))?;
     }
-    Ok(keys::read_consensus_key(&file)?)
+    let sign_state = keys::sign_state_path(&file);
+    if !sign_state.exists() {
+        let missing = format!("{} is missing: choose another --data-dir", sign_state.display());
+        return Err(missing.into());
+    }
+    match KeyFile::read(&file)? {
+        KeyFile::Plain(key) => Ok(key),
+        KeyFile::Encrypted(_) => {
+            Err(format!("{} is encrypted: a devnet asks for no passphrase", file.display()).into())
+        }
+    }
+}
+
+fn key_file(data_dir: &Path, index: u16) -> PathBuf {
+    node_dir(data_dir, index).join("validator.key")
 }
 
 fn node_dir(data_dir: &Path, index: u16) -> PathBuf {
@@ -158,7 +171,11 @@ async fn run_validators(
             cache: CacheSize::default(),
             execution: Execution::default(),
             history: History::Archive,
-            validator_key: Some(key.clone()),
+            validator_key: Some(ValidatorKey {
+                key: key.clone(),
+                sign_state: keys::sign_state_path(&key_file(data_dir, index)),
+                init_sign_state: false,
+            }),
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             bootnodes,
             peers_max: 50,

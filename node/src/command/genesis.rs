@@ -1,11 +1,10 @@
 //! `heddle genesis create`: the files of a new network.
 
 use super::accounts;
-use crate::keys;
+use crate::keys::{self, KeyFile};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, U256};
 use clap::{Args, Subcommand, ValueHint};
-use heddle_network::NodeKey;
 use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Validator, ValidatorSet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -173,9 +172,8 @@ fn write_nodes(args: &CreateArgs, keys: &[ConsensusKey]) -> Result<Vec<PathBuf>,
     let mut node_keys = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let dir = args.out.join(format!("node{index}"));
-        std::fs::create_dir_all(&dir)?;
-        keys::write_secret(&dir.join("validator.key"), &key.to_hex())?;
-        node_keys.push(NodeKey::load_or_create(&dir.join("node.key"))?);
+        keys::create(&dir.join("validator.key"), &KeyFile::Plain(key.clone()))?;
+        node_keys.push(keys::load_or_create_node_key(&dir.join("node.key"))?);
     }
     let port = |first: u16, index: usize| {
         u16::try_from(index).ok().and_then(|i| first.checked_add(i)).ok_or("the ports of the last nodes exceed 65535")

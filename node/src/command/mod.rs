@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod key;
 mod node;
+mod sign_state;
 
 pub use node::NodeArgs;
 
@@ -32,7 +33,7 @@ enum Command {
     /// Start a local chain with funded accounts, for development.
     Devnet(devnet::DevnetArgs),
     /// Run a node: a validator with a validator key, otherwise a full node.
-    Node(NodeArgs),
+    Node(Box<NodeArgs>),
     /// Write the genesis block into an empty data directory.
     Init(init::InitArgs),
     /// Replay and verify blocks from files.
@@ -58,9 +59,16 @@ enum Command {
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
-    /// Make and show validator keys.
+    /// Make, show, encrypt and import validator keys.
+    ///
+    /// A key file is its owner's alone (mode 0600, in a directory that nobody else can change), and so must be every file
+    /// that a secret is read from. The sign state `<key file>.sign-state` beside it remembers what the key signed last: it
+    /// must always go where the key goes.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Move what a validator's key signed last between machines.
+    #[command(subcommand)]
+    SignState(sign_state::SignStateCommand),
 }
 
 /// A command that did part of its work: the result is printed all the same, before the cause and a failing status.
@@ -81,7 +89,7 @@ impl Cli {
     pub fn run(self) -> Result<serde_json::Value, Box<dyn Error>> {
         match self.command {
             Command::Devnet(args) => devnet::run(args),
-            Command::Node(args) => node::run(args),
+            Command::Node(args) => node::run(*args),
             Command::Init(args) => init::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),
@@ -89,6 +97,7 @@ impl Cli {
             Command::Db(command) => db::run(command),
             Command::Genesis(command) => genesis::run(command),
             Command::Key(command) => key::run(command),
+            Command::SignState(command) => sign_state::run(command),
         }
     }
 }

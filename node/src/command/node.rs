@@ -2,9 +2,10 @@
 
 use crate::cache::CacheSize;
 use crate::execution::{Execution, ModeArg, parse_threads};
+use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
+use crate::shutdown;
 use crate::telemetry::{self, LogFormat};
 use crate::wiring::{Node, NodeConfig};
-use crate::{keys, shutdown};
 use clap::{Args, ValueHint};
 use heddle_chain::History;
 use heddle_network::Multiaddr;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Options of `heddle node`. The identifier of each is its key in the configuration file.
 #[derive(Args)]
@@ -24,7 +25,7 @@ pub struct NodeArgs {
     /// The genesis file.
     #[arg(id = "chain", long = "chain", env = "HEDDLE_CHAIN", value_name = "GENESIS", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     chain: PathBuf,
-    /// Directory of the database, the consensus log and the sign state.
+    /// Directory of the database and the consensus log.
     #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Chain")]
     datadir: PathBuf,
     /// Memory for caches of state, code and the database, in MiB [16 to 1048576].
@@ -60,9 +61,23 @@ pub struct NodeArgs {
         help_heading = "Chain"
     )]
     history: History,
-    /// Key to validate with, mode 0600; without it the node follows the chain.
+    /// Key to validate with, mode 0600, in a directory that nobody else can change; without it the node follows the chain.
     #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     validator_key: Option<PathBuf>,
+    /// File with the passphrase of an encrypted key, mode 0600 [default: it is asked for on the terminal].
+    #[arg(id = "validator-key-passphrase-file", long = "validator-key-passphrase-file", env = "HEDDLE_VALIDATOR_KEY_PASSPHRASE_FILE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    validator_key_passphrase_file: Option<PathBuf>,
+    /// What the key signed last; it goes where the key goes [default: the key file's name with `.sign-state` after it].
+    #[arg(id = "sign-state", long = "sign-state", env = "HEDDLE_SIGN_STATE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    sign_state: Option<PathBuf>,
+    /// Make a new sign state where there is none: only once, for a key that signs nowhere else.
+    #[arg(
+        id = "unsafe-init-sign-state",
+        long = "unsafe-init-sign-state",
+        env = "HEDDLE_UNSAFE_INIT_SIGN_STATE",
+        help_heading = "Chain"
+    )]
+    unsafe_init_sign_state: bool,
 
     /// Address to listen on for peers.
     #[arg(
@@ -167,7 +182,7 @@ pub struct NodeArgs {
 
 impl NodeArgs {
     fn into_config(self) -> Result<NodeConfig, Box<dyn Error>> {
-        let validator_key = self.validator_key.as_deref().map(keys::read_consensus_key).transpose()?;
+        let validator_key = self.validator_key.as_deref().map(|file| self.validator_key(file)).transpose()?;
         Ok(NodeConfig {
             genesis: Genesis::read(&self.chain)?,
             node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
@@ -185,6 +200,20 @@ impl NodeArgs {
             http_cors: self.http_cors,
             dev_accounts: Vec::new(),
             metrics: self.metrics,
+        })
+    }
+}
+
+impl NodeArgs {
+    fn validator_key(&self, file: &Path) -> Result<ValidatorKey, KeyFileError> {
+        let passphrase = PassphraseSource {
+            file: self.validator_key_passphrase_file.as_deref(),
+            option: "--validator-key-passphrase-file",
+        };
+        Ok(ValidatorKey {
+            key: KeyFile::read(file)?.unlock(file, passphrase)?,
+            sign_state: self.sign_state.clone().unwrap_or_else(|| keys::sign_state_path(file)),
+            init_sign_state: self.unsafe_init_sign_state,
         })
     }
 }

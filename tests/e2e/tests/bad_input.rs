@@ -161,11 +161,11 @@ async fn a_data_directory_of_another_chain_is_refused() {
 #[tokio::test]
 async fn a_validator_that_cannot_write_what_it_signs_stops() {
     let _turn = turn().await;
-    for file in ["sign-state", "consensus.log"] {
+    for file in ["validator.key.sign-state", "data/consensus.log"] {
         let mut network = Network::create(1).await;
         network.start(0).await;
         network.wait_height(0, 2).await;
-        let replacement = network.node_dir(0).join("data").join(format!("{file}.new"));
+        let replacement = network.node_dir(0).join(format!("{file}.new"));
         fill_disk(&replacement).await;
 
         let (status, _) = network.process(0).ended().await;
