@@ -144,8 +144,11 @@ impl Mempool {
         self.shared.new_pending.subscribe()
     }
 
-    /// Takes over a commit. Blocks.
-    pub(crate) fn on_committed(&self, committed: &CommittedHead) -> Result<(), ChainReadError> {
+    /// Takes over a commit, as the service does for each that its feed brings. Blocks.
+    ///
+    /// # Errors
+    /// When the chain cannot be read.
+    pub fn on_committed(&self, committed: &CommittedHead) -> Result<(), ChainReadError> {
         let shared = &*self.shared;
         let mut accounts = Accounts::new(&*shared.chain);
         let concerned = changed_senders(&shared.pool.read(), &committed.changed);

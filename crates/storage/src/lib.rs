@@ -8,7 +8,7 @@
 //!
 //! Modules: `database` (open, read, commit), `snapshot` (consistent reads), `batch` (atomic writes), `pending` (reading what is being written), `table` (the
 //! tables), `options` (RocksDB's), `wal`, `floor` and `manifest` (whether RocksDB's files end where they should), `migration` (from
-//! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `sign_state` (the last
+//! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `frames` (how it is written), `sign_state` (the last
 //! signed step), `lock` (one process a directory or sign state), `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.
@@ -19,6 +19,7 @@ mod database;
 mod durable;
 mod error;
 mod floor;
+pub mod frames;
 mod lock;
 mod log;
 mod manifest;
@@ -35,6 +36,7 @@ pub use batch::Batch;
 pub use config::DatabaseConfig;
 pub use database::Database;
 pub use error::StorageError;
+pub use frames::LogDamage;
 pub use lock::DirectoryLock;
 pub use log::ConsensusLog;
 pub use migration::{META_FORMAT_KEY, Migration, MigrationObserver, MigrationProgress, MigrationStep};

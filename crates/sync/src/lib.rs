@@ -17,7 +17,8 @@
 //! - consensus and sync may commit at the same time: the chain decides, and a height that is already there is nobody's
 //!   fault.
 //!
-//! [`start`] gives the loop that catches up, [`SyncServer`] answers peers that do.
+//! [`start`] gives the loop that catches up, [`SyncServer`] answers peers that do. The pure [`State`] is public for the
+//! simulator, which runs it without either.
 
 mod config;
 mod error;
@@ -34,5 +35,5 @@ pub use metrics::SyncMetrics;
 pub use peer::PeerId;
 pub use ports::{BlockSource, Chain, Peers};
 pub use server::SyncServer;
-pub use service::{SyncHandle, start};
-pub use state::SyncStatus;
+pub use service::{SyncHandle, start, verify};
+pub use state::{Input, Output, State, SyncStatus};

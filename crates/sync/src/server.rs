@@ -22,18 +22,26 @@ impl SyncServer {
         Self { source }
     }
 
-    /// Answers one request: of the blocks asked for, as many from the first on as exist and fit
-    /// [`MAX_RESPONSE_BYTES`]; none when the first is missing.
+    /// Answers one request, off the async threads; as [`Self::read`].
     ///
     /// # Errors
     /// See [`ServeError`].
     pub async fn answer(&self, request: Request) -> Result<Response, ServeError> {
-        let source = Arc::clone(&self.source);
-        let answer = tokio::task::spawn_blocking(move || match request {
-            Request::Status => Ok(Response::Status(source.status())),
-            Request::Blocks(range) => read_range(&*source, &range).map(Response::Blocks),
-        });
+        let server = self.clone();
+        let answer = tokio::task::spawn_blocking(move || server.read(&request));
         answer.await.map_err(|error| ServeError::Interrupted(error.to_string()))?
+    }
+
+    /// Answers one request: of the blocks asked for, as many from the first on as exist and fit
+    /// [`MAX_RESPONSE_BYTES`]; none when the first is missing. Blocks.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub fn read(&self, request: &Request) -> Result<Response, ServeError> {
+        match request {
+            Request::Status => Ok(Response::Status(self.source.status())),
+            Request::Blocks(range) => read_range(&*self.source, range).map(Response::Blocks),
+        }
     }
 }
 

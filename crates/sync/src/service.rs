@@ -197,7 +197,7 @@ fn judge(height: Height, error: CommitError) -> Result<Option<PeerFault>, SyncEr
 }
 
 /// Checks a block's certificate, and drops an access list that is not the block's: what is wrong with it comes beside.
-fn verify(
+pub fn verify(
     mut block: FinalizedBlock,
     validators: &ValidatorSet,
     context: &SigningContext,

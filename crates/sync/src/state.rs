@@ -50,7 +50,7 @@ impl From<&Request> for RequestKind {
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Input {
+pub enum Input {
     /// Time passed; these peers are connected.
     Tick(Vec<PeerId>),
     /// As [`Self::Tick`], with reason to believe that somebody is ahead.
@@ -67,7 +67,7 @@ pub(crate) enum Input {
 
 /// What to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub enum Output {
     /// Send this request; exactly one [`Input::Status`], [`Input::Blocks`] or [`Input::Failed`] must follow.
     Ask(PeerId, Request),
     /// Verify and commit these blocks, which follow the head; one [`Input::Imported`] with this height must follow.
@@ -124,8 +124,9 @@ struct Range {
     stage: Stage,
 }
 
+/// The state of catching up. Deterministic: the same calls give the same outputs.
 #[derive(Debug)]
-pub(crate) struct State {
+pub struct State {
     config: SyncConfig,
     head: Height,
     head_since: Duration,
@@ -136,7 +137,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(mut config: SyncConfig, head: Height) -> Self {
+    /// Nothing known of any peer, at this head.
+    pub fn new(mut config: SyncConfig, head: Height) -> Self {
         config.blocks_per_range = config.blocks_per_range.clamp(1, MAX_BLOCKS_PER_RESPONSE);
         Self {
             config,
@@ -150,7 +152,7 @@ impl State {
 
     /// Takes in one fact and says what to do. `now` counts from any fixed moment and never falls; `head` is the
     /// chain's, which consensus moves too.
-    pub(crate) fn handle(&mut self, now: Duration, head: Height, input: Input) -> Vec<Output> {
+    pub fn handle(&mut self, now: Duration, head: Height, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
         self.observe_head(now, head);
         match input {
@@ -169,7 +171,8 @@ impl State {
         outputs
     }
 
-    pub(crate) fn status(&self) -> SyncStatus {
+    /// Where the node stands.
+    pub fn status(&self) -> SyncStatus {
         SyncStatus { syncing: self.is_syncing(), starting: self.starting, current: self.head, highest: self.highest() }
     }
 
