@@ -4,13 +4,21 @@
 CARGO_FLAGS := --release --workspace --locked
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: devnet test fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
+SEEDS ?= 0..20000
+
+.PHONY: devnet test simulate fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
 
 test: build
 	cargo test $(CARGO_FLAGS)
+
+# Whole nodes in virtual time under seeded faults; NODES, BYZANTINE and PROFILE (calm, lan, wan, chaos) fix what the seed
+# would draw.
+simulate: setup
+	cargo run --release --locked -p heddle-simulation -- --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES)) \
+		$(if $(BYZANTINE),--byzantine $(BYZANTINE)) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 # Random blocks in every mode of the executor until two modes differ; HEDDLE_FUZZ_SEED=.. begins with a known one.
 fuzz-executor: export HEDDLE_FUZZ_SECONDS := endless

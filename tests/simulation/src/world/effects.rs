@@ -1,0 +1,106 @@
+//! What a node does to the world.
+
+use super::World;
+use crate::checks::Checks;
+use crate::event::{Effect, Event, Wire};
+use crate::time::SECOND;
+use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Request, Response, Round};
+use rand::Rng;
+use std::rc::Rc;
+
+impl World {
+    pub(super) fn apply(&mut self, index: usize, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::After(delay, event) => self.push(self.now + delay, index, event),
+            Effect::Publish(message) => return self.publish(index, message),
+            Effect::Ask(to, id, request) => self.ask(index, to, id, request),
+            Effect::Answer(to, id, response) => self.answer(index, to, id, response),
+            Effect::Committed(block) => return self.committed(index, &block),
+            Effect::Round(height, round) => return self.round(index, height, round),
+            Effect::Refused => self.summary.refused += 1,
+            Effect::Note(text) => self.trace.note(self.now, index, &text),
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, from: usize, message: ConsensusMessage) -> Result<(), String> {
+        if self.scenario.is_honest(from)
+            && let Some(own) = self.fixture.validator(from)
+        {
+            self.checks.published(&message, own.address, &self.fixture.genesis.signing_context())?;
+        }
+        let wire = Rc::new(Wire::new(message));
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            self.send(from, to, &wire);
+        }
+        Ok(())
+    }
+
+    /// Sends a message to one node, over whatever the network is now.
+    fn send(&mut self, from: usize, to: usize, wire: &Rc<Wire>) {
+        let faults = self.scenario.faults_at(self.now);
+        if self.network.is_cut(from, to, self.now, faults) {
+            return;
+        }
+        let (loss, duplicate) = faults.map_or((0, 0), |faults| (faults.loss_percent, faults.duplicate_percent));
+        if self.rng.random_ratio(loss, 100) {
+            return;
+        }
+        let copies = 1 + usize::from(self.rng.random_ratio(duplicate, 100));
+        for _ in 0..copies {
+            let faults = self.scenario.faults_at(self.now);
+            let delay = self.network.delay(from, to, faults, &mut self.rng);
+            self.push(self.now + delay, to, Event::Gossip(Rc::clone(wire)));
+        }
+    }
+
+    /// Requests and answers travel over connections: they are late where a message would be lost, but a cut stops them.
+    fn connect(&mut self, from: usize, to: usize, event: Event) {
+        let faults = self.scenario.faults_at(self.now);
+        if self.network.is_cut(from, to, self.now, faults) {
+            return;
+        }
+        let loss = faults.map_or(0, |faults| faults.loss_percent);
+        let mut delay = self.network.delay(from, to, faults, &mut self.rng);
+        while self.rng.random_ratio(loss, 100) {
+            delay += SECOND / 5;
+        }
+        self.push(self.now + delay, to, event);
+    }
+
+    fn ask(&mut self, from: usize, to: usize, id: u64, request: Request) {
+        self.connect(from, to, Event::Request(from, id, request));
+    }
+
+    fn answer(&mut self, from: usize, to: usize, id: u64, response: Response) {
+        self.connect(from, to, Event::Response(from, id, Some(Rc::new(response))));
+    }
+
+    /// A node that is down is not reached.
+    pub(super) fn refuse(&mut self, from: usize, to: usize, id: u64) {
+        self.connect(from, to, Event::Response(from, id, None));
+    }
+
+    fn committed(&mut self, index: usize, block: &CertifiedBlock) -> Result<(), String> {
+        let height = block.certificate().height;
+        self.trace.note(self.now, index, &format_args!("commits {height} {}", block.hash()));
+        if !self.scenario.is_honest(index) {
+            return Ok(());
+        }
+        let context = self.fixture.genesis.signing_context();
+        self.checks.committed(index, block.certificate(), &self.fixture.heddle().validators, &context)?;
+        self.summary.rounds_max = self.summary.rounds_max.max(block.certificate().round.as_u32() + 1);
+        match &self.nodes[index].process {
+            Some(process) => Checks::state_root(index, process.chain()),
+            None => Ok(()),
+        }
+    }
+
+    fn round(&mut self, index: usize, height: Height, round: Round) -> Result<(), String> {
+        self.trace.note(self.now, index, &format_args!("enters {height}/{round}"));
+        if self.target.is_none() || !self.scenario.is_honest(index) {
+            return Ok(());
+        }
+        self.checks.round(index, height, round)
+    }
+}
