@@ -16,8 +16,8 @@ test: build
 
 # Whole nodes in virtual time under seeded faults; NODES, BYZANTINE and PROFILE (calm, lan, wan, chaos) fix what the seed
 # would draw.
-simulate: setup
-	cargo run --release --locked -p heddle-simulation -- --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES)) \
+simulate: build
+	$(TARGET)/release/heddle-simulation --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES)) \
 		$(if $(BYZANTINE),--byzantine $(BYZANTINE)) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 # Random blocks in every mode of the executor until two modes differ; HEDDLE_FUZZ_SEED=.. begins with a known one.
