@@ -62,6 +62,10 @@ fn describe(message: &ConsensusMessage) -> String {
         ConsensusMessage::CommitCertificate(c) => {
             format!("Commit {}/{} {} of {}", c.height, c.round, short(&c.block_hash), c.signatures.len())
         }
+        ConsensusMessage::Evidence(e) => {
+            let by = Short(&e.validator());
+            format!("Evidence {}/{} of {by:.4}", e.height(), e.round())
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl Application {
     /// # Errors
     /// The chain's.
     pub fn validators(&self, height: Height) -> Result<ValidatorSet, Stop> {
-        self.chain.validators(height).cloned().map_err(fault("read the validators"))
+        self.chain.validators(height).map(|set| (*set).clone()).map_err(fault("read the validators"))
     }
 
     /// Whether transactions wait to be mined.
