@@ -76,6 +76,8 @@ impl Chain {
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
             access_list: outcome.access_list,
+            next_set: None,
+            has_call_failed: false,
             update,
             timings,
         });

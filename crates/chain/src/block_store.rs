@@ -8,7 +8,9 @@ use alloy_consensus::BlockBody;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Sealable, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
-use heddle_primitives::{Block, CommitCertificate, Header, Receipt, SealedHeader, Transaction};
+use heddle_primitives::{
+    Block, CommitCertificate, Epoch, Evidence, Header, Receipt, SealedHeader, Transaction, ValidatorSet,
+};
 use heddle_state::StateView;
 use heddle_storage::{Batch, Database, Snapshot, Table};
 
@@ -188,6 +190,33 @@ impl BlockStore {
         batch.put(Table::Meta, META_HEAD, alloy_rlp::encode(BlockId { number, hash }));
     }
 
+    /// The validators of `epoch`, where they are not those of genesis.
+    pub(crate) fn validators(&self, epoch: Epoch) -> Result<Option<ValidatorSet>, ChainError> {
+        let found = match &self.source {
+            Source::Database(database) => database.snapshot().seek(Table::ValidatorSets, &epoch_key(epoch))?,
+            Source::Snapshot(snapshot) => snapshot.seek(Table::ValidatorSets, &epoch_key(epoch))?,
+        };
+        found.map(|(key, row)| decode(&key, &row, "validator set")).transpose()
+    }
+
+    /// Writes the validators from `epoch` on.
+    pub(crate) fn put_validators(batch: &mut Batch, epoch: Epoch, validators: &ValidatorSet) {
+        batch.put(Table::ValidatorSets, epoch_key(epoch), alloy_rlp::encode(validators));
+    }
+
+    /// The evidence in a block.
+    pub(crate) fn evidence(&self, number: u64) -> Result<Vec<Evidence>, ChainError> {
+        Ok(self.row(Table::Evidence, &number.to_be_bytes(), "evidence")?.unwrap_or_default())
+    }
+
+    pub(crate) fn put_evidence(batch: &mut Batch, number: u64, evidence: &[Evidence]) {
+        if !evidence.is_empty() {
+            let mut row = Vec::new();
+            alloy_rlp::encode_list(evidence, &mut row);
+            batch.put(Table::Evidence, number.to_be_bytes(), row);
+        }
+    }
+
     pub(crate) fn put_certificate(batch: &mut Batch, certificate: &CommitCertificate) {
         let key = certificate.height.as_u64().to_be_bytes();
         batch.put(Table::Certificates, key, alloy_rlp::encode(certificate));
@@ -224,10 +253,18 @@ impl BlockStore {
     /// Reads and decodes one row; one that does not decode means a damaged database.
     fn row<T: Decodable>(&self, table: Table, key: &[u8], what: &str) -> Result<Option<T>, ChainError> {
         let Some(bytes) = self.get(table, key)? else { return Ok(None) };
-        alloy_rlp::decode_exact(&bytes)
-            .map(Some)
-            .map_err(|error| ChainError::Corrupt(format!("{what} row {}: {error}", alloy_primitives::hex::encode(key))))
+        decode(key, &bytes, what).map(Some)
     }
+}
+
+pub(crate) fn decode<T: Decodable>(key: &[u8], row: &[u8], what: &str) -> Result<T, ChainError> {
+    alloy_rlp::decode_exact(row)
+        .map_err(|error| ChainError::Corrupt(format!("{what} row {}: {error}", alloy_primitives::hex::encode(key))))
+}
+
+/// Later epochs come first.
+pub(crate) fn epoch_key(epoch: Epoch) -> [u8; 8] {
+    (!epoch.as_u64()).to_be_bytes()
 }
 
 /// A row that must exist beside others does not.

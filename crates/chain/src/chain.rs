@@ -1,13 +1,14 @@
 //! The chain's handle: opening it, and what it holds in memory.
 
 use crate::block_store::{BlockRows, BlockStore};
+use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
 use crate::state_reader::ChainStateReader;
 use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head, Timings};
 use alloy_consensus::BlockBody;
 use arc_swap::ArcSwap;
 use heddle_evm::CodeCache;
-use heddle_primitives::{Genesis, Height, SigningContext, ValidatorSet};
+use heddle_primitives::{Genesis, SigningContext};
 use heddle_state::{StateConfig, StateStore, StateView, genesis_changes};
 use heddle_storage::{Batch, Database};
 use lru::LruCache;
@@ -28,8 +29,6 @@ pub struct Chain {
 pub(crate) struct Inner {
     pub(crate) genesis: Genesis,
     pub(crate) rules: ChainRules,
-    /// `None` on a plain Ethereum chain.
-    pub(crate) validators: Option<Arc<ValidatorSet>>,
     pub(crate) config: ChainConfig,
     pub(crate) database: Database,
     pub(crate) blocks: BlockStore,
@@ -38,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) codes: CodeCache,
     pub(crate) head: ArcSwap<Head>,
     pub(crate) executions: ExecutionCache,
+    /// As its table has it.
+    pub(crate) pending_evidence: Mutex<PendingEvidence>,
     /// What the last blocks cost, by number.
     pub(crate) timings: Mutex<LruCache<u64, Timings>>,
     /// Held by the one commit at a time.
@@ -72,7 +73,7 @@ impl Chain {
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
             pruning: Mutex::new(()),
-            validators: genesis.heddle().map(|heddle| Arc::new(heddle.validators.clone())),
+            pending_evidence: Mutex::new(load_pending(&database)?),
             genesis,
             rules,
             config,
@@ -108,15 +109,6 @@ impl Chain {
     /// The last committed block, from memory.
     pub fn head(&self) -> Arc<Head> {
         self.inner.head.load_full()
-    }
-
-    /// The validators that decide `height`, which may be any up to the one after the head: shared, so that asking often
-    /// costs nothing.
-    ///
-    /// # Errors
-    /// [`ChainError::ReadOnly`] for a plain Ethereum chain.
-    pub fn validators(&self, _height: Height) -> Result<Arc<ValidatorSet>, ChainError> {
-        self.inner.validators.clone().ok_or(ChainError::ReadOnly)
     }
 
     /// What consensus signatures of this chain are bound to.

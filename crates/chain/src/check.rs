@@ -6,6 +6,7 @@
 mod access_lists;
 mod blocks;
 mod indices;
+mod membership;
 
 use crate::block::BlockId;
 use crate::block_store::{META_ACCESS_LISTS_FROM, META_GENESIS, META_GENESIS_FILE, META_HEAD, META_TOTAL_DIFFICULTY};
@@ -25,6 +26,7 @@ impl Chain {
         let last = blocks::check(self, &snapshot, &mut findings, observer)?;
         indices::check(&snapshot, &last, &mut findings, observer)?;
         access_lists::check(self, &snapshot, &last, &mut findings, observer)?;
+        membership::check(self, &snapshot, &last, &mut findings, observer)?;
         self.check_meta(&snapshot, &last, &mut findings)?;
         heddle_state::check(&snapshot, last.number, last.state_root, &mut findings, observer)?;
         Ok(findings)

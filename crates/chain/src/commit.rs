@@ -2,10 +2,11 @@
 
 use crate::block_store::{BlockRows, BlockStore, missing};
 use crate::execution::Execution;
+use crate::validators::HeadValidators;
 use crate::verify::{recover, require_next};
 use crate::{Chain, ChainError, CommittedBlock, Head};
 use alloy_primitives::U256;
-use heddle_primitives::{CertifiedBlock, CommitCertificate};
+use heddle_primitives::{CertifiedBlock, CommitCertificate, ValidatorAddress};
 use heddle_state::CommittedState;
 use heddle_storage::{Batch, PendingBatch};
 use std::sync::Arc;
@@ -16,6 +17,10 @@ pub(crate) struct Prepared {
     pub(crate) batch: Arc<PendingBatch>,
     /// Sum of the difficulties up to it.
     pub(crate) total_difficulty: U256,
+    /// The validators around it.
+    pub(crate) validators: Option<HeadValidators>,
+    /// Validators whose evidence waits no longer.
+    pub(crate) settled_evidence: Vec<ValidatorAddress>,
     /// What subscribers are told then.
     pub(crate) event: CommittedBlock,
 }
@@ -100,8 +105,8 @@ impl Chain {
         certificate: Option<&CommitCertificate>,
     ) -> Result<(Prepared, CommittedState), ChainError> {
         let started = Instant::now();
-        let Execution { header, proposed, senders, receipts, changed_accounts, access_list, update, mut timings } =
-            execution;
+        let Execution { header, proposed, senders, receipts, changed_accounts, .. } = execution;
+        let Execution { access_list, update, next_set, has_call_failed, mut timings, .. } = execution;
         let total_difficulty = parent.total_difficulty.saturating_add(header.difficulty);
         let mut batch = Batch::new();
         let rows = BlockRows { header: &header, body: &proposed.block.body, senders: &senders, receipts: &receipts };
@@ -115,24 +120,34 @@ impl Chain {
             let kept = self.inner.config.access_lists_kept;
             BlockStore::below(&parent.state()).put_access_list(&mut batch, header.number, &list, kept)?;
         }
+        BlockStore::put_evidence(&mut batch, header.number, &proposed.evidence);
+        let settled_evidence = self.settle_evidence(header.number, &proposed.evidence, &mut batch);
+        let epoch = self.epoch_after(header.number).map(|(epoch, _)| epoch).unwrap_or_default();
+        let validators = parent.validators.as_ref().map(|sets| sets.follow(epoch, next_set, &mut batch));
+        if has_call_failed {
+            tracing::error!(number = header.number, "the validator registry refused the block's notice");
+        }
         let state = update.write_into(header.number, &mut batch)?;
         timings.rows = started.elapsed();
         let (block, certificate) = (proposed.block, certificate.cloned());
         let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };
-        Ok((Prepared { batch: Arc::new(PendingBatch::new(batch)), total_difficulty, event }, state))
+        let batch = Arc::new(PendingBatch::new(batch));
+        Ok((Prepared { batch, total_difficulty, validators, settled_evidence, event }, state))
     }
 
     /// Writes a block, and then makes it the head and tells subscribers.
     pub(crate) fn write_prepared(&self, prepared: Prepared) -> Result<Arc<Head>, ChainError> {
         let started = Instant::now();
-        let Prepared { batch, total_difficulty, mut event } = prepared;
+        let Prepared { batch, total_difficulty, validators, settled_evidence, mut event } = prepared;
         self.write_batch(&*batch)?;
         event.timings.commit = started.elapsed();
         let inner = &self.inner;
         let state = inner.states.view()?;
-        let head = Head::new(&inner.rules, event.header.clone(), event.certificate.clone(), total_difficulty, state);
+        let (header, certificate) = (event.header.clone(), event.certificate.clone());
+        let head = Head::new(&inner.rules, header, certificate, total_difficulty, validators, state);
         let head = Arc::new(head);
         inner.head.store(head.clone());
+        inner.pending_evidence.lock().retain(|validator, _| !settled_evidence.contains(validator));
         inner.executions.clear();
         inner.timings.lock().put(event.header.number, event.timings);
         // Nobody may be listening, as in tests and tools: that is no failure.

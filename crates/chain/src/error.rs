@@ -1,5 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
+use crate::EvidenceRuleError;
 use alloy_primitives::{Address, B256};
 use heddle_evm::{CallError, ExecutionError, RuleError, TransactionError};
 use heddle_primitives::CertificateError;
@@ -54,12 +55,12 @@ pub enum BlockError {
         /// "present" or "absent".
         expected: &'static str,
     },
-    /// The header binds another certificate than the one that came along.
-    #[error("parentBeaconBlockRoot is {found}, the digest of the parent certificate is {expected}")]
+    /// The header binds another certificate, or other evidence, than what came along.
+    #[error("parentBeaconBlockRoot is {found}, parent certificate and evidence give {expected}")]
     ParentCertificateDigest {
         /// The header's.
         found: B256,
-        /// SHA-256 of the certificate, or zero after genesis.
+        /// What they give ([`consensus_root`](heddle_primitives::consensus_root)).
         expected: B256,
     },
     /// The certificate is for another block than the parent.
@@ -77,6 +78,9 @@ pub enum BlockError {
     /// The certificate of the parent proves nothing.
     #[error("parent certificate: {0}")]
     ParentCertificate(#[from] CertificateError),
+    /// The evidence breaks a rule.
+    #[error("evidence: {0}")]
+    Evidence(#[from] EvidenceRuleError),
     /// Nobody signed this transaction.
     #[error("transaction {index} has {error}")]
     Signature {
@@ -104,6 +108,9 @@ pub enum ChainError {
     /// The block breaks a rule: the peer's fault.
     #[error("invalid block: {0}")]
     InvalidBlock(#[from] BlockError),
+    /// Evidence that proves nothing: the peer's fault.
+    #[error("invalid evidence: {0}")]
+    InvalidEvidence(#[from] EvidenceRuleError),
     /// Not the block after the head, for instance because another door committed it first: nobody's fault.
     #[error("block {number} does not follow the head, which is at {head}")]
     NotNext {
@@ -215,7 +222,7 @@ impl ChainError {
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidBlock(_) => Fault::Peer,
+            Self::InvalidBlock(_) | Self::InvalidEvidence(_) => Fault::Peer,
             Self::NotNext { .. }
             | Self::UnknownBlock { .. }
             | Self::LogRange { .. }

@@ -1,6 +1,7 @@
 //! Executed proposals, kept until one of them is committed.
 
 use crate::Timings;
+use crate::validators::NextSet;
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256};
 use heddle_primitives::{ProposedBlock, Receipt, SealedHeader};
@@ -19,6 +20,10 @@ pub(crate) struct Execution {
     /// As execution found it, whatever came with the block.
     pub(crate) access_list: Option<BlockAccessList>,
     pub(crate) update: StateUpdate,
+    /// The validators that the registry holds for the epoch after the block, when one starts there.
+    pub(crate) next_set: Option<NextSet>,
+    /// Whether the registry refused what the block told it.
+    pub(crate) has_call_failed: bool,
     pub(crate) timings: Timings,
 }
 

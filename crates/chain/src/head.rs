@@ -1,6 +1,7 @@
 //! The last committed block.
 
 use crate::block_store::{BlockStore, missing};
+use crate::validators::HeadValidators;
 use crate::{ChainError, ChainRules, next_base_fee};
 use alloy_primitives::{B256, U256};
 use heddle_primitives::{CommitCertificate, Genesis, Height, SealedHeader};
@@ -18,6 +19,8 @@ pub struct Head {
     pub total_difficulty: U256,
     /// Base fee of the block after it, in wei.
     pub next_base_fee: u64,
+    /// `None` on a plain Ethereum chain.
+    pub(crate) validators: Option<HeadValidators>,
     state: StateView,
 }
 
@@ -27,10 +30,11 @@ impl Head {
         header: SealedHeader,
         certificate: Option<CommitCertificate>,
         total_difficulty: U256,
+        validators: Option<HeadValidators>,
         state: StateView,
     ) -> Self {
         let next_base_fee = next_base_fee(rules, &header).unwrap_or_default();
-        Self { header, certificate, total_difficulty, next_base_fee, state }
+        Self { header, certificate, total_difficulty, next_base_fee, validators, state }
     }
 
     /// Reads the head and checks that its rows belong together.
@@ -50,7 +54,8 @@ impl Head {
         agree("block that the head's certificate is for", certified, certified_expected)?;
         agree("block that the state is of", state.number(), Some(id.number))?;
         agree("root of the state", states.state_root()?, header.state_root)?;
-        Ok(Self::new(rules, header, certificate, blocks.total_difficulty()?, state))
+        let validators = HeadValidators::load(genesis, blocks, id.number)?;
+        Ok(Self::new(rules, header, certificate, blocks.total_difficulty()?, validators, state))
     }
 
     /// Its height.
@@ -66,12 +71,6 @@ impl Head {
     /// The state after it.
     pub fn state(&self) -> StateView {
         self.state.clone()
-    }
-
-    /// What the next block's `parentBeaconBlockRoot` is when it carries `certificate` for this block: its digest, or
-    /// zero after genesis, which nobody certified.
-    pub(crate) fn beacon_root(certificate: Option<&CommitCertificate>) -> B256 {
-        certificate.map(CommitCertificate::digest).unwrap_or_default()
     }
 }
 

@@ -109,7 +109,7 @@ impl Chain {
         validate_merge(rules, head.total_difficulty, &block.header).map_err(BlockError::from)?;
         validate_ommers(rules, &BlockStore::below(&head.state()), block).map_err(blame)?;
         let proposed = ProposedBlock::new(block.clone(), None);
-        self.execute(head, proposed, recovered.hash, &recovered.transactions)
+        self.execute(head, proposed, recovered.hash, &recovered.transactions, None)
     }
 
     /// Whether this very block is committed; another one at its height is an error.

@@ -11,7 +11,7 @@
 use crate::commit::Prepared;
 use crate::execution::Execution;
 use crate::{Chain, ChainError, Head, RecoveredBlock};
-use heddle_primitives::{CertifiedBlock, CommitCertificate, Header};
+use heddle_primitives::{CertifiedBlock, CommitCertificate, Header, Height, ValidatorSet};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -65,6 +65,14 @@ impl Importer<'_> {
         execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
     }
 
+    /// As [`Chain::validators`], as if the block that is still being written were the head.
+    ///
+    /// # Errors
+    /// As [`Chain::validators`].
+    pub fn validators(&self, height: Height) -> Result<Arc<ValidatorSet>, ChainError> {
+        self.chain.validators_on(&self.tip, height)
+    }
+
     /// Waits until nothing is in flight, and opens the door again. Without this the last block is written too, but nobody
     /// learns whether that failed.
     ///
@@ -94,8 +102,9 @@ impl Importer<'_> {
         let inner = &self.chain.inner;
         inner.states.committed(state);
         let state = inner.states.view_with(prepared.batch.clone())?;
-        let (header, difficulty) = (prepared.event.header.clone(), prepared.total_difficulty);
-        self.tip = Arc::new(Head::new(&inner.rules, header, certificate.cloned(), difficulty, state));
+        let (header, validators) = (prepared.event.header.clone(), prepared.validators.clone());
+        let difficulty = prepared.total_difficulty;
+        self.tip = Arc::new(Head::new(&inner.rules, header, certificate.cloned(), difficulty, validators, state));
         self.in_flight = true;
         self.writer.write(prepared)
     }

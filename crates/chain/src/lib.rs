@@ -27,6 +27,7 @@ mod check;
 mod commit;
 mod config;
 mod error;
+mod evidence;
 mod execution;
 mod head;
 mod history;
@@ -37,6 +38,7 @@ mod propose;
 mod reads;
 mod state_reader;
 mod steps;
+mod validators;
 mod verify;
 
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
 pub use config::{ChainConfig, ExecutionMode};
 pub use error::{BlockError, ChainError, Fault};
+pub use evidence::EvidenceRuleError;
 pub use head::Head;
 pub use heddle_evm::{
     CallError, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location, Parallelism, RuleError,

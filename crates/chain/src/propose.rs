@@ -1,12 +1,14 @@
 //! Building a block on the head.
 
 use crate::execution::Execution;
-use crate::{Chain, ChainError, Head, Timings};
+use crate::{Chain, ChainError, Timings};
 use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
 use alloy_rlp::Encodable;
-use heddle_evm::{BuildLimits, NextBlock, complete_header, next_header};
-use heddle_primitives::{Block, EncodedAccessList, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction};
+use heddle_evm::{BlockContext, BuildLimits, NextBlock, complete_header, next_header};
+use heddle_primitives::{
+    Block, EncodedAccessList, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction, consensus_root,
+};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,12 +45,12 @@ impl Chain {
     /// [`ChainError::ReadOnly`], or a failure of ours; a candidate never causes one.
     pub fn build(&self, request: BuildRequest<'_>) -> Result<BuiltBlock, ChainError> {
         let head = self.head();
-        self.validators(head.height().next())?;
+        let evidence = self.evidence_for_next(&head)?;
         let inner = &self.inner;
         let next = NextBlock {
             timestamp: request.timestamp.max(head.header.timestamp),
             fee_recipient: request.fee_recipient,
-            parent_beacon_block_root: Head::beacon_root(head.certificate.as_ref()),
+            parent_beacon_block_root: consensus_root(head.certificate.as_ref(), &evidence),
             gas_limit_target: inner.config.gas_limit_target.unwrap_or(inner.genesis.header().gas_limit),
         };
         let header = next_header(&inner.rules, &head.header, &next);
@@ -57,14 +59,18 @@ impl Chain {
             threads: inner.config.build_threads(),
             deadline: request.deadline,
         };
+        let equivocators = self.convicted_keys(&head, &evidence)?;
+        let call = self.registry_call_on(&head, head.certificate.as_ref(), equivocators)?;
+        let context = BlockContext::new(&header).with_call(call.as_ref());
         let mut candidates = request.candidates;
         let started = Instant::now();
-        let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &header, &mut candidates, &limits)
+        let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &context, &mut candidates, &limits)
             .map_err(ChainError::Execution)?;
         let mut timings = Timings { execution: started.elapsed(), ..Timings::default() };
         let started = Instant::now();
         let update = inner.states.compute(&head.state(), &built.outcome.changes)?;
         timings.state_root = started.elapsed();
+        let next_set = self.next_set(&head.state(), header.number, &built.outcome.changes)?;
 
         let (transactions, senders): (Vec<_>, Vec<_>) =
             built.transactions.into_iter().map(RecoveredTransaction::into_parts).unzip();
@@ -74,6 +80,7 @@ impl Chain {
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
         let block = Arc::new(Block { header: header.inner().clone(), body });
         let mut proposed = ProposedBlock::new(block, head.certificate.clone());
+        proposed.evidence = evidence;
         proposed.hints = built.hints;
         let access_list = built.outcome.access_list;
         let encoded = access_list.as_ref().map(EncodedAccessList::new);
@@ -86,6 +93,8 @@ impl Chain {
             receipts: built.outcome.receipts,
             changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
             access_list,
+            next_set,
+            has_call_failed: built.outcome.has_call_failed,
             update,
             timings,
         });

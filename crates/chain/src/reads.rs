@@ -7,9 +7,9 @@ use crate::{
 };
 use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
-use heddle_evm::{BlockContext, Parallelism, analyze};
+use heddle_evm::{BlockContext, ChainCall, Parallelism, analyze};
 use heddle_primitives::{
-    CommitCertificate, EncodedAccessList, FinalizedBlock, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt,
+    CommitCertificate, EncodedAccessList, FinalizedBlock, Height, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt,
     RecoveredTransaction, SealedHeader, Transaction,
 };
 use std::sync::Arc;
@@ -99,6 +99,7 @@ impl Chain {
         };
         let mut proposed = ProposedBlock::new(Arc::new(stored.block), parent_certificate);
         let travels = |list: &Vec<u8>| list.len() <= MAX_ACCESS_LIST_BYTES;
+        proposed.evidence = self.inner.blocks.evidence(number)?;
         proposed.access_list = self.access_list_rlp(number)?.filter(travels).map(EncodedAccessList::from_rlp);
         Ok(Some(FinalizedBlock { proposed, certificate }))
     }
@@ -191,13 +192,25 @@ impl Chain {
         let head = self.head().header.number;
         let stored = self.block(number)?.ok_or(ChainError::UnknownBlock { number, head })?;
         let Some(parent) = number.checked_sub(1) else { return Ok(Parallelism::default()) };
-        let reader = self.reader(self.state_at(parent)?);
-        let context = BlockContext::of(&stored.block);
+        let state = self.state_at(parent)?;
+        let call = self.stored_call(number, parent, &state)?;
+        let reader = self.reader(state);
+        let context = BlockContext::of(&stored.block).with_call(call.as_ref());
         let recovered = |(transaction, sender): (&Transaction, &Address)| {
             RecoveredTransaction::new_unchecked(transaction.clone(), *sender)
         };
         let transactions: Vec<_> = stored.block.body.transactions.iter().zip(&stored.senders).map(recovered).collect();
         analyze(&self.inner.rules, &reader, &context, &transactions).map_err(ChainError::Execution)
+    }
+
+    /// What a committed block told the registry.
+    fn stored_call(&self, number: u64, parent: u64, state: &StateView) -> Result<Option<ChainCall>, ChainError> {
+        if !self.inner.rules.is_heddle() {
+            return Ok(None);
+        }
+        let (height, certificate) = (Height::new(number), self.certificate(parent)?);
+        let equivocators = self.convicted_keys(&self.head(), &self.inner.blocks.evidence(number)?)?;
+        self.registry_call(height, state, &*self.validators(height)?, certificate.as_ref(), equivocators)
     }
 
     fn after(&self, number: u64) -> Result<(SealedHeader, StateView), ChainError> {

@@ -6,7 +6,8 @@ use crate::{BlockError, Chain, ChainError, ChainRules, ExecutionMode, Head, Timi
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::{Address, B256, Sealed, TxHash};
 use heddle_evm::{
-    BlockContext, ExecutionError, execute_observed, recover_sender, validate_body, validate_header, validate_outcome,
+    BlockContext, ChainCall, ExecutionError, execute_observed, recover_sender, validate_body, validate_header,
+    validate_outcome,
 };
 use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator, consensus_root};
 use rayon::prelude::*;
@@ -53,7 +54,7 @@ impl Chain {
         Ok(())
     }
 
-    /// Whether what came with the header is what the header binds: the body, and the parent's certificate. A sender
+    /// Whether what came with the header is what the header binds: the body, the parent's certificate, the evidence. A sender
     /// can get these wrong for any header, even a certified one.
     pub(crate) fn check_contents(&self, head: &Head, proposed: &ProposedBlock) -> Result<(), BlockError> {
         let certificate = proposed.parent_certificate.as_ref();
@@ -85,9 +86,11 @@ impl Chain {
         let inner = &self.inner;
         let block = &proposed.block;
         validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
-        self.check_beneficiary(&block.header)?;
+        self.check_beneficiary(head, &block.header)?;
         self.check_parent_certificate(head, proposed)?;
-        self.execute(head, proposed.clone(), hash, &recovered?)
+        let equivocators = self.check_evidence(head, proposed)?;
+        let call = self.registry_call_on(head, proposed.parent_certificate.as_ref(), equivocators)?;
+        self.execute(head, proposed.clone(), hash, &recovered?, call.as_ref())
     }
 
     /// Runs a block on the head, and compares all that follows from it with what its header says.
@@ -97,12 +100,13 @@ impl Chain {
         proposed: ProposedBlock,
         hash: B256,
         transactions: &[RecoveredTransaction],
+        call: Option<&ChainCall>,
     ) -> Result<Execution, ChainError> {
         let inner = &self.inner;
         let block = &proposed.block;
         let mut timings = Timings::default();
         let started = Instant::now();
-        let context = BlockContext::of(block);
+        let context = BlockContext::of(block).with_call(call);
         let takes_list = inner.config.execution == ExecutionMode::Parallel;
         let list = takes_list.then(|| proposed.bound_access_list()).flatten();
         let mode = inner.config.mode_for(&proposed, list.as_ref());
@@ -127,6 +131,7 @@ impl Chain {
             return Err(BlockError::StateRoot { found, expected }.into());
         }
         timings.state_root = started.elapsed();
+        let next_set = self.next_set(&state, block.header.number, &outcome.changes)?;
         Ok(Execution {
             header: Sealed::new_unchecked(block.header.clone(), hash),
             proposed,
@@ -134,6 +139,8 @@ impl Chain {
             receipts: outcome.receipts,
             changed_accounts: outcome.changes.accounts.into_keys().collect(),
             access_list: outcome.access_list,
+            next_set,
+            has_call_failed: outcome.has_call_failed,
             update,
             timings,
         })
@@ -141,8 +148,8 @@ impl Chain {
 
     /// The round's proposer is not in the header, so that a committed block may pay any validator; only a voter knows
     /// which one it must be.
-    fn check_beneficiary(&self, header: &Header) -> Result<(), ChainError> {
-        let validators = self.validators(heddle_primitives::Height::new(header.number))?;
+    fn check_beneficiary(&self, head: &Head, header: &Header) -> Result<(), ChainError> {
+        let validators = self.validators_on(head, head.height().next())?;
         if validators.validators().iter().any(|validator| validator.fee_recipient == header.beneficiary) {
             return Ok(());
         }
@@ -162,7 +169,7 @@ impl Chain {
                 height: head.header.number,
             }));
         }
-        let validators = self.validators(certificate.height)?;
+        let validators = self.validators_on(head, head.height())?;
         Ok(certificate.verify(&validators, &self.signing_context()).map_err(BlockError::from)?)
     }
 }

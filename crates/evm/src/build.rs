@@ -10,7 +10,7 @@ use alloy_evm::{
     block::{BlockExecutionError, BlockValidationError},
 };
 use alloy_primitives::{Address, TxHash, map::HashSet};
-use heddle_primitives::{DependencyHints, Header, RecoveredTransaction};
+use heddle_primitives::{DependencyHints, RecoveredTransaction};
 use revm::context::result::InvalidTransaction;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -38,7 +38,7 @@ pub struct BuiltTransactions {
     pub transactions: Vec<RecoveredTransaction>,
     /// Candidates that cannot be valid any more, with the rule each breaks: the mempool should drop them.
     pub invalid: Vec<(TxHash, String)>,
-    /// The result of executing the chosen transactions under the header.
+    /// The result of executing the chosen transactions.
     pub outcome: ExecutionOutcome,
     /// Which of the chosen transactions wait for which.
     pub hints: DependencyHints,
@@ -50,16 +50,16 @@ pub struct BuiltTransactions {
 /// ones of its sender, whose nonces would leave a gap.
 ///
 /// # Errors
-/// Failures of ours, or of the header, never of a candidate.
+/// Failures of ours, or of the context, never of a candidate.
 pub fn build(
     rules: &ChainRules,
     reader: &dyn StateReader,
-    header: &Header,
+    context: &BlockContext<'_>,
     candidates: &mut dyn Iterator<Item = RecoveredTransaction>,
     limits: &BuildLimits<'_>,
 ) -> Result<BuiltTransactions, ExecutionError> {
     let memory = Memory::new(reader);
-    let mut session = Session::begin(rules, reader, &BlockContext::new(header), &memory)?;
+    let mut session = Session::begin(rules, reader, context, &memory)?;
     session.learn_hints();
     let mut builder = Builder {
         session,

@@ -14,7 +14,7 @@ use alloy_eips::{
         validate_block_access_list,
     },
 };
-use alloy_primitives::{B256, Bloom};
+use alloy_primitives::{Address, B256, Bloom, Bytes};
 use heddle_primitives::{Block, DependencyHints, Header, Receipt, RecoveredTransaction, StateChanges};
 use std::num::NonZeroUsize;
 
@@ -49,18 +49,34 @@ pub struct BlockContext<'a> {
     pub ommers: &'a [Header],
     /// Withdrawals to credit (EIP-4895).
     pub withdrawals: &'a [Withdrawal],
+    /// What the chain itself calls before the first transaction, after the calls of EIP-2935 and EIP-4788.
+    pub call: Option<&'a ChainCall>,
+}
+
+/// A call by the system's address, which has nothing to do with the contracts of EIP-2935 and EIP-4788. One that fails changes nothing, and the block is as valid as without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainCall {
+    /// The contract.
+    pub to: Address,
+    /// The call's data.
+    pub data: Bytes,
 }
 
 impl<'a> BlockContext<'a> {
     /// A block with neither ommers nor withdrawals, as every block of a Heddle chain.
     pub fn new(header: &'a Header) -> Self {
-        Self { header, ommers: &[], withdrawals: &[] }
+        Self { header, ommers: &[], withdrawals: &[], call: None }
     }
 
     /// The context of a block at hand.
     pub fn of(block: &'a Block) -> Self {
         let withdrawals = block.body.withdrawals.as_ref().map_or(&[][..], |withdrawals| withdrawals.as_slice());
-        Self { header: &block.header, ommers: &block.body.ommers, withdrawals }
+        Self { header: &block.header, ommers: &block.body.ommers, withdrawals, call: None }
+    }
+
+    /// The same with a call by the chain itself.
+    pub fn with_call(self, call: Option<&'a ChainCall>) -> Self {
+        Self { call, ..self }
     }
 }
 
@@ -79,6 +95,8 @@ pub struct ExecutionOutcome {
     pub blob_gas_used: u64,
     /// The EIP-7928 access list, sorted: on Heddle chains always, on others from Amsterdam on.
     pub access_list: Option<BlockAccessList>,
+    /// Whether the chain's own call reverted or ran out of gas.
+    pub has_call_failed: bool,
 }
 
 impl ExecutionOutcome {

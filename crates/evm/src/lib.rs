@@ -51,7 +51,7 @@ pub use call::{CallOutcome, CallRequest, CallStatus, call};
 pub use code::{Code, CodeCache};
 pub use error::{CallError, ExecutionError, Mismatch, RuleError};
 pub use estimate::estimate_gas;
-pub use execution::{BlockContext, ExecutionOutcome, Mode, execute, execute_observed, record_access_list};
+pub use execution::{BlockContext, ChainCall, ExecutionOutcome, Mode, execute, execute_observed, record_access_list};
 pub use header::{
     NextBlock, complete_header, next_base_fee, next_excess_blob_gas, next_gas_limit, next_header, next_prev_randao,
 };

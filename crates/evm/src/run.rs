@@ -9,10 +9,12 @@ use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
 use crate::system::{REQUIRED_FROM_AMSTERDAM, REQUIRED_FROM_PRAGUE};
 use crate::{
-    BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader, TransactionError, changes, dao, deposit,
+    BlockContext, ChainCall, ChainRules, ExecutionError, ExecutionOutcome, StateReader, TransactionError, changes, dao,
+    deposit,
 };
 use alloy_consensus::transaction::TxHashRef;
 use alloy_eips::{
+    eip4788::SYSTEM_ADDRESS,
     eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS,
     eip7928::{BlockAccessIndex, BlockAccessList},
 };
@@ -45,6 +47,16 @@ pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>> {
     executor: EthBlockExecutor<'a, Machine<D>, BlockRules<'a>, TypedReceipts>,
     reader: &'a dyn StateReader,
     failure: FirstFailure,
+    call: Option<&'a ChainCall>,
+    has_call_failed: bool,
+}
+
+/// What is left of a run when nothing more comes.
+pub(crate) struct Ended<D> {
+    pub(crate) result: BlockExecutionResult<Receipt>,
+    pub(crate) has_call_failed: bool,
+    /// What the block was executed on.
+    pub(crate) state: D,
 }
 
 /// A transaction that was executed and is about to become part of the block.
@@ -56,8 +68,8 @@ pub(crate) struct Executed<'a> {
 }
 
 impl<'a> BlockRun<'a> {
-    /// Applies what comes before the first transaction: the DAO fork's moves, or the system calls of EIP-2935 and
-    /// EIP-4788. `is_listed`: whether the block's access list is built.
+    /// Applies what comes before the first transaction: the DAO fork's moves, or the calls of [`Self::begin`].
+    /// `is_listed`: whether the block's access list is built.
     pub(crate) fn start(
         rules: &'a ChainRules,
         reader: &'a dyn StateReader,
@@ -104,9 +116,9 @@ impl<'a> BlockRun<'a> {
 
     /// Applies what comes after the last transaction: requests, rewards, withdrawals.
     pub(crate) fn finish(self) -> Result<ExecutionOutcome, ExecutionError> {
-        let (result, state) = self.end()?;
+        let Ended { result, has_call_failed, state } = self.end()?;
         let (changes, access_list) = settle(state);
-        Ok(outcome(result, changes, access_list))
+        Ok(outcome(result, has_call_failed, changes, access_list))
     }
 
     /// Ends the run as it stands: the receipts and changes of the transactions alone.
@@ -137,12 +149,20 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
             slot_number: header.slot_number,
         };
         let executor = EthBlockExecutor::new(evm, executor_context, rules.at(header), TypedReceipts);
-        Self { executor, reader, failure }
+        Self { executor, reader, failure, call: context.call, has_call_failed: false }
     }
 
-    /// Makes the system calls that come before the first transaction (EIP-2935, EIP-4788).
+    /// Makes the calls that come before the first transaction: those of EIP-2935 and EIP-4788, and the chain's own.
     pub(crate) fn begin(&mut self) -> Result<(), ExecutionError> {
-        self.executor.apply_pre_execution_changes().map_err(|error| blame(&self.failure, error))
+        self.executor.apply_pre_execution_changes().map_err(|error| blame(&self.failure, error))?;
+        let Some(ChainCall { to, data }) = self.call else { return Ok(()) };
+        let evm = &mut self.executor.evm;
+        let called = evm.transact_system_call(SYSTEM_ADDRESS, *to, data.clone());
+        let called = called.map_err(|error| blame(&self.failure, BlockExecutionError::other(error)))?;
+        self.has_call_failed = !called.result.is_success();
+        // What a failed call looked at was looked at, as with a transaction; it has written nothing.
+        evm.db_mut().commit(called.state);
+        Ok(())
     }
 
     /// Executes one more transaction. A failing one leaves no trace and the run may go on.
@@ -235,14 +255,14 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
     }
 
     /// Applies what comes after the last transaction, and gives the state back.
-    pub(crate) fn end(mut self) -> Result<(BlockExecutionResult<Receipt>, D), ExecutionError> {
+    pub(crate) fn end(mut self) -> Result<Ended<D>, ExecutionError> {
         let post_execution = self.executor.receipts.len() as u64 + 1;
         self.executor.evm.db_mut().set_index(post_execution);
         self.require_system_contracts()?;
         self.check_deposits()?;
-        let failure = self.failure;
+        let (failure, has_call_failed) = (self.failure, self.has_call_failed);
         let (evm, result) = self.executor.finish().map_err(|error| blame(&failure, error))?;
-        Ok((result, evm.finish().0))
+        Ok(Ended { result, has_call_failed, state: evm.finish().0 })
     }
 
     /// The state that the block is executed on.
@@ -288,11 +308,12 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
 /// A block's result with what it changed.
 pub(crate) fn outcome(
     result: BlockExecutionResult<Receipt>,
+    has_call_failed: bool,
     changes: StateChanges,
     access_list: Option<BlockAccessList>,
 ) -> ExecutionOutcome {
     let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
-    ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list }
+    ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list, has_call_failed }
 }
 
 /// What was recorded, in the form that is stored.

@@ -33,6 +33,13 @@ pub enum Table {
     TrieNodes,
     /// Block number -> access list RLP (EIP-7928), of the last blocks only.
     AccessLists,
+    /// Epoch, inverted so that the latest one at or before another is found by seeking -> validator set RLP, where it is
+    /// another one than before.
+    ValidatorSets,
+    /// Block number -> the evidence in the block, where there is any.
+    Evidence,
+    /// Validator address -> evidence RLP that no block has yet.
+    PendingEvidence,
 }
 
 const _: () = {
@@ -45,7 +52,7 @@ const _: () = {
 
 impl Table {
     /// Every table, in the order of declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Meta,
         Self::Headers,
         Self::HeaderNumbers,
@@ -61,6 +68,9 @@ impl Table {
         Self::ChangeSets,
         Self::TrieNodes,
         Self::AccessLists,
+        Self::ValidatorSets,
+        Self::Evidence,
+        Self::PendingEvidence,
     ];
 
     /// The column family's name on disk: part of the format.
@@ -81,6 +91,9 @@ impl Table {
             Self::ChangeSets => "change_sets",
             Self::TrieNodes => "trie_nodes",
             Self::AccessLists => "access_lists",
+            Self::ValidatorSets => "validator_sets",
+            Self::Evidence => "evidence",
+            Self::PendingEvidence => "pending_evidence",
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::chain_file::{ChainFileError, ChainFileReader, Item};
 use alloy_primitives::B256;
 use heddle_chain::{Chain, ChainError, RecoveredBlock};
-use heddle_primitives::{Block, CertifiedBlock, FinalizedBlock, Height};
+use heddle_primitives::{Block, CertifiedBlock, FinalizedBlock, Height, ValidatorSet};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub(super) enum Prepared {
     Recovered(RecoveredBlock),
     /// Of a Heddle chain.
     Certified(Box<CertifiedBlock>),
+    /// Of a Heddle chain, in an epoch whose validators are not known yet.
+    Finalized(Box<FinalizedBlock>),
 }
 
 /// Some blocks in order.
@@ -162,9 +164,20 @@ fn certify(chain: &Chain, block: FinalizedBlock) -> Result<Prepared, AheadError>
     if chain.number_of(hash)?.is_some() {
         return Ok(Prepared::Known);
     }
-    let validators = chain.validators(Height::new(number))?;
-    let certified = CertifiedBlock::verify(block, &validators, &chain.signing_context());
-    certified.map(|block| Prepared::Certified(Box::new(block))).map_err(|error| AheadError::Block {
+    match chain.validators(Height::new(number)) {
+        Err(ChainError::UnknownBlock { .. }) => Ok(Prepared::Finalized(Box::new(block))),
+        validators => verify(chain, block, &*validators?).map(|block| Prepared::Certified(Box::new(block))),
+    }
+}
+
+/// Checks a block's certificate.
+pub(super) fn verify(
+    chain: &Chain,
+    block: FinalizedBlock,
+    validators: &ValidatorSet,
+) -> Result<CertifiedBlock, AheadError> {
+    let (number, hash) = (block.proposed.block.header.number, block.proposed.hash());
+    CertifiedBlock::verify(block, validators, &chain.signing_context()).map_err(|error| AheadError::Block {
         number,
         hash,
         reason: error.to_string(),

@@ -16,8 +16,9 @@ use crate::progress::Progress;
 use crate::shutdown::StopFlag;
 pub use threads::ThreadTime;
 
-use ahead::{Prepared, PreparedBatch};
+use ahead::{AheadError, Prepared, PreparedBatch};
 use heddle_chain::{Chain, ChainError, CommittedBlock, Head, History, Timings};
+use heddle_primitives::{FinalizedBlock, Height};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::PathBuf;
@@ -149,7 +150,7 @@ struct Run<'a> {
 }
 
 /// How a block enters the chain.
-type Commit<'a> = &'a mut dyn FnMut(&Prepared) -> Result<(), ChainError>;
+type Commit<'a> = &'a mut dyn FnMut(&Prepared) -> Result<(), AheadError>;
 
 impl Run<'_> {
     fn import(&mut self, files: &[PathBuf]) -> Result<(), Box<dyn Error>> {
@@ -166,8 +167,12 @@ impl Run<'_> {
         ahead::run(chain, files, |batch| {
             let commit = &mut |block: &Prepared| match block {
                 Prepared::Known => Ok(()),
-                Prepared::Recovered(block) => chain.import(block).map(drop),
-                Prepared::Certified(block) => chain.commit(block).map(drop),
+                Prepared::Recovered(block) => Ok(chain.import(block).map(drop)?),
+                Prepared::Certified(block) => Ok(chain.commit(block).map(drop)?),
+                Prepared::Finalized(block) => {
+                    let validators = chain.validators(height_of(block))?;
+                    Ok(chain.commit(&ahead::verify(chain, FinalizedBlock::clone(block), &validators)?).map(drop)?)
+                }
             };
             result = batch.map_err(Box::from).and_then(|batch| self.commit_batch(batch, commit, progress));
             result.is_ok()
@@ -192,8 +197,12 @@ impl Run<'_> {
             scope.spawn(|| pool.install(move || ahead::run(chain, files, |batch| sender.send(batch).is_ok())));
             let commit = &mut |block: &Prepared| match block {
                 Prepared::Known => Ok(()),
-                Prepared::Recovered(block) => importer.import(block),
-                Prepared::Certified(block) => importer.commit(block),
+                Prepared::Recovered(block) => Ok(importer.import(block)?),
+                Prepared::Certified(block) => Ok(importer.commit(block)?),
+                Prepared::Finalized(block) => {
+                    let validators = importer.validators(height_of(block))?;
+                    Ok(importer.commit(&ahead::verify(chain, FinalizedBlock::clone(block), &validators)?)?)
+                }
             };
             loop {
                 let waiting = Instant::now();
@@ -269,14 +278,21 @@ impl Run<'_> {
 }
 
 /// Names the block that was refused, where the error itself does not.
-fn describe(block: &Prepared, error: ChainError) -> Box<dyn Error> {
+fn describe(block: &Prepared, error: AheadError) -> Box<dyn Error> {
     let (number, hash) = match block {
         Prepared::Known => return error.into(),
         Prepared::Recovered(block) => (block.block().header.number, block.hash()),
         Prepared::Certified(block) => (block.proposed().block.header.number, block.hash()),
+        Prepared::Finalized(block) => (height_of(block).as_u64(), block.proposed.hash()),
     };
     match error {
-        ChainError::InvalidBlock(error) => format!("block {number} ({hash}) is invalid: {error}").into(),
+        AheadError::Chain(ChainError::InvalidBlock(error)) => {
+            format!("block {number} ({hash}) is invalid: {error}").into()
+        }
         error => error.into(),
     }
+}
+
+fn height_of(block: &FinalizedBlock) -> Height {
+    Height::new(block.proposed.block.header.number)
 }

@@ -2,12 +2,12 @@
 
 use crate::block_store::{BodyRow, BodyRowRef, LookupRow};
 use crate::verify::recover;
-use crate::{Chain, ChainError, Head};
+use crate::{Chain, ChainError};
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_primitives::{B256, Bloom, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable};
 use heddle_evm::validate_body;
-use heddle_primitives::{Block, CommitCertificate, Header, Height, Receipt};
+use heddle_primitives::{Block, CommitCertificate, Evidence, Header, Height, Receipt, consensus_root};
 use heddle_state::{CheckObserver, CheckProgress, Findings};
 use heddle_storage::{Snapshot, Table};
 
@@ -77,7 +77,7 @@ impl BlockCheck<'_> {
             return Ok(());
         };
         let hash = keccak256(row);
-        self.header(&header, hash);
+        self.header(&header, hash)?;
         if self.row::<u64>(Table::HeaderNumbers, hash.as_slice())? != Some(number) {
             self.findings.add(Table::HeaderNumbers, hash.as_slice(), format!("not the number {number} of this block"));
         }
@@ -93,7 +93,7 @@ impl BlockCheck<'_> {
         self.body(header)
     }
 
-    fn header(&mut self, header: &Header, hash: B256) {
+    fn header(&mut self, header: &Header, hash: B256) -> Result<(), ChainError> {
         let key = header.number.to_be_bytes();
         if header.number == self.last.first {
             if hash != self.chain.genesis().hash() {
@@ -102,12 +102,14 @@ impl BlockCheck<'_> {
         } else if header.parent_hash != self.last.hash {
             self.findings.add(Table::Headers, &key, "its parent is not the header before it");
         }
-        let expected = Head::beacon_root(self.certificate.as_ref());
+        let evidence = self.row::<Vec<Evidence>>(Table::Evidence, &key)?.unwrap_or_default();
+        let expected = consensus_root(self.certificate.as_ref(), &evidence);
         let is_bound = self.chain.rules().is_heddle() && header.number > self.last.first;
         if is_bound && header.parent_beacon_block_root.unwrap_or_default() != expected {
             let key = (header.number - 1).to_be_bytes();
-            self.findings.add(Table::Certificates, &key, "not the certificate that the next header binds");
+            self.findings.add(Table::Certificates, &key, "not what the next header binds, or its evidence is not");
         }
+        Ok(())
     }
 
     /// The genesis block has none, and neither has any block of a plain Ethereum chain.

@@ -43,7 +43,7 @@ mod worker;
 
 use crate::database::FirstFailure;
 use crate::observer::Observer;
-use crate::run::{self, BlockRun};
+use crate::run::{self, BlockRun, Ended};
 use crate::{BlockContext, ChainRules, ExecutionOutcome, StateReader};
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip7928::BlockAccessList;
@@ -111,11 +111,13 @@ pub(crate) fn execute_listed(
             },
         );
         memory.discard();
-        Some(run::outcome(result?, changes, access_list))
+        let (result, has_call_failed) = result?;
+        Some(run::outcome(result, has_call_failed, changes, access_list))
     })
 }
 
-/// Executes a block on a memory that holds all that its list says. None when something else happens.
+/// Executes a block on a memory that holds all that its list says, and says whether the chain's own call failed. None
+/// when something else happens.
 #[expect(clippy::too_many_arguments, reason = "what a block is executed with, and on")]
 fn execute_on(
     memory: &Memory<'_>,
@@ -126,7 +128,7 @@ fn execute_on(
     transactions: &[RecoveredTransaction],
     threads: NonZeroUsize,
     observer: &dyn Observer,
-) -> Option<BlockExecutionResult<Receipt>> {
+) -> Option<(BlockExecutionResult<Receipt>, bool)> {
     let failure = FirstFailure::default();
     let fee_recipient = context.header.beneficiary;
     let state = SerialView::new(memory, failure.clone());
@@ -138,10 +140,10 @@ fn execute_on(
     pool::run(threads, |number| endings.work(number, fee_recipient));
     let made = endings.made()?;
     run.adopt(endings.settle()?);
-    let (result, mut state) = run.end().ok()?;
+    let Ended { result, has_call_failed, mut state } = run.end().ok()?;
     let after = listed::compare(memory, &state.take()?, transactions.len() as u32 + 1, fee_recipient).ok()?;
     let is_exact = before + made + after == listed && listed::is_all_accessed(memory) && failure.get().is_none();
-    is_exact.then_some(result)
+    is_exact.then_some((result, has_call_failed))
 }
 
 /// Transactions in rows that one thread executes: the cheaper they are, the more are needed to pay for handing them out.

@@ -57,7 +57,11 @@ impl<'m> SerialView<'m> {
         let (place, seen) = self.view.look(address)?;
         let held = self.held.entry(address).or_insert_with(|| Held { place, seen, left: seen, slots: BTreeMap::new() });
         for (key, slot) in &account.storage {
-            let left = if account.is_touched() { slot.present_value } else { slot.original_value() };
+            let left = match account.is_touched() {
+                _ if account.is_selfdestructed() => U256::ZERO,
+                true => slot.present_value,
+                false => slot.original_value(),
+            };
             match held.slots.get_mut(key) {
                 Some(access) => access.write = (left != access.seen).then_some(left),
                 None => {

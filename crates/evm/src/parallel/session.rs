@@ -14,7 +14,7 @@ use super::sync::Mutex;
 use super::worker::{Shared, Worker};
 use crate::database::FirstFailure;
 use crate::observer::Observer;
-use crate::run::{self, BlockRun};
+use crate::run::{self, BlockRun, Ended};
 use crate::{BlockContext, ChainRules, ExecutionError, ExecutionOutcome, StateReader};
 use alloy_evm::block::BlockExecutionError;
 use heddle_primitives::{DependencyHints, Header, RecoveredTransaction};
@@ -119,7 +119,7 @@ impl<'b> Session<'b> {
     pub(crate) fn finish(self, threads: NonZeroUsize) -> Result<ExecutionOutcome, ExecutionError> {
         let Self { memory, run, failure, is_listed, .. } = self;
         let after = run.transactions() as u32 + 1;
-        let (result, mut state) = run.end()?;
+        let Ended { result, has_call_failed, mut state } = run.end()?;
         settle(&mut state, memory, &failure, after)?;
         if let Some(failure) = failure.get() {
             return Err(failure.clone().into());
@@ -128,7 +128,7 @@ impl<'b> Session<'b> {
             let places = Places::of(memory);
             let (access_list, changes) =
                 rayon::join(|| is_listed.then(|| places.access_list(memory)), || places.changes(memory));
-            run::outcome(result, changes, access_list)
+            run::outcome(result, has_call_failed, changes, access_list)
         }))
     }
 

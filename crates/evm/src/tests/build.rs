@@ -14,7 +14,8 @@ const NO_LIMITS: BuildLimits<'static> =
     BuildLimits { transaction_bytes_max: usize::MAX, threads: THREADS, deadline: &|| false };
 
 fn try_build(chain: &TestChain, candidates: Vec<RecoveredTransaction>, limits: &BuildLimits<'_>) -> BuiltTransactions {
-    build(&chain.rules, &chain.state, &chain.next_header(), &mut candidates.into_iter(), limits).unwrap()
+    build(&chain.rules, &chain.state, &BlockContext::new(&chain.next_header()), &mut candidates.into_iter(), limits)
+        .unwrap()
 }
 
 fn hashes(transactions: &[RecoveredTransaction]) -> Vec<alloy_primitives::TxHash> {
@@ -101,6 +102,8 @@ fn failing_disk_fails_the_build() {
     let mut chain = TestChain::heddle(&[]);
     chain.state.fails_at = Some(address(0xaa));
     let mut candidates = vec![chain.transfer(0, address(0xaa), ETHER)].into_iter();
-    let error = build(&chain.rules, &chain.state, &chain.next_header(), &mut candidates, &NO_LIMITS).unwrap_err();
+    let error =
+        build(&chain.rules, &chain.state, &BlockContext::new(&chain.next_header()), &mut candidates, &NO_LIMITS)
+            .unwrap_err();
     assert!(matches!(error, ExecutionError::State(_)), "{error}");
 }

@@ -2,8 +2,8 @@
 
 use super::chain::{TestChain, address};
 use crate::{
-    BuildLimits, ExecutionOutcome, RuleError, build, complete_header, next_base_fee, next_gas_limit, next_prev_randao,
-    validate_body, validate_header, validate_outcome,
+    BlockContext, BuildLimits, ExecutionOutcome, RuleError, build, complete_header, next_base_fee, next_gas_limit,
+    next_prev_randao, validate_body, validate_header, validate_outcome,
 };
 use alloy_consensus::{BlockBody, Sealable};
 use alloy_primitives::{B64, B256, Bloom, Bytes, U256};
@@ -14,7 +14,8 @@ use std::num::NonZeroUsize;
 fn valid_block(chain: &TestChain) -> (Block, ExecutionOutcome) {
     let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
     let mut candidates = (0..3).map(|nonce| chain.transfer(nonce, address(0xaa), 1));
-    let built = build(&chain.rules, &chain.state, &chain.next_header(), &mut candidates, &limits).unwrap();
+    let built =
+        build(&chain.rules, &chain.state, &BlockContext::new(&chain.next_header()), &mut candidates, &limits).unwrap();
     let transactions: Vec<_> = built.transactions.into_iter().map(|transaction| transaction.into_inner()).collect();
     let header =
         complete_header(&chain.rules, chain.next_header(), &transactions, &built.outcome, B256::repeat_byte(0x55));

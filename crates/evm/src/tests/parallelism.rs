@@ -177,7 +177,8 @@ fn hints_of_a_built_block_name_code_and_slots_whatever_was_passed_over() {
     }
     let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
     let header = chain.next_header();
-    let built = build(&chain.rules, &chain.state, &header, &mut candidates.into_iter(), &limits).unwrap();
+    let built =
+        build(&chain.rules, &chain.state, &BlockContext::new(&header), &mut candidates.into_iter(), &limits).unwrap();
     assert_eq!(built.transactions, chosen);
     let hints: Vec<_> = (0..chosen.len()).map(|index| built.hints.dependency(index)).collect();
     assert_eq!((built.hints.len(), hints), (5, vec![None, None, Some(1), None, None]));

@@ -120,6 +120,12 @@ impl Call {
         Self { data: Data::Empty, ..self }
     }
 
+    /// Whether it calls such a place, directly or through the batch contract.
+    pub fn meets(&self, is_such: &dyn Fn(Place) -> bool) -> bool {
+        let inner = if let Data::Batch { calls, .. } = &self.data { &calls[..] } else { &[] };
+        is_such(self.to) || inner.iter().any(|step| step.call.meets(is_such))
+    }
+
     /// The call's data, with the addresses of `state`.
     pub fn data(&self, state: &MemoryState, fee_recipient: Address) -> Bytes {
         let data = match &self.data {

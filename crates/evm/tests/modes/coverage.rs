@@ -29,6 +29,8 @@ impl Tally {
     fn add_valid(&mut self, block: &Block, outcome: &ExecutionOutcome) {
         self.add("valid blocks", 1);
         self.add("transactions", block.transactions.len());
+        let end = if outcome.has_call_failed { "failed" } else { "made" };
+        self.add(format!("calls by the chain {end}"), usize::from(block.context().call.is_some()));
         for transaction in &block.transactions {
             self.add(format!("transactions of type {}", transaction.ty()), 1);
         }
@@ -99,6 +101,7 @@ fn random_blocks_do_what_they_are_for() {
     ["logs", "accounts removed", "accounts wiped and there again", "codes", "delegations"]
         .iter()
         .for_each(|what| happens(what));
+    ["made", "failed"].iter().for_each(|end| happens(&format!("calls by the chain {end}")));
     (0..5).for_each(|kind| happens(&format!("transactions of type {kind}")));
     (0..3).for_each(|kind| happens(&format!("requests of type {kind}")));
     // The last one's work is always undone.

@@ -29,7 +29,8 @@ fn error(outcome: &Outcome) -> (String, String) {
 
 /// The parts of an outcome by their names. Every field is among them, so that none can differ unseen.
 fn parts(outcome: &ExecutionOutcome) -> BTreeMap<String, String> {
-    let ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list } = outcome;
+    let ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list, has_call_failed } =
+        outcome;
     let mut parts = BTreeMap::new();
     let mut add = |name: String, part: &dyn Debug| drop(parts.insert(name, format!("{part:#?}")));
     add("receipts".to_owned(), &receipts.len());
@@ -38,6 +39,7 @@ fn parts(outcome: &ExecutionOutcome) -> BTreeMap<String, String> {
     changes.code.iter().for_each(|(hash, code)| add(format!("code {hash}"), code));
     add("requests".to_owned(), requests);
     add("gas used".to_owned(), &(gas_used, blob_gas_used));
+    add("whether the chain's call failed".to_owned(), has_call_failed);
     add("whether there is an access list".to_owned(), &access_list.is_some());
     for (index, account) in access_list.iter().flatten().enumerate() {
         add(format!("access list, account {} at {index}", account.address), account);

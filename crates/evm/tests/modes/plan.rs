@@ -9,7 +9,7 @@ use crate::world::{ACTORS, Place, place};
 use alloy_eips::eip4895::Withdrawal;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::Address;
-use heddle_evm::{BlockContext, transact};
+use heddle_evm::{BlockContext, ChainCall, transact};
 use heddle_primitives::{Header, RecoveredTransaction};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -42,6 +42,8 @@ pub struct Plan {
     focus: Focus,
     /// With their amounts, in gwei; where they are known.
     withdrawals: Vec<(Place, u8)>,
+    /// What the chain itself calls first.
+    call: Option<Call>,
     /// Their beneficiaries; before the merge.
     ommers: Vec<Place>,
 }
@@ -62,6 +64,7 @@ pub struct Block {
     pub header: Header,
     ommers: Vec<Header>,
     withdrawals: Vec<Withdrawal>,
+    call: Option<ChainCall>,
     pub transactions: Vec<RecoveredTransaction>,
 }
 
@@ -92,17 +95,21 @@ fn plan() -> impl Strategy<Value = Plan> {
         1 => call().prop_map(Focus::Call),
         1 => Just(Focus::Value),
     ];
-    (place(), gas_limit, base_fee, actions, focus, vec((place(), 0..3u8), 0..3), vec(place(), 0..3)).prop_map(
-        |(fee_recipient, gas_limit, base_fee, actions, focus, withdrawals, ommers)| Plan {
+    // These two are called before at the same index: two commits to one contract there would be one too many for revm's
+    // access list, and a chain's registry has nothing to do with them.
+    let chain_call = call().prop_filter("called before", |call| !call.meets(&|to| matches!(to, Place::System(0 | 1))));
+    let chain_call = prop::option::weighted(0.5, chain_call);
+    (place(), gas_limit, base_fee, actions, focus, vec((place(), 0..3u8), 0..3), chain_call, vec(place(), 0..3))
+        .prop_map(|(fee_recipient, gas_limit, base_fee, actions, focus, withdrawals, call, ommers)| Plan {
             fee_recipient,
             gas_limit,
             base_fee,
             actions,
             focus,
             withdrawals,
+            call,
             ommers,
-        },
-    )
+        })
 }
 
 impl Case {
@@ -125,9 +132,11 @@ impl Plan {
         };
         let ommer = |place| Header { number: number - 1, beneficiary: address(place), ..Header::default() };
         let ommers = if is_shanghai { Vec::new() } else { self.ommers.iter().map(ommer).collect() };
+        let call =
+            self.call.as_ref().map(|call| ChainCall { to: address(&call.to), data: call.data(state, fee_recipient) });
         let mut scene = Scene { chain, header: &header, state: state.clone() };
         let transactions = self.actions.iter().filter_map(|action| play(&mut scene, &self.focused(action))).collect();
-        Block { header, ommers, withdrawals, transactions }
+        Block { header, ommers, withdrawals, call, transactions }
     }
 
     fn focused(&self, action: &Action) -> Action {
@@ -166,6 +175,7 @@ fn play(scene: &mut Scene<'_>, action: &Action) -> Option<RecoveredTransaction> 
 impl Block {
     /// What its transactions are executed under.
     pub fn context(&self) -> BlockContext<'_> {
-        BlockContext { header: &self.header, ommers: &self.ommers, withdrawals: &self.withdrawals }
+        let Self { header, ommers, withdrawals, call, .. } = self;
+        BlockContext { header, ommers, withdrawals, call: call.as_ref() }
     }
 }

@@ -160,7 +160,7 @@ pub fn measure(case: &Case<'_>, plan: &Plan) -> Result<Measurement, MeasureError
 fn hints(case: &Case<'_>) -> DependencyHints {
     let limits = BuildLimits { transaction_bytes_max: usize::MAX, threads: NonZeroUsize::MIN, deadline: &|| false };
     let mut candidates = case.transactions.iter().cloned();
-    let built = build(case.rules, case.reader, case.context.header, &mut candidates, &limits);
+    let built = build(case.rules, case.reader, &case.context, &mut candidates, &limits);
     let is_same = |transactions: &[RecoveredTransaction]| transactions.len() == case.transactions.len();
     built.ok().filter(|built| is_same(&built.transactions)).map(|built| built.hints).unwrap_or_default()
 }
