@@ -82,7 +82,7 @@ pub enum ConsensusMessage {
     /// Two thirds precommitted: lets a node that holds the block commit it, and another ask for it.
     CommitCertificate(CommitCertificate),
     /// A validator signed two conflicting messages.
-    Evidence(Evidence),
+    Evidence(Box<Evidence>),
 }
 
 /// Encodes a list of a tag and a body: how every enum of this file travels.
@@ -116,7 +116,7 @@ impl ConsensusMessage {
             Self::PolkaCertificate(m) => (3, m),
             Self::RoundCertificate(m) => (4, m),
             Self::CommitCertificate(m) => (5, m),
-            Self::Evidence(m) => (6, m),
+            Self::Evidence(m) => (6, &**m),
         }
     }
 
@@ -153,7 +153,7 @@ impl Decodable for ConsensusMessage {
             3 => Ok(Self::PolkaCertificate(Decodable::decode(body)?)),
             4 => Ok(Self::RoundCertificate(Decodable::decode(body)?)),
             5 => Ok(Self::CommitCertificate(Decodable::decode(body)?)),
-            6 => Ok(Self::Evidence(Decodable::decode(body)?)),
+            6 => Ok(Self::Evidence(Box::new(Decodable::decode(body)?))),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of consensus message")),
         })
     }
