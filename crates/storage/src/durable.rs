@@ -33,7 +33,7 @@ fn sync_directory(path: &Path) -> Result<(), StorageError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(directory).and_then(|d| d.sync_all()).map_err(StorageError::io("sync directory", directory))
+    File::open(directory).and_then(|d| d.sync_all()).map_err(StorageError::io("sync the directory of", path))
 }
 
 fn temporary_path(path: &Path) -> PathBuf {

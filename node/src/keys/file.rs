@@ -185,7 +185,7 @@ fn write_temporary(path: &Path, content: &[u8]) -> Result<NamedTempFile, FileErr
 /// Without this a power loss may undo a rename.
 fn sync_directory(path: &Path) -> Result<(), FileError> {
     let directory = directory_of(path);
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error("sync", directory))
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error("sync the directory of", path))
 }
 
 /// The directory of a file.
