@@ -6,5 +6,6 @@ mod fixture;
 mod import;
 mod importer;
 mod lifecycle;
+mod membership;
 mod reads;
 mod rules;

@@ -13,6 +13,7 @@ mod certified;
 mod evidence;
 mod genesis;
 mod hints;
+mod light_client;
 mod number;
 mod planted;
 pub mod registry;
@@ -38,6 +39,7 @@ pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
 pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;
+pub use light_client::{EpochStep, LightClient, LightClientError, MembersProof, SlotProof};
 pub use number::{Epoch, Height, Round};
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;

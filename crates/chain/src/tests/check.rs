@@ -1,11 +1,14 @@
 //! Damage of any kind to a database is found: bits of rows, and bytes of files.
 
-use super::fixture::{LOGGER, Node, SPEAKER, genesis_with_balance, transaction};
+use super::fixture::{LOGGER, SPEAKER};
+use super::membership::{World, administered, genesis};
 use crate::{Chain, ChainConfig};
 use alloy_primitives::{Address, B256, U256};
 use heddle_storage::{Batch, Database, DatabaseConfig, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use std::path::Path;
+
+const EPOCH_LENGTH: u64 = 3;
 
 pub(super) type Rows = Vec<(Table, Vec<u8>, Vec<u8>)>;
 
@@ -15,23 +18,28 @@ pub(super) fn rows(database: &Database) -> Rows {
     Table::ALL.into_iter().flat_map(rows).map(Result::unwrap).collect()
 }
 
-/// Six blocks with transfers, contracts that store and log, code and history.
-fn populated() -> Node {
-    let node = Node::start();
+/// Six blocks with transfers, contracts that store and log, code and history; one convicts a validator, and evidence
+/// against another waits.
+fn populated() -> World {
+    let world = World::start(administered(), EPOCH_LENGTH);
     for n in 0..6u64 {
         let storing = U256::from(n + 1).to_be_bytes::<32>();
-        node.extend(vec![
-            transaction(3 * n, Address::repeat_byte(0x40 + n as u8), 1 + n, []),
-            transaction(3 * n + 1, LOGGER, 0, storing),
-            transaction(3 * n + 2, SPEAKER, 0, []),
+        world.extend(vec![
+            world.transaction(Address::repeat_byte(0x40 + n as u8), U256::from(1 + n), []),
+            world.transaction(LOGGER, U256::ZERO, storing),
+            world.transaction(SPEAKER, U256::ZERO, []),
         ]);
+        if n == 0 {
+            assert!(world.chain.add_evidence(world.equivocation(2, 1)).unwrap());
+        }
     }
-    node
+    assert!(world.chain.add_evidence(world.equivocation(3, 1)).unwrap());
+    world
 }
 
 /// What a tool sees: the first error, or what the check finds.
 fn problems(database: Database) -> Vec<String> {
-    let chain = match Chain::open(genesis_with_balance(1_000), database, ChainConfig::default()) {
+    let chain = match Chain::open(genesis(administered(), EPOCH_LENGTH), database, ChainConfig::default()) {
         Ok(chain) => chain,
         Err(error) => return vec![error.to_string()],
     };
@@ -52,19 +60,19 @@ fn in_memory(rows: &Rows) -> Database {
 
 #[test]
 fn a_sound_database_has_no_findings() {
-    let node = populated();
+    let world = populated();
     let mut tables = Vec::new();
-    let findings = node.check(&mut |progress| tables.push(progress.table)).unwrap();
+    let findings = world.chain.check(&mut |progress| tables.push(progress.table)).unwrap();
     assert_eq!(findings.first(), []);
     assert!(tables.contains(&Table::TransactionLookup));
-    let all = rows(&node.inner.database);
+    let all = rows(&world.database);
     let has_rows = |table: &Table| all.iter().any(|row| row.0 == *table);
     assert!(Table::ALL.iter().all(has_rows), "each table has rows to damage");
 }
 
 #[test]
 fn each_of_400_flipped_bits_of_rows_is_found() {
-    let whole = rows(&populated().inner.database);
+    let whole = rows(&populated().database);
     let mut rng = StdRng::seed_from_u64(3);
     for round in 0..400 {
         // Tables in turn: most rows are of few tables.
@@ -87,9 +95,7 @@ fn each_of_400_flipped_bits_of_rows_is_found() {
 /// Flips one bit of each of many files' bytes in a database that was closed, with data in tables and in the log.
 #[test]
 fn each_of_100_flipped_bits_of_files_is_found_or_changes_nothing() {
-    let mut node = populated();
-    let whole = rows(&node.inner.database);
-    node.close();
+    let whole = rows(&populated().database);
     let directory = tempfile::tempdir().unwrap();
     {
         let database = Database::open(directory.path(), &DatabaseConfig::default()).unwrap();

@@ -8,9 +8,9 @@ use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use heddle_evm::system_contracts;
 use heddle_primitives::{
-    Block, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, FinalizedBlock, Genesis, HeddleConfig,
-    Height, ProposedBlock, RecoveredTransaction, Round, SignedVote, Transaction, Validator, ValidatorSet, Vote,
-    VoteKind,
+    Block, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, Evidence, FinalizedBlock, Genesis,
+    HeddleConfig, Height, ProposedBlock, RecoveredTransaction, Round, SignedVote, Transaction, Validator, ValidatorSet,
+    Vote, VoteKind,
 };
 use heddle_storage::{Database, DatabaseConfig};
 use std::sync::Arc;
@@ -40,17 +40,23 @@ pub(super) fn keys() -> Vec<ConsensusKey> {
     (1..=4u8).map(|n| ConsensusKey::from_bytes(&[n; 32])).collect()
 }
 
-pub(super) fn genesis_with_balance(ether: u64) -> Genesis {
-    let wei = U256::from(ether) * U256::from(10).pow(U256::from(18));
+/// Those of the protocol and ours.
+pub(super) fn contracts() -> Vec<(Address, GenesisAccount)> {
     let contract =
         |code: &[u8]| GenesisAccount::default().with_nonce(Some(1)).with_code(Some(Bytes::copy_from_slice(code)));
     let mut alloc = system_contracts();
-    alloc.push((user().address(), GenesisAccount::default().with_balance(wei)));
     alloc.push((LOGGER, contract(&hex!("5f355f5fa15f355f5500"))));
     alloc.push((REVERTER, contract(&hex!("602a5f5260205ffd"))));
     alloc.push((HASHER, contract(&hex!("5f35405f5260205ff3"))));
     alloc.push((ANCESTOR, contract(&hex!("60014303405f5500"))));
     alloc.push((SPEAKER, contract(&hex!("60205fa000"))));
+    alloc
+}
+
+pub(super) fn genesis_with_balance(ether: u64) -> Genesis {
+    let wei = U256::from(ether) * U256::from(10).pow(U256::from(18));
+    let mut alloc = contracts();
+    alloc.push((user().address(), GenesisAccount::default().with_balance(wei)));
     let mut file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
         timestamp: GENESIS_TIME,
@@ -202,4 +208,16 @@ pub(super) fn altered(proposed: &ProposedBlock, alter: impl FnOnce(&mut Block)) 
     let mut block = Block::clone(&proposed.block);
     alter(&mut block);
     ProposedBlock { block: Arc::new(block), ..proposed.clone() }
+}
+
+/// Two precommits of one validator for one round.
+pub(super) fn equivocation(signer: usize, height: u64) -> Evidence {
+    let context = genesis_with_balance(1_000).signing_context();
+    let key = &keys()[signer];
+    let vote = |block_hash| {
+        let validator = Validator::new(key.public_key(), 1, Address::ZERO).address;
+        let (height, kind) = (Height::new(height), VoteKind::Precommit);
+        SignedVote::sign(Vote { height, round: Round::ZERO, kind, block_hash, validator }, key, &context)
+    };
+    Evidence::of_votes(vote(None), vote(Some(B256::repeat_byte(1))), &context)
 }

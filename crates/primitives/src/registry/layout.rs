@@ -25,8 +25,12 @@ pub(super) const MINIMUM_DEPOSIT_SLOT: u8 = 8;
 
 /// Slots of a `Member`: key, then power (64 bits) and fee recipient (160).
 const MEMBER_SLOTS: u64 = 2;
-/// Slots of a `Validator`: those of a member; status (8 bits), seat (16), release block (64) and operator (160); deposit.
+/// Slots of a `Validator`: key; power and fee recipient as in a member, then status (8 bits) and seat (16); release block
+/// (64) and operator (160); deposit.
 const VALIDATOR_SLOTS: u64 = 4;
+/// Where the status and the seat stand in a validator's second slot.
+pub(super) const STATUS_BIT: usize = 64 + 160;
+pub(super) const SEAT_BIT: usize = STATUS_BIT + 8;
 /// `Status.Active` and `Status.Tombstoned`.
 pub(super) const ACTIVE: u8 = 1;
 const TOMBSTONED: u8 = 5;
@@ -78,7 +82,7 @@ pub fn read_standing<E>(
 ) -> Result<RegistryStanding, E> {
     let id = read(id_slot(public_key))?;
     let Some(index) = id.checked_sub(U256::ONE) else { return Ok(RegistryStanding::Unknown) };
-    let status = read(validator_slot(index, 2))?.byte(0);
+    let status = (read(validator_slot(index, 1))? >> STATUS_BIT).byte(0);
     Ok(if status == TOMBSTONED { RegistryStanding::Tombstoned } else { RegistryStanding::Known })
 }
 

@@ -1,8 +1,8 @@
 //! How a registry begins: its account in genesis.
 
 use super::layout::{
-    ACTIVE, ADMINISTRATOR_SLOT, KNOWN_SLOT, MEMBERS_SLOT, MINIMUM_DEPOSIT_SLOT, POWER_SLOT, SETTINGS_SLOT, UNIT_SLOT,
-    address_word, id_slot, member_slots, pack_share, validator_slot,
+    ACTIVE, ADMINISTRATOR_SLOT, KNOWN_SLOT, MEMBERS_SLOT, MINIMUM_DEPOSIT_SLOT, POWER_SLOT, SEAT_BIT, SETTINGS_SLOT,
+    STATUS_BIT, UNIT_SLOT, address_word, id_slot, member_slots, pack_share, validator_slot,
 };
 use crate::{EVIDENCE_AGE_MAX, ValidatorSet};
 use alloy_genesis::GenesisAccount;
@@ -82,11 +82,11 @@ impl RegistryStart {
             let key = U256::from_be_bytes(*validator.public_key.as_bytes());
             let share = pack_share(validator.power, validator.fee_recipient);
             let seat = U256::from(index + 1);
-            let standing = U256::from(ACTIVE) | (seat << 8) | (address_word(operator) << 88);
+            let standing = (U256::from(ACTIVE) << STATUS_BIT) | (seat << SEAT_BIT);
             let deposit = unit.saturating_mul(U256::from(validator.power));
             let [key_slot, share_slot] = member_slots(index);
             storage.extend([(key_slot, key), (share_slot, share), (id_slot(&validator.public_key), seat)]);
-            let row = [key, share, standing, deposit];
+            let row = [key, share | standing, address_word(operator) << 64, deposit];
             storage.extend((0..).zip(row).map(|(slot, value)| (validator_slot(U256::from(index), slot), value)));
         }
         storage.retain(|_, value| !value.is_zero());

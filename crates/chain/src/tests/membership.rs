@@ -1,0 +1,9 @@
+//! Chains whose validators change.
+
+mod contract;
+mod evidence;
+mod light_client;
+mod sets;
+mod world;
+
+pub(super) use world::{World, administered, genesis};
