@@ -9,7 +9,7 @@
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, mempool, sync, consensus, head, pruning, telemetry, metrics server. The first that ends stops the
+//! Tasks: network, mempool, sync, consensus, head, peers, pruning, telemetry, metrics server. The first that ends stops the
 //! node.
 
 mod followers;
@@ -24,11 +24,11 @@ use crate::execution::Execution;
 use crate::keys::{self, ValidatorKey};
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
-use heddle_chain::{Chain, Head, History};
+use heddle_chain::{Chain, ChainError, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
-use heddle_primitives::{Genesis, HeddleConfig, Validator};
+use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
 use heddle_sync::{SyncConfig, SyncHandle, SyncMetrics, SyncServer};
 use prometheus_client::registry::Registry;
@@ -105,7 +105,7 @@ impl Node {
                 if config.validator_key.is_some() {
                     tracing::warn!("the genesis has no heddle section: the validator key is not used");
                 }
-                NodeStatusView { live: None, alone: true }
+                NodeStatusView { live: None, chain: node.chain.clone(), own: None }
             }
         };
         if config.history != History::Archive {
@@ -130,20 +130,31 @@ impl Node {
         let inbound = Arc::new(Inbound::new(mempool.clone()));
         let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
         let sync = self.start_sync(source, &network, registry);
-        let own = own_validator(config, heddle);
-        let alone = own.is_some() && heddle.validators.validators().len() == 1;
+        let own = config.validator_key.as_ref().map(|validator| validator.key.address());
+        self.tell_own_validator(own)?;
         let application = ChainApplication {
             chain: chain.clone(),
             mempool: mempool.clone(),
             sync: sync.clone(),
-            validators: heddle.validators.clone(),
             own,
+            epoch_length: heddle.epoch_length,
         };
         inbound.connect(self.start_consensus(config, heddle, application, &network, registry)?);
-        let (blocks, gossip) = (MempoolBlocks::new(chain), Arc::new(MempoolGossip(network.clone())));
+        let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
         self.network = Some(network.clone());
-        Ok(NodeStatusView { live: Some((network, sync)), alone })
+        Ok(NodeStatusView { live: Some((network, sync)), chain, own })
+    }
+
+    /// A key that is none of the validators' only earns a warning: they may change.
+    fn tell_own_validator(&self, own: Option<ValidatorAddress>) -> Result<(), ChainError> {
+        let Some(validator) = own else { return Ok(()) };
+        if self.chain.validators(self.chain.head().height().next())?.get(&validator).is_some() {
+            tracing::info!(%validator, "validating");
+        } else {
+            tracing::warn!(%validator, "the validator key is not one of the present validators: the node follows the chain until it is");
+        }
+        Ok(())
     }
 
     async fn start_network(
@@ -195,10 +206,13 @@ impl Node {
         metrics.register(registry);
         let (head_sender, head) = watch::channel(self.chain.head().height());
         self.spawn("head", followers::follow_head(self.chain.clone(), head_sender));
+        let status = application.sync.subscribe();
+        let (peers_sender, peers) = watch::channel(followers::catch_up(*status.borrow()));
+        self.spawn("peers", followers::follow_sync(status, peers_sender));
         let setup = heddle_consensus::Setup {
             config: ConsensusConfig::default(),
             context,
-            key: validator_key.map(|validator| validator.key.clone()).filter(|_| application.own.is_some()),
+            key: validator_key.map(|validator| validator.key.clone()),
             block_time: heddle.block_time,
             empty_block_time: heddle.empty_block_time,
             head: self.chain.head().height(),
@@ -209,6 +223,7 @@ impl Node {
             outbound: Arc::new(NetworkOutbound(network.clone())),
             log: Box::new(files),
             committed: head,
+            peers,
         };
         let (consensus, service) = heddle_consensus::start(setup, ports, metrics)
             .map_err(|error| ConsensusFilesError::starting(error, &config.datadir))?;
@@ -300,17 +315,6 @@ impl Node {
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.rpc.as_ref().map(RpcServer::local_addr)
     }
-}
-
-/// This node among the validators; a key that is none of theirs only earns a warning.
-fn own_validator(config: &NodeConfig, heddle: &HeddleConfig) -> Option<Validator> {
-    let key = config.validator_key.as_ref()?.key.public_key();
-    let own = heddle.validators.validators().iter().find(|validator| validator.public_key == key).cloned();
-    match &own {
-        Some(validator) => tracing::info!(validator = %validator.address, "validating"),
-        None => tracing::warn!("the validator key is not one of this chain's validators: the node follows the chain"),
-    }
-    own
 }
 
 /// Why a task's loop ended, in words.

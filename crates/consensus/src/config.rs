@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The timeouts of consensus, in milliseconds, each 1 to 600000.
+///
+/// They grow with the round, so that a slow network is given the time it needs, up to a cap, so that a chain that was
+/// halted for however long goes on soon after two thirds of its validators meet again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsensusConfig {
@@ -16,7 +19,10 @@ pub struct ConsensusConfig {
     pub vote_timeout_ms: u64,
     /// By how much the wait for votes grows with each round.
     pub vote_timeout_delta_ms: u64,
-    /// How often a node that is stuck in a step sends its votes and its proposal again.
+    /// Where the wait for a proposal stops growing; the wait for votes, which carry no block, at half of it. At least
+    /// the waits of round 0.
+    pub timeout_max_ms: u64,
+    /// How often a node that is stuck in a step sends again what its peers may need.
     pub rebroadcast_interval_ms: u64,
 }
 
@@ -27,6 +33,7 @@ impl Default for ConsensusConfig {
             propose_timeout_delta_ms: 500,
             vote_timeout_ms: 500,
             vote_timeout_delta_ms: 250,
+            timeout_max_ms: 5_000,
             rebroadcast_interval_ms: 1_000,
         }
     }
@@ -34,46 +41,50 @@ impl Default for ConsensusConfig {
 
 /// A value out of range.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key} is {value}, expected 1 to {max} milliseconds", max = ConsensusConfig::MS_MAX)]
+#[error("{key} is {value}, expected {min} to {max} milliseconds", max = ConsensusConfig::MS_MAX)]
 pub struct ConfigError {
     /// The key.
     pub key: &'static str,
     /// What it was.
     pub value: u64,
+    /// The least that it may be.
+    pub min: u64,
 }
 
 impl ConsensusConfig {
     const MS_MAX: u64 = 600_000;
-    /// No timeout grows beyond this, so that a chain that was halted for long resumes soon.
-    const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 
     /// Checks every value.
     ///
     /// # Errors
     /// The first key out of range.
     pub fn check(&self) -> Result<(), ConfigError> {
+        let cap_min = self.propose_timeout_ms.max(self.vote_timeout_ms.saturating_mul(2));
         let values = [
-            ("propose_timeout_ms", self.propose_timeout_ms),
-            ("propose_timeout_delta_ms", self.propose_timeout_delta_ms),
-            ("vote_timeout_ms", self.vote_timeout_ms),
-            ("vote_timeout_delta_ms", self.vote_timeout_delta_ms),
-            ("rebroadcast_interval_ms", self.rebroadcast_interval_ms),
+            ("propose_timeout_ms", self.propose_timeout_ms, 1),
+            ("propose_timeout_delta_ms", self.propose_timeout_delta_ms, 1),
+            ("vote_timeout_ms", self.vote_timeout_ms, 1),
+            ("vote_timeout_delta_ms", self.vote_timeout_delta_ms, 1),
+            ("timeout_max_ms", self.timeout_max_ms, cap_min),
+            ("rebroadcast_interval_ms", self.rebroadcast_interval_ms, 1),
         ];
-        match values.into_iter().find(|(_, value)| !(1..=Self::MS_MAX).contains(value)) {
-            Some((key, value)) => Err(ConfigError { key, value }),
+        match values.into_iter().find(|(_, value, min)| !(*min..=Self::MS_MAX).contains(value)) {
+            Some((key, value, min)) => Err(ConfigError { key, value, min }),
             None => Ok(()),
         }
     }
 
     /// How long this timeout runs.
     pub fn duration(&self, timeout: Timeout) -> Duration {
-        let (base_ms, delta_ms) = match timeout.kind {
-            TimeoutKind::Propose => (self.propose_timeout_ms, self.propose_timeout_delta_ms),
-            TimeoutKind::Prevote | TimeoutKind::Precommit => (self.vote_timeout_ms, self.vote_timeout_delta_ms),
-            TimeoutKind::Rebroadcast => (self.rebroadcast_interval_ms, 0),
+        let (base_ms, delta_ms, max_ms) = match timeout.kind {
+            TimeoutKind::Propose => (self.propose_timeout_ms, self.propose_timeout_delta_ms, self.timeout_max_ms),
+            TimeoutKind::Prevote | TimeoutKind::Precommit => {
+                (self.vote_timeout_ms, self.vote_timeout_delta_ms, self.timeout_max_ms / 2)
+            }
+            TimeoutKind::Rebroadcast => return Duration::from_millis(self.rebroadcast_interval_ms),
         };
         let growth_ms = delta_ms.saturating_mul(u64::from(timeout.round.as_u32()));
-        Duration::from_millis(base_ms.saturating_add(growth_ms)).min(Self::TIMEOUT_MAX)
+        Duration::from_millis(base_ms.saturating_add(growth_ms).min(max_ms))
     }
 }
 
@@ -91,13 +102,22 @@ mod tests {
         assert_eq!(duration(TimeoutKind::Propose, 3), Duration::from_millis(3_500));
         assert_eq!(duration(TimeoutKind::Prevote, 1), Duration::from_millis(750));
         assert_eq!(duration(TimeoutKind::Rebroadcast, 9), Duration::from_millis(1_000));
-        assert_eq!(duration(TimeoutKind::Precommit, u32::MAX), Duration::from_secs(60));
+        assert_eq!(duration(TimeoutKind::Propose, 200), Duration::from_millis(5_000));
+        assert_eq!(duration(TimeoutKind::Precommit, u32::MAX), Duration::from_millis(2_500));
     }
 
     #[test]
-    fn a_zero_timeout_names_its_key() {
-        let config = ConsensusConfig { vote_timeout_ms: 0, ..ConsensusConfig::default() };
-        assert_eq!(config.check(), Err(ConfigError { key: "vote_timeout_ms", value: 0 }));
-        assert_eq!(ConsensusConfig::default().check(), Ok(()));
+    fn a_value_out_of_range_names_its_key() {
+        let default = ConsensusConfig::default;
+        let table = [
+            (ConsensusConfig { vote_timeout_ms: 0, ..default() }, ("vote_timeout_ms", 0, 1)),
+            (ConsensusConfig { timeout_max_ms: 1_999, ..default() }, ("timeout_max_ms", 1_999, 2_000)),
+            (ConsensusConfig { vote_timeout_ms: 4_000, ..default() }, ("timeout_max_ms", 5_000, 8_000)),
+            (ConsensusConfig { timeout_max_ms: 600_001, ..default() }, ("timeout_max_ms", 600_001, 2_000)),
+        ];
+        for (config, (key, value, min)) in table {
+            assert_eq!(config.check(), Err(ConfigError { key, value, min }));
+        }
+        assert_eq!(default().check(), Ok(()));
     }
 }

@@ -1,7 +1,7 @@
 //! Why consensus stops. All of these are this node's fault; what peers do wrong is a [`crate::MessageFault`].
 
-use crate::ApplicationError;
 use crate::config::ConfigError;
+use crate::{ApplicationError, SignStateMismatch};
 use heddle_primitives::{CertifiedBlockError, Height};
 use std::io;
 
@@ -11,6 +11,11 @@ pub enum CoreError {
     /// The sign-state file holds something else: signing on could contradict what was signed before.
     #[error("the sign-state file is not readable: {0}")]
     SignState(alloy_rlp::Error),
+    /// The sign-state file says nothing about this key on this chain.
+    #[error(
+        "the sign state does not fit: {0}; start with the sign state of this key (--sign-state), or import it first"
+    )]
+    ForeignSignState(SignStateMismatch),
     /// The log holds something that is not a record.
     #[error("record {index} of the consensus log is not readable: {reason}")]
     Record {

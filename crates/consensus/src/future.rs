@@ -1,7 +1,7 @@
 //! Messages of heights that have not started here: peers may be a little ahead.
 
 use crate::CheckedMessage;
-use heddle_primitives::{ConsensusMessage, Height, Round, ValidatorAddress};
+use heddle_primitives::{ConsensusMessage, Height, Round, SigningContext, ValidatorAddress, ValidatorSet};
 use std::collections::BTreeMap;
 
 /// Messages for the next few heights, bounded by validator, so that one of them cannot crowd out another.
@@ -48,6 +48,14 @@ impl FutureMessages {
         self.heights = self.heights.split_off(&height.next());
     }
 
+    /// Drops what other validators than these could not have sent.
+    pub(crate) fn check_again(&mut self, validators: &ValidatorSet, context: &SigningContext) {
+        let kept = self.heights.values_mut().flat_map(BTreeMap::values_mut);
+        kept.for_each(|messages| {
+            messages.retain(|m| CheckedMessage::check(m.get().clone(), validators, context).is_ok())
+        });
+    }
+
     /// Takes what was kept for a height that starts, and forgets the heights before it.
     pub(crate) fn take(&mut self, height: Height) -> Vec<CheckedMessage> {
         self.heights = self.heights.split_off(&height);
@@ -69,7 +77,7 @@ fn sender(message: &CheckedMessage) -> Option<ValidatorAddress> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heddle_primitives::{ConsensusKey, SignedVote, SigningContext, Validator, ValidatorSet, Vote, VoteKind};
+    use heddle_primitives::{ConsensusKey, SignedVote, Validator, Vote, VoteKind};
 
     fn vote(height: u64, round: u32, index: u8) -> CheckedMessage {
         let context = SigningContext { genesis_hash: alloy_primitives::B256::ZERO };

@@ -1,9 +1,12 @@
 //! The way in for peers' messages.
 
+use crate::evidence::{Judgement, Prosecutor};
 use crate::future::FutureMessages;
-use crate::{Application, CheckedMessage, ConsensusMetrics, MessageFault};
-use heddle_primitives::{ConsensusMessage, Height, Round, SigningContext, ValidatorSet};
+use crate::signer::last_signature_of;
+use crate::{Application, ApplicationError, CheckedMessage, ConsensusMetrics, MessageFault};
+use heddle_primitives::{ConsensusMessage, Evidence, Height, Round, SigningContext, ValidatorAddress, ValidatorSet};
 use malachitebft_core_consensus::MAX_FUTURE_ROUND_LOOKAHEAD;
+use std::cmp::Ordering;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
@@ -30,8 +33,36 @@ pub struct ConsensusStatus {
 /// What messages are checked against.
 #[derive(Debug)]
 pub(crate) struct View {
+    /// The height that is being decided, or that starts next.
     pub(crate) height: Height,
-    pub(crate) validators: ValidatorSet,
+    previous: Arc<ValidatorSet>,
+    current: Arc<ValidatorSet>,
+    next: Arc<ValidatorSet>,
+}
+
+impl View {
+    /// Asks who decides `height` and its neighbours. Who decides the next is not known before a block that may change
+    /// the set: then the present one stands for it, and its messages are checked again when it starts.
+    pub(crate) fn of(height: Height, application: &dyn Application) -> Result<Self, ApplicationError> {
+        let unknown = || ApplicationError(format!("the validators of height {height} are not known"));
+        let current = application.validators(height)?.ok_or_else(unknown)?;
+        let neighbour = |height| Ok(application.validators(height)?.unwrap_or_else(|| Arc::clone(&current)));
+        let (previous, next) = (height.as_u64().saturating_sub(1).max(1), height.next());
+        Ok(Self { height, previous: neighbour(Height::new(previous))?, next: neighbour(next)?, current })
+    }
+
+    /// Who decides [`Self::height`].
+    pub(crate) fn validators(&self) -> &ValidatorSet {
+        &self.current
+    }
+
+    fn validators_of(&self, height: Height) -> &ValidatorSet {
+        match height.cmp(&self.height) {
+            Ordering::Less => &self.previous,
+            Ordering::Equal => &self.current,
+            Ordering::Greater => &self.next,
+        }
+    }
 }
 
 /// A checked message on its way to the core.
@@ -51,6 +82,9 @@ pub struct ConsensusHandle {
     /// Room for messages with a block.
     pub(crate) proposals: Arc<Semaphore>,
     pub(crate) application: Arc<dyn Application>,
+    pub(crate) prosecutor: Prosecutor,
+    /// The validator whose key this node has.
+    pub(crate) own: Option<ValidatorAddress>,
     pub(crate) metrics: ConsensusMetrics,
 }
 
@@ -60,12 +94,17 @@ impl ConsensusHandle {
     /// Most of them that carry a block, of at most 10 MiB each.
     pub(crate) const MAILBOX_PROPOSALS_MAX: usize = 8;
 
-    /// Checks a message and, if it is good and there is room, queues it for the core. Never waits for the core.
+    /// Checks a message and, if it is good and there is room, queues it for the core; evidence goes to the application.
+    /// Never waits for the core.
     ///
     /// A fault at another height than the current one is ignored, since that height may have other validators.
     pub async fn deliver(&self, message: ConsensusMessage) -> Verdict {
         let view = Arc::clone(&self.view.borrow());
         let height = message.height();
+        let message = match message {
+            ConsensusMessage::Evidence(evidence) => return self.on_evidence(*evidence, view.height).await,
+            message => message,
+        };
         if height.next() < view.height {
             return Verdict::Ignore;
         }
@@ -81,6 +120,22 @@ impl ConsensusHandle {
         }
     }
 
+    async fn on_evidence(&self, evidence: Evidence, current: Height) -> Verdict {
+        match self.prosecutor.judge(evidence, current).await {
+            Ok(Judgement::New) => Verdict::Accept,
+            Ok(Judgement::Useless) => Verdict::Ignore,
+            Ok(Judgement::False) => {
+                self.metrics.messages_refused.inc();
+                Verdict::Reject
+            }
+            Err(error) => {
+                // Whoever decides here will meet the same error, and end the node.
+                tracing::error!(%error, "evidence of a peer is lost");
+                Verdict::Ignore
+            }
+        }
+    }
+
     /// One signature is checked in place; many signatures, or the roots of a whole block, on the blocking pool.
     async fn check(
         &self,
@@ -88,7 +143,10 @@ impl ConsensusHandle {
         view: Arc<View>,
     ) -> Result<Result<CheckedMessage, MessageFault>, tokio::task::JoinError> {
         let context = self.context;
-        let check = move |message| CheckedMessage::check(message, &view.validators, &context);
+        let check = move |message: ConsensusMessage| {
+            let validators = view.validators_of(message.height());
+            CheckedMessage::check(message, validators, &context)
+        };
         match message {
             ConsensusMessage::Vote(_) => Ok(check(message)),
             message => tokio::task::spawn_blocking(move || check(message)).await,
@@ -100,10 +158,9 @@ impl ConsensusHandle {
         if height > current.next() {
             self.application.behind(height);
         }
-        if height.as_u64().saturating_sub(current.as_u64()) > FutureMessages::HEIGHTS_MAX {
-            return Verdict::Ignore;
-        }
-        if self.is_beyond_lookahead(message.get()) {
+        let too_far = height.as_u64().saturating_sub(current.as_u64()) > FutureMessages::HEIGHTS_MAX
+            || self.is_beyond_lookahead(message.get());
+        if too_far && !self.is_signed_by_us(message.get()) {
             return Verdict::Ignore;
         }
         let room = match message.get() {
@@ -115,10 +172,15 @@ impl ConsensusHandle {
         };
         match self.mailbox.try_send(Delivery { message, _room: room }) {
             Err(_) => self.dropped(),
-            // A late message helps its sender, but nobody else.
-            Ok(()) if height < current => Verdict::Ignore,
+            // A late message helps its sender, but nobody else; one too far ahead only warns us.
+            Ok(()) if height < current || too_far => Verdict::Ignore,
             Ok(()) => Verdict::Accept,
         }
+    }
+
+    /// Such a message matters wherever it belongs: it may show that our key signs elsewhere.
+    fn is_signed_by_us(&self, message: &ConsensusMessage) -> bool {
+        self.own.is_some_and(|own| last_signature_of(own, message, &self.context).is_some())
     }
 
     /// Whether Malachite would drop the message for its round. Certificates are how a node catches up: they have no

@@ -3,15 +3,14 @@
 use crate::blocks::Blocks;
 use crate::context::{Address, HeddleContext, Proposal, Vote};
 use crate::record::{ElapsedTimeout, Entry, Record, Verdict};
-use crate::{Output, SignGuard, SignState, Timeout, TimeoutKind, convert, message};
+use crate::signer::Signer;
+use crate::{Output, SignState, Timeout, TimeoutKind, convert, message};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CommitCertificate, ConsensusKey, ConsensusMessage, ConsensusSignature, Height, ProposalMessage, Round,
-    SignedProposal, SigningContext, ValidatorSet,
+    CommitCertificate, ConsensusMessage, ConsensusSignature, Evidence, Height, ProposalMessage, Round, SignedProposal,
+    SigningContext, ValidatorAddress, ValidatorSet,
 };
-use malachitebft_core_consensus::{
-    ConsensusMsg, Effect, Input, LivenessMsg, MisbehaviorEvidence, Resumable, Resume, SignedConsensusMsg,
-};
+use malachitebft_core_consensus::{ConsensusMsg, Effect, Input, LivenessMsg, Resumable, Resume, SignedConsensusMsg};
 use malachitebft_core_types as bft;
 use malachitebft_core_types::CertificateError;
 use std::collections::BTreeSet;
@@ -24,8 +23,8 @@ const WITHHELD: ConsensusSignature = ConsensusSignature::from_bytes([0; 64]);
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(crate) context: SigningContext,
-    pub(crate) key: Option<ConsensusKey>,
-    pub(crate) guard: SignGuard,
+    /// Absent on a node without a key. Whether it signs follows from the validators of the height.
+    pub(crate) signer: Option<Signer>,
     pub(crate) height: Height,
     pub(crate) validators: ValidatorSet,
     pub(crate) blocks: Blocks,
@@ -37,10 +36,29 @@ pub(crate) struct Host {
     pub(crate) own_proposal: Option<SignedProposal>,
     /// The certificate of the decision, once.
     pub(crate) decision: Option<CommitCertificate>,
+    /// Whom evidence of this height was given against: one piece is enough.
+    pub(crate) accused: BTreeSet<ValidatorAddress>,
     pub(crate) outputs: Vec<Output>,
 }
 
 impl Host {
+    /// The state before the first height.
+    pub(crate) fn new(context: SigningContext, signer: Option<Signer>, head: Height, validators: ValidatorSet) -> Self {
+        Self {
+            context,
+            signer,
+            height: head,
+            validators,
+            blocks: Blocks::default(),
+            replayed: BTreeSet::new(),
+            build: None,
+            own_proposal: None,
+            decision: None,
+            accused: BTreeSet::new(),
+            outputs: Vec::new(),
+        }
+    }
+
     /// Forgets the last height.
     pub(crate) fn start_height(&mut self, height: Height, validators: ValidatorSet) {
         self.height = height;
@@ -49,6 +67,12 @@ impl Host {
         self.build = None;
         self.own_proposal = None;
         self.decision = None;
+        self.accused.clear();
+    }
+
+    /// Whether our key is one of the height's validators.
+    pub(crate) fn is_validator(&self) -> bool {
+        self.signer.as_ref().is_some_and(|signer| self.validators.get(&signer.address()).is_some())
     }
 
     /// Carries out or notes one effect.
@@ -121,7 +145,7 @@ impl Host {
             Effect::GetValue(_, round, _, _) => self.build = Some(convert::our_round(round)),
             Effect::WalAppend(_, input, _) => self.log_input(input),
             Effect::Decide(certificate, _, _) => self.decision = Some(convert::our_commit_certificate(&certificate)),
-            Effect::Finalize(_, _, evidence, _) => self.report(&evidence),
+            Effect::Finalize(_, _, evidence, _) => self.accuse(evidence.votes.iter(), evidence.proposals.iter()),
             // A proposal is always published with its block right after: nothing else to send again.
             _ => {}
         }
@@ -138,11 +162,11 @@ impl Host {
     }
 
     fn sign(&mut self, wanted: SignState) -> ConsensusSignature {
-        let Some(key) = &self.key else { return WITHHELD };
-        match self.guard.permit(wanted) {
-            Ok(()) => {
-                self.outputs.extend(self.guard.encoded().map(Output::SignState));
-                key.sign(wanted.digest)
+        let Some(signer) = &mut self.signer else { return WITHHELD };
+        match signer.sign(wanted) {
+            Ok(signature) => {
+                self.outputs.push(Output::SignState(signer.guard.encoded()));
+                signature
             }
             Err(refusal) => {
                 self.outputs.push(Output::SignatureRefused(refusal));
@@ -167,9 +191,9 @@ impl Host {
         self.publish(proposal.signature, ConsensusMessage::Proposal(Box::new(message)));
     }
 
-    /// Our address; nobody's without a key.
+    /// Our address; the zero address, which no validator has, without a key.
     pub(crate) fn address(&self) -> Address {
-        address_of(self.key.as_ref())
+        Address(self.signer.as_ref().map(Signer::address).unwrap_or_default())
     }
 
     /// Our form of a timeout; `None` for the kind that we do not use (Malachite's pause after a decision).
@@ -219,10 +243,11 @@ impl Host {
         }
     }
 
-    /// A node that signs nothing has nothing to contradict: it keeps no log. With a log that was lost, that would
-    /// record our own old votes from peers, which no replay could derive again.
+    /// A node that signs nothing has nothing to contradict: it keeps no log. Where its own signatures are not all known
+    /// it would record some that come from peers, which no replay could derive again.
     fn log(&mut self, entry: Entry) {
-        if self.key.is_none() || self.guard.sits_out(self.height) {
+        let sits_out = self.signer.as_ref().is_some_and(|signer| signer.guard.sits_out(self.height));
+        if !self.is_validator() || sits_out {
             return;
         }
         let bytes = Record { height: self.height, entry }.encoded();
@@ -231,22 +256,28 @@ impl Host {
         }
     }
 
-    fn report(&mut self, evidence: &MisbehaviorEvidence<HeddleContext>) {
-        let voters = evidence.votes.iter().map(|(address, _)| address.0);
-        let proposers = evidence.proposals.iter().map(|(address, _)| address.0);
-        let height = self.height;
-        for validator in BTreeSet::from_iter(voters.chain(proposers)) {
-            self.outputs.push(Output::Misbehaviour { height, validator });
+    /// Hands out evidence, one piece a validator and height. Whoever else runs with our own key is for others to accuse.
+    pub(crate) fn accuse<'a>(
+        &mut self,
+        votes: impl IntoIterator<Item = (&'a Address, &'a Vec<bft::DoubleVote<HeddleContext>>)>,
+        proposals: impl IntoIterator<Item = (&'a Address, &'a Vec<bft::DoubleProposal<HeddleContext>>)>,
+    ) {
+        let own = self.address();
+        let Self { accused, context, outputs, .. } = self;
+        let mut is_new = |culprit: &Address| *culprit != own && accused.insert(culprit.0);
+        for (culprit, pairs) in votes {
+            if let Some((one, other)) = pairs.first().filter(|_| is_new(culprit)) {
+                let (one, other) = (convert::our_signed_vote(one), convert::our_signed_vote(other));
+                outputs.push(Output::Evidence(Evidence::of_votes(one, other, context)));
+            }
+        }
+        for (culprit, pairs) in proposals {
+            if let Some((one, other)) = pairs.first().filter(|_| is_new(culprit)) {
+                let (one, other) = (convert::our_signed_proposal(one), convert::our_signed_proposal(other));
+                outputs.push(Output::Evidence(Evidence::of_proposals(one, other, context)));
+            }
         }
     }
-}
-
-/// The address of a key; the zero address, which no validator has, without one.
-pub(crate) fn address_of(key: Option<&ConsensusKey>) -> Address {
-    let validator = |key: &ConsensusKey| {
-        heddle_primitives::Validator::new(key.public_key(), 1, alloy_primitives::Address::ZERO).address
-    };
-    Address(key.map(validator).unwrap_or_default())
 }
 
 /// Malachite only asks whether a certificate is good; the reason is ours to log.

@@ -3,7 +3,7 @@
 use crate::CheckedMessage;
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CertifiedBlock, ConsensusMessage, Height, ProposedBlock, Round, Validator, ValidatorAddress, ValidatorSet,
+    CertifiedBlock, ConsensusMessage, Evidence, Height, ProposedBlock, Round, Validator, ValidatorAddress, ValidatorSet,
 };
 
 /// What a timeout waits for.
@@ -118,11 +118,9 @@ pub enum Output {
     Behind(Height),
     /// The guard refused a signature: an earlier one could be contradicted. The node goes on without it.
     SignatureRefused(crate::Refusal),
-    /// A validator signed two conflicting messages.
-    Misbehaviour {
-        /// Where.
-        height: Height,
-        /// Who.
-        validator: ValidatorAddress,
-    },
+    /// A peer showed a signature of our own key that was never permitted here. Nothing is signed up to and including
+    /// its height any more; the [`Output::SignState`] before this must be durable at once.
+    ForeignSignature(crate::SignState),
+    /// Proof that a validator signed two conflicting messages, at most once a validator and height.
+    Evidence(Evidence),
 }

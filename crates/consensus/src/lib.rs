@@ -8,6 +8,8 @@
 //! - a lower or conflicting signature is refused for ever, whatever happened to the log;
 //! - the log is emptied only after the decided block is committed;
 //! - every message of a peer is checked before it is queued ([`CheckedMessage`]), and every queue is bounded;
+//! - a validator takes part only when it has caught up with its peers, and listens first when it may have forgotten what
+//!   it signed ([`CatchUp`]);
 //! - no message of a peer can make the core fail.
 
 mod blocks;
@@ -16,7 +18,9 @@ mod context;
 mod convert;
 mod disk;
 mod error;
+mod evidence;
 mod future;
+mod gate;
 mod handle;
 mod host;
 mod io;
@@ -28,11 +32,13 @@ mod record;
 mod service;
 mod sign_guard;
 mod sign_record;
+mod signer;
 mod state;
 mod timers;
 
 pub use config::{ConfigError, ConsensusConfig};
 pub use error::{ConsensusError, CoreError};
+pub use gate::CatchUp;
 pub use handle::{ConsensusHandle, ConsensusStatus, Verdict};
 pub use io::{Input, Output, Timeout, TimeoutKind};
 pub use message::{CheckedMessage, MessageFault};

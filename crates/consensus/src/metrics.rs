@@ -1,6 +1,7 @@
 //! What consensus counts.
 
 use crate::TimeoutKind;
+use heddle_primitives::Evidence;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::Registry;
@@ -9,6 +10,22 @@ use prometheus_client::registry::Registry;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct TimeoutLabel {
     kind: &'static str,
+}
+
+/// Labels of the evidence counter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct EvidenceLabel {
+    kind: &'static str,
+}
+
+impl From<&Evidence> for EvidenceLabel {
+    fn from(evidence: &Evidence) -> Self {
+        let kind = match evidence {
+            Evidence::Votes(_) => "votes",
+            Evidence::Proposals(_) => "proposals",
+        };
+        Self { kind }
+    }
 }
 
 impl From<TimeoutKind> for TimeoutLabel {
@@ -35,7 +52,8 @@ pub struct ConsensusMetrics {
     pub(crate) messages_refused: Counter,
     pub(crate) messages_dropped: Counter,
     pub(crate) signatures_refused: Counter,
-    pub(crate) misbehaviours: Counter,
+    pub(crate) foreign_signatures: Counter,
+    pub(crate) evidence: Family<EvidenceLabel, Counter>,
 }
 
 impl Default for ConsensusMetrics {
@@ -50,7 +68,8 @@ impl Default for ConsensusMetrics {
             messages_refused: Counter::default(),
             messages_dropped: Counter::default(),
             signatures_refused: Counter::default(),
-            misbehaviours: Counter::default(),
+            foreign_signatures: Counter::default(),
+            evidence: Family::default(),
         }
     }
 }
@@ -77,9 +96,10 @@ impl ConsensusMetrics {
         );
         registry.register("signatures_refused", "Signatures that the guard refused", self.signatures_refused.clone());
         registry.register(
-            "misbehaviours",
-            "Validators caught signing conflicting messages",
-            self.misbehaviours.clone(),
+            "foreign_signatures",
+            "Heights barred because a peer showed a signature of our key that is not from here",
+            self.foreign_signatures.clone(),
         );
+        registry.register("evidence", "New evidence of conflicting messages of a validator", self.evidence.clone());
     }
 }

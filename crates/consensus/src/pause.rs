@@ -34,6 +34,11 @@ impl Pause {
         Self { next, earliest, latest: earliest.max(started + pace.empty_block_time), heard: false }
     }
 
+    /// No pause before the first height.
+    pub(crate) fn none(next: Height, now: Instant) -> Self {
+        Self { next, earliest: now, latest: now, heard: false }
+    }
+
     /// Notes a peer's message: a height that others work on is not idle.
     pub(crate) fn hear(&mut self, height: Height) {
         self.heard |= height >= self.next;

@@ -1,8 +1,11 @@
 //! What consensus needs from others.
 
 use async_trait::async_trait;
-use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, ProposedBlock, Round, Validator, ValidatorSet};
+use heddle_primitives::{
+    CertifiedBlock, ConsensusMessage, Evidence, Height, ProposedBlock, Round, Validator, ValidatorSet,
+};
 use std::io;
+use std::sync::Arc;
 
 /// An error of the application itself (a database, a bug), never a peer's: consensus ends with it.
 #[derive(Debug, thiserror::Error)]
@@ -23,8 +26,12 @@ pub enum BlockVerdict {
 /// The chain and the mempool, as consensus sees them.
 #[async_trait]
 pub trait Application: Send + Sync + 'static {
-    /// The validators of a height; asked only for the height after the head. In memory.
-    fn validators(&self, height: Height) -> ValidatorSet;
+    /// The validators that decide `height`, which may be any; `None` where they are not known yet, which they are up to
+    /// the height after the head. Usually in memory.
+    ///
+    /// # Errors
+    /// The application fails.
+    fn validators(&self, height: Height) -> Result<Option<Arc<ValidatorSet>>, ApplicationError>;
 
     /// Whether transactions wait to be mined. Cheap.
     fn has_transactions(&self) -> bool;
@@ -40,6 +47,13 @@ pub trait Application: Send + Sync + 'static {
 
     /// Commits a decided block: durable at return. Also good when this very block is committed already.
     async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError>;
+
+    /// Keeps evidence whose signatures verify until a block includes it: durable at return. True when it is new and of
+    /// use; a repetition, one too old, or one against whom nothing more can be done is not.
+    ///
+    /// # Errors
+    /// The application fails.
+    async fn report_evidence(&self, evidence: Evidence) -> Result<bool, ApplicationError>;
 
     /// Peers are at `heard`, above what consensus decides here: sync should look. Never blocks; called often.
     fn behind(&self, heard: Height);

@@ -1,15 +1,17 @@
 //! The loop: feeds the core and carries out its outputs, in order.
 
 use crate::disk::Disk;
+use crate::evidence::Prosecutor;
+use crate::gate::{CatchUp, Gate};
 use crate::handle::{Delivery, View};
 use crate::pause::{Pace, Pause};
 use crate::record::Record;
 use crate::timers::Timers;
 use crate::{
     Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusHandle,
-    ConsensusMetrics, ConsensusStatus, Core, DurableLog, Identity, Input, Outbound, Output, Timeout,
+    ConsensusMetrics, ConsensusStatus, Core, DurableLog, Identity, Input, Outbound, Output, SignState, Timeout,
 };
-use heddle_primitives::{CertifiedBlock, ConsensusKey, Height, Round, SigningContext};
+use heddle_primitives::{CertifiedBlock, ConsensusKey, ConsensusMessage, Height, Round, SigningContext};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -21,7 +23,7 @@ use tokio::time::Instant;
 pub struct Recovered {
     /// The records of the log, in order.
     pub records: Vec<Vec<u8>>,
-    /// Content of the sign-state file; `None` when there is none yet.
+    /// Content of the sign-state file; `None` takes the key for one that never signed.
     pub sign_state: Option<Vec<u8>>,
 }
 
@@ -32,7 +34,7 @@ pub struct Setup {
     pub config: ConsensusConfig,
     /// What signatures are bound to.
     pub context: SigningContext,
-    /// The validator's key; `None` follows without signing.
+    /// The validator's key, which signs at the heights whose validators it belongs to; `None` follows without signing.
     pub key: Option<ConsensusKey>,
     /// Least time between the starts of two heights.
     pub block_time: Duration,
@@ -54,10 +56,13 @@ pub struct Ports {
     pub log: Box<dyn DurableLog>,
     /// Height of the head, whoever committed it.
     pub committed: watch::Receiver<Height>,
+    /// Where sync sees this node among its peers.
+    pub peers: watch::Receiver<CatchUp>,
 }
 
-/// Replays the log and returns the handle and the loop; nothing is published before the loop runs. When the loop ends
-/// the node must end; dropping it is a clean stop, since whatever was published is durable.
+/// Opens what was on disk and returns the handle and the loop; nothing is signed or published before the loop runs, and
+/// a validator has caught up with its peers. When the loop ends the node must end; dropping it is a clean stop, since
+/// whatever was published is durable.
 ///
 /// # Errors
 /// A configured value is out of range, or what was on disk cannot be used.
@@ -69,15 +74,25 @@ pub fn start(
     setup.config.check()?;
     let Setup { config, context, key, block_time, empty_block_time, head, recovered } = setup;
     let height = head.next();
-    let validators = ports.application.validators(height);
+    let first = View::of(height, &*ports.application).map_err(failed("cannot tell the validators", height))?;
+    let validators = first.validators().clone();
     let of_height = |bytes: &Vec<u8>| Record::decode(bytes).is_ok_and(|record| record.height == height);
     let stale_log = !recovered.records.is_empty() && !recovered.records.iter().any(of_height);
+    let own = key.as_ref().map(ConsensusKey::address);
+    let alone = validators.validators().len() == 1 && own.is_some_and(|own| validators.get(&own).is_some());
     let identity = Identity { context, key, sign_state: recovered.sign_state };
-    let (core, outputs) = Core::start(identity, height, validators.clone(), &recovered.records)?;
+    let core = Core::listen(identity, head, validators, &recovered.records)?;
+    let gate = if own.is_none() || alone { Gate::open() } else { Gate::closed(core.last_signed()) };
 
     let (mailbox_sender, mailbox) = mpsc::channel(ConsensusHandle::MAILBOX_MESSAGES_MAX);
-    let (view_sender, view) = watch::channel(Arc::new(View { height, validators }));
+    let (view_sender, view) = watch::channel(Arc::new(first));
     let (status_sender, status) = watch::channel(ConsensusStatus { height, round: Round::ZERO });
+    let prosecutor = Prosecutor {
+        context,
+        application: Arc::clone(&ports.application),
+        metrics: metrics.clone(),
+        accused: Arc::default(),
+    };
     let handle = ConsensusHandle {
         context,
         view,
@@ -85,6 +100,8 @@ pub fn start(
         mailbox: mailbox_sender,
         proposals: Arc::new(Semaphore::new(ConsensusHandle::MAILBOX_PROPOSALS_MAX)),
         application: Arc::clone(&ports.application),
+        prosecutor: prosecutor.clone(),
+        own,
         metrics: metrics.clone(),
     };
     let now = Instant::now();
@@ -94,19 +111,23 @@ pub fn start(
         core,
         application: ports.application,
         outbound: ports.outbound,
+        prosecutor,
         committed: ports.committed,
+        peers: ports.peers,
+        gate,
         disk: Disk::new(ports.log),
         timers: Timers::default(),
         jobs: JoinSet::new(),
         mailbox,
         view: view_sender,
         status: status_sender,
+        born: now,
         started: now,
         decided: None,
-        pause: None,
+        pause: Some(Pause::none(height, now)),
         metrics,
     };
-    Ok((handle, service.run(outputs, stale_log)))
+    Ok((handle, service.run(stale_log)))
 }
 
 /// What wakes the loop.
@@ -128,8 +149,12 @@ struct Service {
     pace: Pace,
     core: Core,
     application: Arc<dyn Application>,
+    prosecutor: Prosecutor,
     outbound: Arc<dyn Outbound>,
     committed: watch::Receiver<Height>,
+    peers: watch::Receiver<CatchUp>,
+    /// Holds back the first height.
+    gate: Gate,
     disk: Disk,
     timers: Timers,
     /// Blocks being built or validated for the current height; their number is bounded by the core.
@@ -137,6 +162,8 @@ struct Service {
     mailbox: mpsc::Receiver<Delivery>,
     view: watch::Sender<Arc<View>>,
     status: watch::Sender<ConsensusStatus>,
+    /// When the loop was made.
+    born: Instant,
     /// When the current height started.
     started: Instant,
     /// When the last block was committed here.
@@ -147,11 +174,10 @@ struct Service {
 }
 
 impl Service {
-    async fn run(mut self, outputs: Vec<Output>, stale_log: bool) -> Result<(), ConsensusError> {
+    async fn run(mut self, stale_log: bool) -> Result<(), ConsensusError> {
         if stale_log {
             self.disk.reset().await?;
         }
-        self.carry_out(outputs).await?;
         loop {
             let event = self.next_event().await?;
             self.on_event(event).await?;
@@ -160,11 +186,12 @@ impl Service {
 
     /// Our own work comes before peers' messages, so that a flood of them cannot hold it up.
     async fn next_event(&mut self) -> Result<Event, ConsensusError> {
-        let Self { committed, jobs, timers, mailbox, pause, application, .. } = self;
+        let Self { committed, jobs, timers, mailbox, pause, application, gate, peers, born, .. } = self;
         let pause_over = async {
             match pause {
                 None => std::future::pending().await,
                 Some(pause) => {
+                    gate.opened(*born, peers).await;
                     pause.over(&**application).await;
                     pause.next
                 }
@@ -195,7 +222,7 @@ impl Service {
             Event::Start(height) => {
                 self.pause = None;
                 self.started = Instant::now();
-                let validators = self.application.validators(height);
+                let validators = self.view.borrow().validators().clone();
                 self.feed(Input::StartHeight { height, validators }).await
             }
             Event::Received(message) => {
@@ -250,9 +277,19 @@ impl Service {
                     self.metrics.signatures_refused.inc();
                     tracing::error!(%refusal, "signature refused: was the consensus log lost, or the key used elsewhere?");
                 }
-                Output::Misbehaviour { height, validator } => {
-                    self.metrics.misbehaviours.inc();
-                    tracing::warn!(%height, %validator, "validator signed conflicting messages");
+                Output::ForeignSignature(shown) => {
+                    // The bar must outlive a crash, although nothing is published here.
+                    self.disk.flush().await?;
+                    self.metrics.foreign_signatures.inc();
+                    let SignState { height, round, step, .. } = shown;
+                    tracing::error!(%height, %round, ?step, "this key signed elsewhere: nothing is signed at this height. Does another node run with it, or is the sign state an old copy?");
+                }
+                Output::Evidence(evidence) => {
+                    let height = evidence.height();
+                    let new = self.prosecutor.report(evidence.clone()).await;
+                    if new.map_err(failed("cannot keep evidence", height))? {
+                        self.outbound.publish(ConsensusMessage::Evidence(Box::new(evidence))).await;
+                    }
                 }
             }
         }
@@ -295,8 +332,8 @@ impl Service {
     async fn pause(&mut self, pause: Pause) -> Result<(), ConsensusError> {
         self.jobs = JoinSet::new();
         self.disk.reset().await?;
-        let validators = self.application.validators(pause.next);
-        self.view.send_replace(Arc::new(View { height: pause.next, validators }));
+        let view = View::of(pause.next, &*self.application);
+        self.view.send_replace(Arc::new(view.map_err(failed("cannot tell the validators", pause.next))?));
         self.set_status(pause.next, Round::ZERO);
         self.pause = Some(pause);
         Ok(())

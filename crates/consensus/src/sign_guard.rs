@@ -6,9 +6,10 @@
 //! The log is durable before the sign state. A sign state that the log does not explain therefore means that the log
 //! was lost, and with it what this validator is locked on: it signs nothing more at that height.
 
+use crate::SignStateRecord;
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
-use heddle_primitives::{Height, Proposal, Round, SigningContext, Vote, VoteKind, decode_exact};
+use heddle_primitives::{Height, Proposal, Round, SigningContext, Vote, VoteKind};
 
 /// The steps of a round in which a validator signs, in the order in which it takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +47,7 @@ impl Decodable for SignStep {
     }
 }
 
-/// One signature given: where, and over what digest. Its RLP is the content of the sign-state file.
+/// One signature given: where, and over what digest. See [`SignStateRecord`] for the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct SignState {
     /// Height of the message.
@@ -60,9 +61,6 @@ pub struct SignState {
 }
 
 impl SignState {
-    /// The largest encoding, in bytes.
-    const BYTES_MAX: usize = 64;
-
     /// What signing this vote would record.
     pub fn of_vote(vote: &Vote, context: &SigningContext) -> Self {
         let step = match vote.kind {
@@ -92,7 +90,7 @@ impl SignState {
 #[error(
     "refused to sign {:?} at height {} round {}: signed {:?} at height {} round {} before{}",
     wanted.step, wanted.height, wanted.round, last.step, last.height, last.round,
-    if *log_is_lost { ", and the consensus log of that height is lost" } else { "" }
+    if *log_is_lost { ", and what else was signed at that height is not known here" } else { "" }
 )]
 pub struct Refusal {
     /// What was to be signed.
@@ -104,23 +102,19 @@ pub struct Refusal {
 }
 
 /// Remembers the last signature and refuses everything below or beside it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SignGuard {
-    last: Option<SignState>,
-    /// The file's signature, while neither the log nor its replay has shown it.
+    record: SignStateRecord,
+    /// The record's last signature, while neither the log nor its replay has shown it.
     unexplained: bool,
     /// The log has been replayed: what it did not explain, it never will.
     replayed: bool,
 }
 
 impl SignGuard {
-    /// A guard that knows what the sign-state file holds; `None` is a key that never signed.
-    ///
-    /// # Errors
-    /// The bytes are not a sign state: never taken for an empty one.
-    pub fn open(bytes: Option<&[u8]>) -> alloy_rlp::Result<Self> {
-        let last = bytes.map(|bytes| decode_exact(bytes, SignState::BYTES_MAX)).transpose()?;
-        Ok(Self { last, unexplained: last.is_some(), replayed: false })
+    /// A guard that knows what the sign-state file holds.
+    pub fn open(record: SignStateRecord) -> Self {
+        Self { record, unexplained: record.last.is_some(), replayed: false }
     }
 
     /// Asks to sign. On success the caller must make [`Self::encoded`] durable before the signature leaves the node.
@@ -128,12 +122,12 @@ impl SignGuard {
     /// # Errors
     /// [`Refusal`] when a signature here could contradict an earlier one.
     pub fn permit(&mut self, wanted: SignState) -> Result<(), Refusal> {
-        if let Some(last) = self.last
+        if let Some(last) = self.record.last
             && !self.may_follow(wanted, last)
         {
             return Err(Refusal { wanted, last, log_is_lost: self.sits_out(wanted.height) });
         }
-        self.last = Some(wanted);
+        self.record.last = Some(wanted);
         self.unexplained = false;
         Ok(())
     }
@@ -150,12 +144,28 @@ impl SignGuard {
     /// Learns of a signature given earlier, found in the log. True when it is above the last one known, which must
     /// then be made durable.
     pub fn observe(&mut self, signed: SignState) -> bool {
-        let advances = self.last.is_none_or(|last| last.position() < signed.position());
-        if advances || self.last == Some(signed) {
-            self.last = Some(signed);
+        let advances = self.record.raise(signed);
+        if self.record.last == Some(signed) {
             self.unexplained = false;
         }
         advances
+    }
+
+    /// Learns of a signature of this key that a peer shows. True when this guard never permitted it, so that the key
+    /// signs elsewhere, or signed and the sign state that knew it is lost: then nothing is signed up to and including
+    /// its height any more, and [`Self::encoded`] must be made durable.
+    ///
+    /// What is below the last signature cannot be told from what was permitted, and need not be: nothing is signed
+    /// there again.
+    pub fn meet(&mut self, shown: SignState) -> bool {
+        let permitted = self.record.last.is_some_and(|last| shown.position() < last.position() || shown == last);
+        if permitted {
+            return false;
+        }
+        self.record.last =
+            Some(SignState { round: Round::new(u32::MAX), step: SignStep::Precommit, digest: B256::ZERO, ..shown });
+        self.unexplained = true;
+        true
     }
 
     /// Ends the replay of the log.
@@ -163,14 +173,19 @@ impl SignGuard {
         self.replayed = true;
     }
 
-    /// Whether this validator signs nothing at `height`, because the log does not explain what it signed there.
+    /// Whether this validator signs nothing at `height`, because what was signed there is not known here.
     pub fn sits_out(&self, height: Height) -> bool {
-        self.replayed && self.unexplained && self.last.is_some_and(|last| height <= last.height)
+        self.replayed && self.unexplained && self.record.last.is_some_and(|last| height <= last.height)
     }
 
-    /// The sign-state file's next content; `None` before the first signature.
-    pub fn encoded(&self) -> Option<Vec<u8>> {
-        self.last.as_ref().map(alloy_rlp::encode)
+    /// Height of the last signature known.
+    pub fn last_height(&self) -> Option<Height> {
+        self.record.last.map(|last| last.height)
+    }
+
+    /// The sign-state file's next content.
+    pub fn encoded(&self) -> Vec<u8> {
+        alloy_rlp::encode(self.record)
     }
 }
 
@@ -180,6 +195,10 @@ mod tests {
 
     fn state(height: u64, round: u32, step: SignStep, digest: u8) -> SignState {
         SignState { height: Height::new(height), round: Round::new(round), step, digest: B256::repeat_byte(digest) }
+    }
+
+    fn opened(last: Option<SignState>) -> SignGuard {
+        SignGuard::open(SignStateRecord { last, ..SignStateRecord::fresh([7; 32]) })
     }
 
     #[test]
@@ -197,22 +216,18 @@ mod tests {
             ("a higher height, round 0", state(6, 0, Propose, 2), true),
         ];
         for (name, wanted, permitted) in table {
-            let mut guard = SignGuard { last: Some(last), unexplained: false, replayed: true };
+            let mut guard = SignGuard { unexplained: false, replayed: true, ..opened(Some(last)) };
             assert_eq!(guard.permit(wanted).is_ok(), permitted, "{name}");
             let remembered = if permitted { wanted } else { last };
-            assert_eq!(guard.last, Some(remembered), "{name}");
+            assert_eq!(guard.record.last, Some(remembered), "{name}");
         }
     }
 
     #[test]
     fn the_first_signature_is_free_and_survives_a_restart() {
-        let mut guard = SignGuard::open(None).unwrap();
-        assert_eq!(guard.encoded(), None);
+        let mut guard = opened(None);
         guard.permit(state(1, 0, SignStep::Prevote, 7)).unwrap();
-        let bytes = guard.encoded().unwrap();
-        assert!(bytes.len() <= SignState::BYTES_MAX);
-
-        let mut restarted = SignGuard::open(Some(&bytes)).unwrap();
+        let mut restarted = SignGuard::open(SignStateRecord::decode(&guard.encoded()).unwrap());
         let conflicting = state(1, 0, SignStep::Prevote, 8);
         let refusal = restarted.permit(conflicting).unwrap_err();
         assert_eq!(refusal.wanted, conflicting);
@@ -220,16 +235,37 @@ mod tests {
     }
 
     #[test]
-    fn a_corrupt_sign_state_is_an_error_not_a_fresh_start() {
-        let bytes = alloy_rlp::encode(state(1, 0, SignStep::Prevote, 7));
-        assert!(SignGuard::open(Some(&bytes[..bytes.len() - 1])).is_err());
-        assert!(SignGuard::open(Some(&[])).is_err());
-        assert!(SignGuard::open(Some(&[bytes.as_slice(), &[0]].concat())).is_err());
+    fn only_a_signature_that_was_never_permitted_bars_its_height() {
+        use SignStep::{Precommit, Prevote, Propose};
+        let last = state(5, 2, Prevote, 1);
+        let table = [
+            ("the last one, come back", last, false),
+            ("an earlier one", state(5, 1, Precommit, 9), false),
+            ("an earlier height", state(4, 9, Precommit, 9), false),
+            ("another one beside the last", state(5, 2, Prevote, 2), true),
+            ("a later step", state(5, 2, Precommit, 1), true),
+            ("a later round", state(5, 3, Propose, 1), true),
+            ("a later height", state(9, 0, Propose, 1), true),
+        ];
+        for (name, shown, foreign) in table {
+            let mut guard = SignGuard { unexplained: false, replayed: true, ..opened(Some(last)) };
+            assert_eq!(guard.meet(shown), foreign, "{name}");
+            assert!(!guard.meet(shown), "{name}: told once");
+            assert_eq!(guard.sits_out(shown.height), foreign, "{name}");
+            let mut reopened = SignStateRecord::decode(&guard.encoded()).map(SignGuard::open).unwrap();
+            reopened.observe(last);
+            reopened.end_replay();
+            for mut guard in [guard, reopened] {
+                let highest = state(shown.height.as_u64(), 1_000_000, Precommit, 1);
+                assert_eq!(guard.permit(highest).is_err(), foreign || shown.height < last.height, "{name}");
+                guard.permit(state(10, 0, Propose, 1)).unwrap();
+            }
+        }
     }
 
     #[test]
     fn the_log_can_raise_the_guard_but_never_lower_it() {
-        let mut guard = SignGuard { last: Some(state(5, 2, SignStep::Prevote, 1)), ..SignGuard::default() };
+        let mut guard = opened(Some(state(5, 2, SignStep::Prevote, 1)));
         assert!(!guard.observe(state(5, 1, SignStep::Precommit, 3)));
         assert!(!guard.observe(state(5, 2, SignStep::Prevote, 3)));
         assert!(guard.observe(state(5, 2, SignStep::Precommit, 3)));
@@ -239,7 +275,7 @@ mod tests {
     #[test]
     fn a_height_whose_log_is_lost_is_sat_out() {
         let last = state(5, 2, SignStep::Prevote, 1);
-        let mut guard = SignGuard::open(Some(&alloy_rlp::encode(last))).unwrap();
+        let mut guard = opened(Some(last));
         guard.observe(state(5, 0, SignStep::Precommit, 1));
         assert!(guard.permit(state(5, 2, SignStep::Precommit, 1)).is_err(), "a replay signs nothing above it");
         guard.end_replay();
@@ -257,7 +293,7 @@ mod tests {
         let explained: [fn(&mut SignGuard, SignState); 2] =
             [|guard, last| _ = guard.observe(last), |guard, last| guard.permit(last).unwrap()];
         for explain in explained {
-            let mut guard = SignGuard::open(Some(&alloy_rlp::encode(last))).unwrap();
+            let mut guard = opened(Some(last));
             explain(&mut guard, last);
             guard.end_replay();
             guard.permit(next).unwrap();

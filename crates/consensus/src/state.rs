@@ -4,25 +4,26 @@
 //! when the application has executed it (`ValuePayload::ProposalAndParts`), so an invalid block gets a nil prevote at
 //! once, without waiting for the timeout.
 
+mod healing;
+mod messages;
 mod replay;
 
-use crate::blocks::Blocks;
 use crate::context::{BlockHash, HeddleContext, Height as BftHeight};
 use crate::future::FutureMessages;
-use crate::host::{Host, address_of};
-use crate::record::Verdict;
-use crate::{CheckedMessage, CoreError, Input, Output, SignGuard, Timeout, TimeoutKind, convert};
+use crate::host::Host;
+use crate::record::{Record, Verdict};
+use crate::signer::Signer;
+use crate::{CoreError, Input, Output, convert};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CertifiedBlock, CommitCertificate, ConsensusKey, ConsensusMessage, FinalizedBlock, Height, Proposal,
-    ProposalMessage, ProposedBlock, Round, SigningContext, Validator, ValidatorSet, Vote, VoteKind,
+    CertifiedBlock, CommitCertificate, ConsensusKey, FinalizedBlock, Height, ProposedBlock, Round, SigningContext,
+    ValidatorSet,
 };
 use malachitebft_core_consensus::{
-    Error as BftError, Input as BftInput, LocallyProposedValue, Params, PeerId, ProposedValue, State, ValuePayload,
+    Error as BftError, Input as BftInput, LocallyProposedValue, Params, ProposedValue, State, ValuePayload,
 };
 use malachitebft_core_types as bft;
-use malachitebft_core_types::{Validity, ValueOrigin, ValueResponse, VoteExtensionPolicy};
-use std::collections::BTreeSet;
+use malachitebft_core_types::{Validity, ValueOrigin, VoteExtensionPolicy};
 use std::convert::Infallible;
 
 /// Who signs, and what was signed before.
@@ -30,9 +31,9 @@ use std::convert::Infallible;
 pub struct Identity {
     /// What signatures are bound to.
     pub context: SigningContext,
-    /// The key of a validator; `None` follows without signing.
+    /// The key of a validator, which signs at the heights whose validators it belongs to; `None` follows without signing.
     pub key: Option<ConsensusKey>,
-    /// Content of the sign-state file; `None` when there is none yet.
+    /// Content of the sign-state file; `None` takes the key for one that never signed.
     pub sign_state: Option<Vec<u8>>,
 }
 
@@ -41,10 +42,14 @@ pub struct Core {
     bft: State<HeddleContext>,
     host: Host,
     future: FutureMessages,
+    /// What the log held, until the first height starts.
+    recovered: Option<Vec<Record>>,
     /// The last block committed without the core: later heights are counted from it.
     committed: Height,
-    /// Decided, or committed by sync: nothing more is to be done at this height.
+    /// Decided, or committed by sync, or not started yet: nothing more is to be done at this height.
     closed: bool,
+    /// The last round in which a proposal or a quorum of prevotes was waited for in vain.
+    waited: Option<Round>,
     /// A peer's proof that the height is decided, while its block is not here or not validated.
     certificate: Option<CommitCertificate>,
     /// How the previous height was decided: told once to a peer that is stuck there.
@@ -52,50 +57,56 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts at a height, replaying the records of the log that belong to it; others are left from an earlier height
-    /// and are ignored.
+    /// Listens only: until the first [`Input::StartHeight`] it signs nothing and keeps what comes for the next heights.
+    /// `validators` are those of the height after `head`.
     ///
     /// # Errors
-    /// The sign state or a record is unreadable, or the records contradict what the core derives from them.
+    /// The sign state or a record is unreadable, or the sign state is of another key or chain.
+    pub fn listen(
+        identity: Identity,
+        head: Height,
+        validators: ValidatorSet,
+        records: &[Vec<u8>],
+    ) -> Result<Self, CoreError> {
+        let Identity { context, key, sign_state } = identity;
+        let address = key.as_ref().map(ConsensusKey::address).unwrap_or_default();
+        let signer = key.map(|key| Signer::open(key, sign_state.as_deref(), &context)).transpose()?;
+        let params = Params {
+            address: crate::context::Address(address),
+            threshold_params: bft::ThresholdParams::default(),
+            value_payload: ValuePayload::ProposalAndParts,
+            // Malachite signs only while the address is one of the height's validators.
+            enabled: signer.is_some(),
+        };
+        let bft_validators = validators.clone().into();
+        Ok(Self {
+            // Malachite's own queue for later heights stays empty: ours knows about blocks and bounds them.
+            bft: State::new(HeddleContext, BftHeight(head), bft_validators, params, 1, 1),
+            host: Host::new(context, signer, head, validators),
+            future: FutureMessages::default(),
+            recovered: Some(replay::decode(records)?),
+            committed: head,
+            closed: true,
+            waited: None,
+            certificate: None,
+            previous: None,
+        })
+    }
+
+    /// Starts at a height at once, replaying the records of the log that belong to it; others are left from an earlier
+    /// height and are ignored.
+    ///
+    /// # Errors
+    /// As [`Self::listen`]; or the records contradict what the core derives from them.
     pub fn start(
         identity: Identity,
         height: Height,
         validators: ValidatorSet,
         records: &[Vec<u8>],
     ) -> Result<(Self, Vec<Output>), CoreError> {
-        let guard = SignGuard::open(identity.sign_state.as_deref()).map_err(CoreError::SignState)?;
-        let params = Params {
-            address: address_of(identity.key.as_ref()),
-            threshold_params: bft::ThresholdParams::default(),
-            value_payload: ValuePayload::ProposalAndParts,
-            enabled: identity.key.is_some(),
-        };
-        let bft_validators = validators.clone().into();
-        let mut core = Self {
-            // Malachite's own queue for later heights stays empty: ours knows about blocks and bounds them.
-            bft: State::new(HeddleContext, BftHeight(height), bft_validators, params, 1, 1),
-            host: Host {
-                context: identity.context,
-                key: identity.key,
-                guard,
-                height,
-                validators: validators.clone(),
-                blocks: Blocks::default(),
-                replayed: BTreeSet::new(),
-                build: None,
-                own_proposal: None,
-                decision: None,
-                outputs: Vec::new(),
-            },
-            future: FutureMessages::default(),
-            committed: Height::GENESIS,
-            closed: false,
-            certificate: None,
-            previous: None,
-        };
-        core.start_height(height, validators)?;
-        core.replay(records)?;
-        let outputs = core.conclude()?;
+        let head = Height::new(height.as_u64().saturating_sub(1));
+        let mut core = Self::listen(identity, head, validators.clone(), records)?;
+        let outputs = core.handle(Input::StartHeight { height, validators })?;
         Ok((core, outputs))
     }
 
@@ -125,6 +136,11 @@ impl Core {
         convert::our_round(self.bft.round())
     }
 
+    /// Height of the last signature known; `None` before the first, or without a key.
+    pub fn last_signed(&self) -> Option<Height> {
+        self.host.signer.as_ref().and_then(|signer| signer.guard.last_height())
+    }
+
     /// Whether nothing more is to be done at this height, also between Malachite's decision and the end of the step.
     fn is_over(&self) -> bool {
         self.closed || self.host.decision.is_some()
@@ -139,7 +155,14 @@ impl Core {
 
     fn on_start_height(&mut self, height: Height, validators: ValidatorSet) -> Result<(), CoreError> {
         self.previous = self.previous.take().filter(|certificate| certificate.height.next() == height);
+        if validators != self.host.validators {
+            // Nobody knew these validators when the messages came.
+            self.future.check_again(&validators, &self.host.context);
+        }
         self.start_height(height, validators)?;
+        if let Some(records) = self.recovered.take() {
+            self.replay(records)?;
+        }
         for message in self.future.take(height) {
             self.on_message(message)?;
         }
@@ -149,78 +172,10 @@ impl Core {
     fn start_height(&mut self, height: Height, validators: ValidatorSet) -> Result<(), CoreError> {
         self.closed = false;
         self.certificate = None;
+        self.waited = None;
         self.host.start_height(height, validators.clone());
         let policy = VoteExtensionPolicy::Disabled;
         self.process(BftInput::StartHeight(BftHeight(height), validators.into(), false, None, policy))
-    }
-
-    fn on_message(&mut self, message: CheckedMessage) -> Result<(), CoreError> {
-        let height = message.height();
-        if height > self.host.height {
-            self.future.insert(self.host.height.max(self.committed), message);
-            return Ok(());
-        }
-        if height < self.host.height {
-            self.help(&message);
-            return Ok(());
-        }
-        if self.is_over() {
-            return Ok(());
-        }
-        match message.into_inner() {
-            ConsensusMessage::Vote(signed) => self.process(BftInput::Vote(convert::vote(signed))),
-            ConsensusMessage::Proposal(message) => self.on_proposal(*message),
-            ConsensusMessage::PolkaCertificate(certificate) => {
-                self.process(BftInput::PolkaCertificate(convert::polka_certificate(certificate)))
-            }
-            ConsensusMessage::RoundCertificate(certificate) => {
-                self.process(BftInput::RoundCertificate(convert::round_certificate(certificate)))
-            }
-            ConsensusMessage::CommitCertificate(certificate) => self.on_commit_certificate(certificate),
-            ConsensusMessage::Evidence(_) => Ok(()),
-        }
-    }
-
-    /// A peer still works on the height before this one: tell it how that was decided, once. A late precommit for the
-    /// decided block comes from a peer that is about to see it by itself.
-    fn help(&mut self, message: &CheckedMessage) {
-        let Some(previous) = self.previous.take_if(|previous| previous.height == message.height()) else { return };
-        let on_its_way = matches!(
-            message.get(),
-            ConsensusMessage::Vote(signed) if matches!(
-                &signed.vote,
-                Vote { kind: VoteKind::Precommit, block_hash: Some(hash), .. } if *hash == previous.block_hash
-            )
-        );
-        if on_its_way || self.host.key.is_none() {
-            self.previous = Some(previous);
-        } else {
-            self.host.outputs.push(Output::Publish(ConsensusMessage::CommitCertificate(previous)));
-        }
-    }
-
-    fn on_proposal(&mut self, message: ProposalMessage) -> Result<(), CoreError> {
-        let proposal = message.proposal.proposal.clone();
-        let hash = proposal.block_hash;
-        self.host.blocks.offer(hash, proposal.round, message.body);
-        self.process(BftInput::Proposal(convert::proposal(message.proposal)))?;
-        self.settle(hash);
-        self.ask_for_verdict(&proposal);
-        Ok(())
-    }
-
-    /// Asks the application about the block of an accepted proposal, unless it is known to be valid.
-    fn ask_for_verdict(&mut self, proposal: &Proposal) {
-        if self.is_over() {
-            return;
-        }
-        let hash = proposal.block_hash;
-        let Some(block) = self.host.blocks.get(&hash).cloned() else { return };
-        let proposer = builder(proposal, &block, &self.host.validators).clone();
-        if self.host.blocks.must_ask(&hash, proposer.address) {
-            let height = self.host.height;
-            self.host.outputs.push(Output::Validate { height, block_hash: hash, block, proposer: Box::new(proposer) });
-        }
     }
 
     fn on_built(&mut self, height: Height, round: Round, block: ProposedBlock) -> Result<(), CoreError> {
@@ -263,44 +218,6 @@ impl Core {
         BftInput::ProposedValue(value, ValueOrigin::Consensus)
     }
 
-    fn on_timeout(&mut self, timeout: Timeout) -> Result<(), CoreError> {
-        if timeout.height != self.host.height || self.closed {
-            return Ok(());
-        }
-        self.process(BftInput::TimeoutElapsed(bft_timeout(timeout.round, timeout.kind)))?;
-        // Malachite sends votes again, but not the proposal: peers that were not connected yet would wait in vain.
-        if timeout.kind == TimeoutKind::Rebroadcast
-            && timeout.round == self.round()
-            && let Some(proposal) = self.host.own_proposal.clone()
-        {
-            self.host.publish_proposal(&proposal);
-        }
-        Ok(())
-    }
-
-    fn on_commit_certificate(&mut self, certificate: CommitCertificate) -> Result<(), CoreError> {
-        if certificate.verify(&self.host.validators, &self.host.context).is_err() {
-            return Ok(());
-        }
-        let known = self.host.blocks.is_valid(&certificate.block_hash);
-        self.certificate = Some(certificate);
-        if !known {
-            self.host.outputs.push(Output::Behind(self.host.height));
-        }
-        self.decide_by_certificate()
-    }
-
-    /// Decides by a peer's certificate once its block is validated here. Malachite is told no earlier: it would change
-    /// rounds on the certificate alone, which the log does not record and a replay could not repeat.
-    fn decide_by_certificate(&mut self) -> Result<(), CoreError> {
-        let valid = |certificate: &mut CommitCertificate| self.host.blocks.is_valid(&certificate.block_hash);
-        let Some(certificate) = self.certificate.take_if(valid) else { return Ok(()) };
-        // Malachite reports failures under a peer's name; this one stands for nobody.
-        let nobody = PeerId::from_bytes(&[0, 0]).map_err(|error| CoreError::Internal(error.to_string()))?;
-        let response = ValueResponse::new(nobody, Default::default(), convert::commit_certificate(&certificate));
-        self.process(BftInput::SyncValueResponse(response))
-    }
-
     /// Keeps an offered body only if Malachite took it, never dropping the locked or the valid value's.
     fn settle(&mut self, hash: B256) {
         let round_state = self.bft.driver.round_state();
@@ -335,8 +252,10 @@ impl Core {
         }
     }
 
-    /// Ends a step: a decision, or a block to build if it is still wanted.
+    /// Ends a step: evidence, a decision, or a block to build if it is still wanted.
     fn conclude(&mut self) -> Result<Vec<Output>, CoreError> {
+        self.leave_lost_round()?;
+        self.accuse();
         if let Some(certificate) = self.host.decision.take() {
             self.decide(certificate)?;
         }
@@ -345,6 +264,12 @@ impl Core {
             self.host.outputs.push(Output::Build { height: self.host.height, round });
         }
         Ok(std::mem::take(&mut self.host.outputs))
+    }
+
+    /// Hands out evidence as soon as there is some: Malachite reports it when it decides, but sync may end the height.
+    fn accuse(&mut self) {
+        let Self { bft, host, .. } = self;
+        host.accuse(bft.driver.votes().evidence().iter(), bft.driver.proposals().evidence().iter());
     }
 
     /// Ends the height. A peer that is stuck at it gets the block by sync, sooner than votes could help it.
@@ -367,28 +292,4 @@ impl Core {
         self.host.outputs.push(Output::Decide(Box::new(certified)));
         Ok(())
     }
-}
-
-fn bft_timeout(round: Round, kind: TimeoutKind) -> bft::Timeout {
-    let kind = match kind {
-        TimeoutKind::Propose => bft::TimeoutKind::Propose,
-        TimeoutKind::Prevote => bft::TimeoutKind::Prevote,
-        TimeoutKind::Precommit => bft::TimeoutKind::Precommit,
-        TimeoutKind::Rebroadcast => bft::TimeoutKind::Rebroadcast,
-    };
-    bft::Timeout::new(convert::round(round), kind)
-}
-
-/// Whose block a proposal offers: the proposer's own, or, when it claims a polka of an earlier round, that of the
-/// proposer of a round up to then whose fee recipient the block names.
-fn builder<'a>(proposal: &Proposal, block: &ProposedBlock, validators: &'a ValidatorSet) -> &'a Validator {
-    let proposer = |round: u32| validators.proposer(proposal.height, round);
-    let Some(pol_round) = proposal.pol_round else { return proposer(proposal.round.as_u32()) };
-    let beneficiary = block.block.header.beneficiary;
-    // One turn of the rotation visits everybody.
-    (0..=pol_round.as_u32())
-        .take(validators.validators().len())
-        .map(proposer)
-        .find(|validator| validator.fee_recipient == beneficiary)
-        .unwrap_or_else(|| proposer(pol_round.as_u32()))
 }

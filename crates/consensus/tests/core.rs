@@ -3,11 +3,12 @@
 
 mod fixture;
 
+use alloy_primitives::B256;
 use fixture::Fixture;
-use heddle_consensus::{Core, CoreError, Identity, Input, Output, SignStep, Timeout, TimeoutKind};
+use heddle_consensus::{Core, CoreError, Identity, Input, Output, SignState, SignStep, Timeout, TimeoutKind};
 use heddle_primitives::{
-    CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Height, ProposedBlock, Round, SignedVote,
-    VoteKind,
+    CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Evidence, Height, ProposedBlock, Round,
+    SignedVote, ValidatorSet, VoteKind,
 };
 
 /// One core under test, with everything it put out so far.
@@ -24,6 +25,24 @@ impl Bench {
             Core::start(identity(fixture, index, sign_state), Height::new(1), fixture.validators.clone(), records)
                 .expect("the core starts");
         Self { fixture: fixture.clone(), index, core, outputs }
+    }
+
+    fn listen(fixture: &Fixture, index: usize, sign_state: Option<Vec<u8>>) -> Self {
+        let identity = identity(fixture, index, sign_state);
+        let core = Core::listen(identity, Height::GENESIS, fixture.validators.clone(), &[]).expect("the core listens");
+        Self { fixture: fixture.clone(), index, core, outputs: Vec::new() }
+    }
+
+    fn evidence(&self) -> Vec<&Evidence> {
+        self.outputs
+            .iter()
+            .filter_map(|o| if let Output::Evidence(evidence) = o { Some(evidence) } else { None })
+            .collect()
+    }
+
+    /// The first signature of our key that is not from here.
+    fn foreign(&self) -> Option<&SignState> {
+        self.outputs.iter().find_map(|o| if let Output::ForeignSignature(shown) = o { Some(shown) } else { None })
     }
 
     fn feed(&mut self, input: Input) {
@@ -409,16 +428,158 @@ fn a_height_committed_by_sync_is_left_alone() {
 }
 
 #[test]
-fn an_equivocator_is_reported_when_the_height_ends() {
+fn an_equivocator_is_reported_at_once_and_once_a_height() {
+    let (mut bench, body) = with_proposal();
+    let culprit = bench.others()[2];
+    for (round, hash) in [(0, None), (0, Some(body.hash())), (1, None), (1, Some(body.hash()))] {
+        bench.vote(culprit, round, VoteKind::Prevote, hash);
+    }
+    let evidence = bench.evidence();
+    assert_eq!(evidence.len(), 1);
+    let convicted = evidence[0].verify(&bench.fixture.validators, &bench.fixture.context);
+    assert_eq!(convicted, Ok(bench.fixture.validator(culprit)));
+}
+
+#[test]
+fn two_proposals_and_a_vote_in_the_deciding_step_are_reported_too() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let mut bench = Bench::start(&fixture, bystander(&fixture), None, &[]);
+    for salt in [b"a", b"b"] {
+        let body = fixture.block(None, proposer, salt);
+        bench.message(fixture.proposal(proposer, 0, None, &body));
+        bench.validated(&body, true);
+    }
+    let evidence = bench.evidence();
+    assert_eq!(evidence.len(), 1);
+    assert!(matches!(evidence[0], Evidence::Proposals(_)));
+    assert!(evidence[0].verify(&fixture.validators, &fixture.context).is_ok());
+}
+
+#[test]
+fn our_own_messages_that_come_back_bar_nothing() {
     let (mut bench, body) = with_proposal();
     let others = bench.others();
-    bench.vote(others[2], 0, VoteKind::Prevote, None);
-    bench.vote(others[2], 0, VoteKind::Prevote, Some(body.hash()));
-    for from in &others {
+    for from in &others[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    for message in bench.published() {
+        bench.message(message);
+    }
+    for from in &others[..2] {
         bench.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
     }
-    let culprit = bench.fixture.validator(others[2]).address;
-    assert!(bench.outputs.iter().any(|o| matches!(o, Output::Misbehaviour { validator, .. } if *validator == culprit)));
+    let certificate = bench.decision().unwrap().certificate().clone();
+    bench.message(ConsensusMessage::CommitCertificate(certificate));
+    assert!(bench.foreign().is_none());
+    let mut restarted = Bench::start(&bench.fixture, bench.index, bench.sign_state(), &bench.records());
+    for message in bench.published() {
+        restarted.message(message);
+    }
+    assert!(restarted.foreign().is_none());
+}
+
+#[test]
+fn a_signature_of_our_key_from_elsewhere_bars_its_height_for_ever() {
+    let fixture = Fixture::new(4);
+    let (index, hash) = (bystander(&fixture), Some(B256::repeat_byte(9)));
+    let own = fixture.validator(index).address;
+    let precommits = |round| {
+        let signed = (0..4).map(|from| fixture.vote(from, 1, round, VoteKind::Precommit, hash));
+        signed.map(|signed| CommitSignature { validator: signed.vote.validator, signature: signed.signature }).collect()
+    };
+    let foreign = [
+        ConsensusMessage::Vote(fixture.vote(index, 1, 0, VoteKind::Prevote, hash)),
+        ConsensusMessage::Vote(fixture.vote(index, 1, 7, VoteKind::Precommit, None)),
+        ConsensusMessage::CommitCertificate(CommitCertificate::new(
+            Height::new(1),
+            Round::new(3),
+            hash.unwrap(),
+            precommits(3),
+        )),
+    ];
+    for message in foreign {
+        let mut bench = Bench::listen(&fixture, index, None);
+        bench.message(message.clone());
+        assert_eq!(bench.foreign().unwrap().height, Height::new(1), "{message:?}");
+        bench.feed(Input::StartHeight { height: Height::new(1), validators: fixture.validators.clone() });
+        for round in 0..9 {
+            bench.timeout(round, TimeoutKind::Propose);
+            for from in bench.others() {
+                bench.vote(from, round, VoteKind::Precommit, None);
+            }
+            bench.timeout(round, TimeoutKind::Precommit);
+        }
+        assert!(bench.own_votes().is_empty());
+        assert!(bench.records().is_empty(), "its log would hold what it did not sign");
+        let mut restarted = Bench::start(&fixture, index, bench.sign_state(), &[]);
+        restarted.timeout(0, TimeoutKind::Propose);
+        assert!(restarted.own_votes().is_empty(), "also after a restart");
+        restarted.feed(Input::StartHeight { height: Height::new(2), validators: fixture.validators.clone() });
+        restarted.timeout(0, TimeoutKind::Propose);
+        assert_eq!(restarted.own_votes()[0].vote.validator, own, "the next height is free");
+    }
+}
+
+#[test]
+fn a_sign_state_of_another_key_or_chain_is_refused() {
+    let (bench, _) = with_proposal();
+    let start = |index: usize, genesis_hash| {
+        let mut identity = identity(&bench.fixture, index, bench.sign_state());
+        identity.context.genesis_hash = genesis_hash;
+        Core::listen(identity, Height::GENESIS, bench.fixture.validators.clone(), &[]).err()
+    };
+    let here = bench.fixture.context.genesis_hash;
+    assert!(start(bench.index, here).is_none());
+    assert!(matches!(start(bench.others()[0], here), Some(CoreError::ForeignSignState(_))));
+    assert!(matches!(start(bench.index, B256::ZERO), Some(CoreError::ForeignSignState(_))));
+}
+
+#[test]
+fn a_key_signs_at_the_heights_whose_validators_it_belongs_to() {
+    let fixture = Fixture::new(5);
+    let without = |index: usize| {
+        let others = fixture.validators.validators().iter().enumerate().filter(|(i, _)| *i != index);
+        ValidatorSet::new(others.map(|(_, validator)| validator.clone()).collect()).unwrap()
+    };
+    let mut bench = Bench::listen(&fixture, 0, None);
+    for (height, validators, signs) in
+        [(1, without(0), false), (2, fixture.validators.clone(), true), (3, without(0), false)]
+    {
+        bench.outputs.clear();
+        bench.feed(Input::StartHeight { height: Height::new(height), validators });
+        bench.timeout(0, TimeoutKind::Propose);
+        assert_eq!(!bench.own_votes().is_empty(), signs, "height {height}");
+        assert_eq!(!bench.records().is_empty(), signs, "height {height}: who signs nothing has nothing to log");
+    }
+}
+
+#[test]
+fn messages_kept_for_a_height_are_checked_against_its_validators() {
+    let fixture = Fixture::new(5);
+    let leaver = (1..5).find(|index| *index != fixture.proposer(1, 0)).unwrap();
+    let others = fixture.validators.validators().iter().enumerate().filter(|(index, _)| *index != leaver);
+    let next = ValidatorSet::new(others.map(|(_, validator)| validator.clone()).collect()).unwrap();
+    let mut bench = Bench::start(&fixture, 0, None, &[]);
+    // With the leaver's vote they would be enough to lead into round 1.
+    for from in [leaver, if leaver == 1 { 2 } else { 1 }] {
+        bench.message(ConsensusMessage::Vote(fixture.vote(from, 2, 1, VoteKind::Prevote, None)));
+    }
+    bench.feed(Input::StartHeight { height: Height::new(2), validators: next });
+    assert_eq!(bench.core.round(), Round::ZERO);
+}
+
+#[test]
+fn while_it_listens_it_signs_nothing_and_keeps_what_comes_for_later() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let body = fixture.block(None, proposer, b"a");
+    let mut bench = Bench::listen(&fixture, bystander(&fixture), None);
+    bench.message(fixture.proposal(proposer, 0, None, &body));
+    bench.feed(Input::Timeout(Timeout { height: Height::new(1), round: Round::ZERO, kind: TimeoutKind::Propose }));
+    assert!(bench.outputs.is_empty());
+    bench.feed(Input::StartHeight { height: Height::new(1), validators: fixture.validators.clone() });
+    assert_eq!(bench.asks_to_validate(), 1);
 }
 
 #[test]

@@ -6,11 +6,11 @@ mod fixture;
 use async_trait::async_trait;
 use fixture::Fixture;
 use heddle_consensus::{
-    Application, ApplicationError, BlockVerdict, ConsensusConfig, ConsensusError, ConsensusHandle, ConsensusMetrics,
-    DurableLog, Outbound, Ports, Recovered, Setup, Verdict, start,
+    Application, ApplicationError, BlockVerdict, CatchUp, ConsensusConfig, ConsensusError, ConsensusHandle,
+    ConsensusMetrics, DurableLog, Outbound, Ports, Recovered, Setup, Verdict, start,
 };
 use heddle_primitives::{
-    CertifiedBlock, ConsensusMessage, Height, ProposedBlock, Round, Validator, ValidatorSet, VoteKind,
+    CertifiedBlock, ConsensusMessage, Evidence, Height, ProposedBlock, Round, Validator, ValidatorSet, VoteKind,
 };
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -22,6 +22,9 @@ struct Chain {
     fixture: Fixture,
     index: usize,
     blocks: Mutex<Vec<CertifiedBlock>>,
+    /// The sets, each from its height on.
+    sets: Mutex<Vec<(Height, ValidatorSet)>>,
+    reported: Mutex<Vec<Evidence>>,
     head: watch::Sender<Height>,
     heard: watch::Sender<Height>,
 }
@@ -32,6 +35,8 @@ impl Chain {
             fixture: fixture.clone(),
             index,
             blocks: Mutex::default(),
+            sets: Mutex::new(vec![(Height::GENESIS, fixture.validators.clone())]),
+            reported: Mutex::default(),
             head: watch::channel(Height::GENESIS).0,
             heard: watch::channel(Height::GENESIS).0,
         })
@@ -44,8 +49,17 @@ impl Chain {
 
 #[async_trait]
 impl Application for Chain {
-    fn validators(&self, _: Height) -> ValidatorSet {
-        self.fixture.validators.clone()
+    fn validators(&self, height: Height) -> Result<Option<Arc<ValidatorSet>>, ApplicationError> {
+        let of = |(from, set): &(Height, ValidatorSet)| (*from <= height).then(|| Arc::new(set.clone()));
+        let known = height <= self.head.borrow().next();
+        Ok(self.sets.lock().unwrap().iter().rev().find_map(of).filter(|_| known))
+    }
+
+    async fn report_evidence(&self, evidence: Evidence) -> Result<bool, ApplicationError> {
+        let mut reported = self.reported.lock().unwrap();
+        let new = !reported.contains(&evidence);
+        reported.extend(new.then_some(evidence));
+        Ok(new)
     }
 
     fn has_transactions(&self) -> bool {
@@ -139,11 +153,18 @@ type Loop = std::pin::Pin<Box<dyn Future<Output = Result<(), ConsensusError>> + 
 struct TestNode {
     chain: Arc<Chain>,
     log: MemoryLog,
+    peers: watch::Sender<CatchUp>,
     sent: mpsc::UnboundedReceiver<ConsensusMessage>,
     handle: ConsensusHandle,
 }
 
+/// A node of a new network, whose peers are there.
 fn node(fixture: &Fixture, index: usize, log: MemoryLog) -> (TestNode, Loop) {
+    node_among(fixture, index, log, CatchUp { peers: 3, ..CatchUp::default() })
+}
+
+fn node_among(fixture: &Fixture, index: usize, log: MemoryLog, peers: CatchUp) -> (TestNode, Loop) {
+    let (peers, peers_receiver) = watch::channel(peers);
     let chain = Chain::new(fixture, index);
     let (sender, sent) = mpsc::unbounded_channel();
     let (records, sign_state) = {
@@ -164,9 +185,10 @@ fn node(fixture: &Fixture, index: usize, log: MemoryLog) -> (TestNode, Loop) {
         outbound: Arc::new(Wire(sender)),
         log: Box::new(log.clone()),
         committed: chain.head.subscribe(),
+        peers: peers_receiver,
     };
     let (handle, service) = start(setup, ports, ConsensusMetrics::default()).unwrap();
-    (TestNode { chain, log, sent, handle }, Box::pin(service))
+    (TestNode { chain, log, peers, sent, handle }, Box::pin(service))
 }
 
 #[tokio::test]

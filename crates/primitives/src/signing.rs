@@ -1,6 +1,7 @@
 //! Consensus signatures: ed25519 over SHA-256(domain, genesis hash, RLP(message)).
 
-use alloy_primitives::B256;
+use crate::{Validator, ValidatorAddress};
+use alloy_primitives::{Address, B256};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
@@ -117,6 +118,11 @@ impl ConsensusKey {
     /// The key that others verify with.
     pub fn public_key(&self) -> VerifyingKey {
         self.0.verifying_key()
+    }
+
+    /// The address of the validator with this key.
+    pub fn address(&self) -> ValidatorAddress {
+        Validator::new(self.public_key(), 1, Address::ZERO).address
     }
 
     /// Signs a digest made by [`SigningContext::digest`]. Deterministic: one digest has one signature.

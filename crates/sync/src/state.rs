@@ -30,6 +30,8 @@ pub struct SyncStatus {
     pub current: Height,
     /// The greatest height announced by a peer that has not failed since; at least `current`. Not proven.
     pub highest: Height,
+    /// Connected peers that have announced a height and not failed since.
+    pub peers: usize,
 }
 
 /// The kinds of request, as metrics and traces name them.
@@ -173,7 +175,13 @@ impl State {
 
     /// Where the node stands.
     pub fn status(&self) -> SyncStatus {
-        SyncStatus { syncing: self.is_syncing(), starting: self.starting, current: self.head, highest: self.highest() }
+        SyncStatus {
+            syncing: self.is_syncing(),
+            starting: self.starting,
+            current: self.head,
+            highest: self.highest(),
+            peers: self.announced().count(),
+        }
     }
 
     fn is_syncing(&self) -> bool {
@@ -181,8 +189,12 @@ impl State {
     }
 
     fn highest(&self) -> Height {
-        let announced = self.peers.values().filter(|p| p.connected).filter_map(|p| p.status.as_ref());
-        announced.map(|s| s.height).fold(self.head, Height::max)
+        self.announced().fold(self.head, Height::max)
+    }
+
+    /// The heights that connected peers announce.
+    fn announced(&self) -> impl Iterator<Item = Height> {
+        self.peers.values().filter(|p| p.connected).filter_map(|p| p.status.as_ref()).map(|status| status.height)
     }
 
     fn observe_head(&mut self, now: Duration, head: Height) {

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use heddle_chain::{BlockError, BuildRequest, Chain, ChainError, Fault};
 use heddle_consensus::{Application, ApplicationError, BlockVerdict};
 use heddle_mempool::Mempool;
-use heddle_primitives::{CertifiedBlock, Height, ProposedBlock, Round, Validator, ValidatorSet};
+use heddle_primitives::{
+    CertifiedBlock, Epoch, Evidence, Height, ProposedBlock, Round, Validator, ValidatorAddress, ValidatorSet,
+};
 use heddle_sync::SyncHandle;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,10 +24,18 @@ pub struct ChainApplication {
     pub mempool: Mempool,
     /// Woken when peers are ahead.
     pub sync: SyncHandle,
-    /// The validators of every height.
-    pub validators: ValidatorSet,
-    /// This validator, if it is one.
-    pub own: Option<Validator>,
+    /// The validator whose key this node has.
+    pub own: Option<ValidatorAddress>,
+    /// Blocks an epoch.
+    pub epoch_length: u64,
+}
+
+impl ChainApplication {
+    /// This node among the validators of a height, if it is one of them.
+    fn own(&self, height: Height) -> Result<Option<Validator>, ApplicationError> {
+        let Some(own) = self.own else { return Ok(None) };
+        Ok(self.validators(height)?.and_then(|validators| validators.get(&own).cloned()))
+    }
 }
 
 /// Seconds since the Unix epoch; a clock before it counts as the epoch.
@@ -54,8 +64,14 @@ fn ours(error: ChainError) -> ApplicationError {
 
 #[async_trait]
 impl Application for ChainApplication {
-    fn validators(&self, _height: Height) -> ValidatorSet {
-        self.validators.clone()
+    /// The chain knows them up to the height after its head; the heights after that are of the same epoch or unknown.
+    fn validators(&self, height: Height) -> Result<Option<Arc<ValidatorSet>>, ApplicationError> {
+        let next = self.chain.head().height().next();
+        let epoch = |height| Epoch::of(height, self.epoch_length);
+        if height > next && epoch(height) != epoch(next) {
+            return Ok(None);
+        }
+        self.chain.validators(height.min(next)).map(Some).map_err(ours)
     }
 
     fn has_transactions(&self) -> bool {
@@ -73,7 +89,7 @@ impl Application for ChainApplication {
     }
 
     async fn build(&self, height: Height, _round: Round) -> Result<Option<ProposedBlock>, ApplicationError> {
-        let Some(own) = &self.own else { return Ok(None) };
+        let Some(own) = self.own(height)? else { return Ok(None) };
         let (chain, mempool, fee_recipient) = (self.chain.clone(), self.mempool.clone(), own.fee_recipient);
         let built = blocking(move || {
             let started = Instant::now();
@@ -113,6 +129,12 @@ impl Application for ChainApplication {
     async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError> {
         let chain = self.chain.clone();
         blocking(move || chain.commit(&block)).await?.map(drop).map_err(ours)
+    }
+
+    async fn report_evidence(&self, evidence: Evidence) -> Result<bool, ApplicationError> {
+        // The chain keeps no evidence yet: it only goes into the log.
+        tracing::debug!(evidence = %evidence.digest(), "evidence not kept");
+        Ok(false)
     }
 
     fn behind(&self, _heard: Height) {

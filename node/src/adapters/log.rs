@@ -1,8 +1,7 @@
 //! Consensus writes its log and its sign state through storage.
 
 use crate::keys::{SignStateError, SignStateStore};
-use heddle_consensus::{ConsensusError, CoreError, DurableLog, Recovered, SignState};
-use heddle_primitives::decode_exact;
+use heddle_consensus::{ConsensusError, CoreError, DurableLog, Recovered};
 use heddle_storage::{ConsensusLog, StorageError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,8 +74,8 @@ impl ConsensusFiles {
             StorageError::Corrupt { .. } => ConsensusFilesError::Damaged(error),
             other => ConsensusFilesError::Log(other),
         })?;
-        let last = sign_state.as_ref().and_then(SignStateStore::last);
-        Ok((Self { log, sign_state }, Recovered { records, sign_state: last.map(alloy_rlp::encode) }))
+        let record = sign_state.as_ref().map(|store| alloy_rlp::encode(store.record()));
+        Ok((Self { log, sign_state }, Recovered { records, sign_state: record }))
     }
 }
 
@@ -95,8 +94,7 @@ impl DurableLog for ConsensusFiles {
 
     fn replace_sign_state(&mut self, state: &[u8]) -> io::Result<()> {
         let store = self.sign_state.as_mut().ok_or_else(|| io::Error::other("a node without a key signed"))?;
-        let last: SignState = decode_exact(state, state.len()).map_err(io::Error::other)?;
-        store.replace(last).map_err(io::Error::other)
+        store.replace(state).map_err(io::Error::other)
     }
 
     fn reset(&mut self) -> io::Result<()> {

@@ -1,7 +1,9 @@
 //! What JSON-RPC and the readiness probe say of the node.
 
 use crate::telemetry::Health;
+use heddle_chain::Chain;
 use heddle_network::NetworkHandle;
+use heddle_primitives::ValidatorAddress;
 use heddle_rpc::{NodeStatus, SyncProgress};
 use heddle_sync::SyncHandle;
 
@@ -13,8 +15,20 @@ const LAG_MAX: u64 = 5;
 pub struct NodeStatusView {
     /// Network and sync.
     pub live: Option<(NetworkHandle, SyncHandle)>,
+    /// Who decides.
+    pub chain: Chain,
+    /// The validator whose key this node has.
+    pub own: Option<ValidatorAddress>,
+}
+
+impl NodeStatusView {
     /// Whether this validator decides alone, so that it needs no peers.
-    pub alone: bool,
+    fn is_alone(&self) -> bool {
+        let next = self.chain.head().height().next();
+        let decides =
+            |own| self.chain.validators(next).is_ok_and(|set| set.validators().len() == 1 && set.get(&own).is_some());
+        self.own.is_some_and(decides)
+    }
 }
 
 impl NodeStatus for NodeStatusView {
@@ -46,7 +60,7 @@ impl Health for NodeStatusView {
     fn ready(&self) -> Result<String, String> {
         let Some((network, sync)) = &self.live else { return Ok("ready: serving read-only".to_owned()) };
         let peers = network.peer_count();
-        if peers == 0 && !self.alone {
+        if peers == 0 && !self.is_alone() {
             return Err("not ready: no peers".to_owned());
         }
         let status = sync.status();

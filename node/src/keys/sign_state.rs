@@ -2,7 +2,7 @@
 
 use super::file::{self, FileError};
 use alloy_primitives::B256;
-use heddle_consensus::{SignState, SignStateMismatch, SignStateRecord};
+use heddle_consensus::{SignStateMismatch, SignStateRecord};
 use heddle_storage::{SignStateFile, StorageError};
 use std::path::{Path, PathBuf};
 
@@ -114,28 +114,23 @@ impl SignStateStore {
         let mismatch = |source| SignStateError::Mismatch { path: path.into(), source };
         record.bind(public_key, genesis_hash).map_err(mismatch)?;
         let mut store = Self { file, record };
-        if found != Some(store.record) {
-            store.write()?;
+        if found != Some(record) {
+            store.replace(&alloy_rlp::encode(record))?;
         }
         Ok(store)
     }
 
-    /// The last signature.
-    pub fn last(&self) -> Option<SignState> {
-        self.record.last
+    /// What the file held when it was opened.
+    pub fn record(&self) -> &SignStateRecord {
+        &self.record
     }
 
-    /// Replaces the last signature; durable at return.
+    /// Replaces the content by another encoded record; durable at return.
     ///
     /// # Errors
     /// The disk's: the old one may still stand.
-    pub fn replace(&mut self, last: SignState) -> Result<(), StorageError> {
-        self.record.last = Some(last);
-        self.write()
-    }
-
-    fn write(&mut self) -> Result<(), StorageError> {
-        self.file.replace(&alloy_rlp::encode(self.record))
+    pub fn replace(&mut self, content: &[u8]) -> Result<(), StorageError> {
+        self.file.replace(content)
     }
 }
 

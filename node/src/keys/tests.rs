@@ -66,7 +66,7 @@ fn a_network_key_is_made_once_and_never_overwritten() {
 
 mod sign_state {
     use super::*;
-    use heddle_consensus::{SignState, SignStep};
+    use heddle_consensus::{SignState, SignStateRecord, SignStep};
     use heddle_primitives::{Height, Round};
 
     const KEY: [u8; 32] = [7; 32];
@@ -75,6 +75,10 @@ mod sign_state {
     fn signed(height: u64) -> SignState {
         let height = Height::new(height);
         SignState { height, round: Round::ZERO, step: SignStep::Prevote, digest: B256::repeat_byte(9) }
+    }
+
+    fn content(last: SignState) -> Vec<u8> {
+        alloy_rlp::encode(SignStateRecord { public_key: KEY, genesis_hash: CHAIN, last: Some(last) })
     }
 
     fn refusal(path: &Path, key: [u8; 32], chain: B256, init: bool) -> String {
@@ -88,7 +92,7 @@ mod sign_state {
         let message = refusal(&path, KEY, CHAIN, false);
         assert!(message.contains("--unsafe-init-sign-state") && message.contains(path.to_str().unwrap()), "{message}");
         assert!(!path.exists());
-        assert_eq!(SignStateStore::open(&path, KEY, CHAIN, true).unwrap().last(), None);
+        assert_eq!(SignStateStore::open(&path, KEY, CHAIN, true).unwrap().record().last, None);
         SignStateStore::open(&path, KEY, CHAIN, false).unwrap();
     }
 
@@ -98,11 +102,11 @@ mod sign_state {
         let path = scratch.path().join("sign-state");
         SignStateStore::create(&path, KEY).unwrap();
         let mut store = SignStateStore::open(&path, KEY, CHAIN, false).unwrap();
-        store.replace(signed(5)).unwrap();
+        store.replace(&content(signed(5))).unwrap();
         assert!(refusal(&path, KEY, CHAIN, true).contains("in use by another process"));
         assert_eq!(SignStateStore::read(&path).unwrap().unwrap().last, Some(signed(5)));
         drop(store);
-        assert_eq!(SignStateStore::open(&path, KEY, CHAIN, true).unwrap().last(), Some(signed(5)));
+        assert_eq!(SignStateStore::open(&path, KEY, CHAIN, true).unwrap().record().last, Some(signed(5)));
         assert!(matches!(SignStateStore::create(&path, KEY), Err(SignStateError::Exists(_))));
     }
 
@@ -122,7 +126,7 @@ mod sign_state {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("sign-state");
         let mut store = SignStateStore::open(&path, KEY, CHAIN, true).unwrap();
-        store.replace(signed(5)).unwrap();
+        store.replace(&content(signed(5))).unwrap();
         drop(store);
         let good = std::fs::read(&path).unwrap();
         for index in 0..good.len() {

@@ -3,8 +3,10 @@
 use crate::adapters::NodeStatusView;
 use crate::telemetry::ChainMetrics;
 use heddle_chain::{Chain, CommittedBlock, History};
+use heddle_consensus::CatchUp;
 use heddle_primitives::Height;
 use heddle_rpc::NodeStatus;
+use heddle_sync::SyncStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;
@@ -35,6 +37,20 @@ pub(super) async fn follow_head(chain: Chain, head: watch::Sender<Height>) -> St
         head.send_replace(chain.head().height());
     }
     "the chain is closed".to_owned()
+}
+
+/// Where sync sees this node among its peers, as consensus reads it.
+pub(super) fn catch_up(status: SyncStatus) -> CatchUp {
+    CatchUp { peers: status.peers, head: status.current, highest: status.highest }
+}
+
+/// Tells consensus where sync sees this node among its peers.
+pub(super) async fn follow_sync(mut status: watch::Receiver<SyncStatus>, peers: watch::Sender<CatchUp>) -> String {
+    while status.changed().await.is_ok() {
+        let status = *status.borrow_and_update();
+        peers.send_replace(catch_up(status));
+    }
+    "sync is gone".to_owned()
 }
 
 /// Forgets old states after blocks are committed, beside the commits.

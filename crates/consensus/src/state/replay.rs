@@ -1,26 +1,35 @@
 //! From the records of the log back to the state they left.
 
-use super::{Core, bft_timeout};
+use super::Core;
+use super::healing::bft_timeout;
 use crate::context::HeddleContext;
 use crate::record::{Entry, Record};
 use crate::{CoreError, Output, SignState, convert};
 use heddle_primitives::{ProposedBlock, Round};
 use malachitebft_core_consensus::Input as BftInput;
 
+/// Reads the records of a log.
+///
+/// # Errors
+/// Something there is not a record.
+pub(super) fn decode(records: &[Vec<u8>]) -> Result<Vec<Record>, CoreError> {
+    let read =
+        |(index, bytes): (usize, &Vec<u8>)| Record::decode(bytes).map_err(|reason| CoreError::Record { index, reason });
+    records.iter().enumerate().map(read).collect()
+}
+
 impl Core {
     /// Re-derives the state that the log records. Malachite reuses the recorded signatures, and stops when it derives
     /// another message than the recorded one.
-    pub(super) fn replay(&mut self, records: &[Vec<u8>]) -> Result<(), CoreError> {
+    pub(super) fn replay(&mut self, records: Vec<Record>) -> Result<(), CoreError> {
         let mut inputs = Vec::new();
         let mut block = None;
-        for (index, bytes) in records.iter().enumerate() {
-            let record = Record::decode(bytes).map_err(|reason| CoreError::Record { index, reason })?;
-            if record.height != self.host.height {
-                continue;
-            }
+        let height = self.host.height;
+        for record in records.into_iter().filter(|record| record.height == height) {
+            let bytes = record.encoded();
             if let Some(input) = self.recall(record.entry, &mut block) {
                 inputs.push(input);
-                self.host.replayed.insert(bytes.clone());
+                self.host.replayed.insert(bytes);
             }
         }
         let proposal = |input: &BftInput<HeddleContext>| match input {
@@ -33,7 +42,9 @@ impl Core {
             self.process(input)?;
         }
         self.bft.reset_entries_index();
-        self.host.guard.end_replay();
+        if let Some(signer) = &mut self.host.signer {
+            signer.guard.end_replay();
+        }
         self.host.replayed.clear();
         for signed in proposals {
             self.ask_for_verdict(&signed.proposal);
@@ -88,8 +99,9 @@ impl Core {
 
     /// The log may be ahead of the sign-state file by the one message of the crash.
     fn observe(&mut self, signed: SignState) {
-        if self.host.guard.observe(signed) {
-            self.host.outputs.extend(self.host.guard.encoded().map(Output::SignState));
+        let Some(signer) = &mut self.host.signer else { return };
+        if signer.guard.observe(signed) {
+            self.host.outputs.push(Output::SignState(signer.guard.encoded()));
         }
     }
 }

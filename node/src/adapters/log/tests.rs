@@ -2,7 +2,7 @@
 
 use super::*;
 use alloy_primitives::B256;
-use heddle_consensus::SignStep;
+use heddle_consensus::{SignState, SignStateRecord, SignStep};
 use heddle_primitives::{Height, Round};
 
 const KEY: [u8; 32] = [7; 32];
@@ -12,18 +12,19 @@ const CHAIN: B256 = B256::repeat_byte(1);
 struct Files {
     scratch: tempfile::TempDir,
     records: Vec<Vec<u8>>,
-    signed: SignState,
+    signed: SignStateRecord,
 }
 
 impl Files {
     fn new() -> Self {
         let scratch = tempfile::tempdir().unwrap();
-        let signed = SignState {
+        let last = SignState {
             height: Height::new(5),
             round: Round::new(2),
             step: SignStep::Precommit,
             digest: B256::repeat_byte(9),
         };
+        let signed = SignStateRecord { public_key: KEY, genesis_hash: CHAIN, last: Some(last) };
         let records = Vec::from_iter((1..=3).map(|n| vec![n; 20]));
         let files = Self { scratch, records, signed };
         let (mut log, _) = files.open().unwrap();

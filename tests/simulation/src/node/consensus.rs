@@ -238,7 +238,12 @@ impl Consensus {
                 env.effects.push(Effect::Refused);
                 env.effects.push(Effect::Note(refusal.to_string()));
             }
-            Output::Misbehaviour { height, validator } => {
+            Output::ForeignSignature(shown) => {
+                let (height, round) = (shown.height, shown.round);
+                env.effects.push(Effect::Note(format!("met its own key's signature at {height}/{round}")));
+            }
+            Output::Evidence(evidence) => {
+                let (validator, height) = (evidence.validator(), evidence.height());
                 env.effects.push(Effect::Note(format!("saw {validator} contradict itself at {height}")));
             }
             Output::Log(_) | Output::SignState(_) | Output::Publish(_) | Output::Decide(_) => {}

@@ -1,0 +1,160 @@
+//! The wait before a validator takes part: it catches up with its peers first, and listens when it may have forgotten
+//! what it signed.
+
+use heddle_primitives::Height;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Where this node stands among its peers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CatchUp {
+    /// Connected peers that have announced a height.
+    pub peers: usize,
+    /// The head.
+    pub head: Height,
+    /// The greatest height that they announce; at least `head`. Not proven.
+    pub highest: Height,
+}
+
+impl CatchUp {
+    /// A peer may commit a block a moment before this node does: one block is no gap.
+    fn is_behind(&self) -> bool {
+        self.highest > self.head.next()
+    }
+}
+
+/// Opens once, and stays open: whoever takes part goes on while its peers come and go.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    /// Height of the last signature known.
+    signed: Option<Height>,
+    peers: CatchUp,
+    /// Until when `peers` has been accounted for.
+    now: Duration,
+    /// For how long some peer was connected.
+    listened: Duration,
+    /// When the head moved last.
+    moved: Duration,
+    open: bool,
+}
+
+impl Gate {
+    /// Without any peer that answers, a validator takes part after this long: the first of a network that starts.
+    pub(crate) const PEERLESS: Duration = Duration::from_secs(2);
+    /// How long a validator whose last signature is older than its head listens to peers: its sign state may come from a
+    /// backup, and what it signed since then is in what peers send again, or below a block that they commit meanwhile.
+    pub(crate) const LISTEN: Duration = Duration::from_secs(10);
+    /// A head that stands still for so long is waited for no more: the greater height may be a lie.
+    pub(crate) const STALLED: Duration = Duration::from_secs(30);
+
+    /// A closed gate for a validator that signed last at this height.
+    pub(crate) fn closed(signed: Option<Height>) -> Self {
+        let zero = Duration::ZERO;
+        Self { signed, peers: CatchUp::default(), now: zero, listened: zero, moved: zero, open: false }
+    }
+
+    /// A gate for nobody.
+    pub(crate) fn open() -> Self {
+        Self { open: true, ..Self::closed(None) }
+    }
+
+    /// Takes in what holds from `now` on, a time since the start.
+    fn observe(&mut self, now: Duration, peers: CatchUp) {
+        if self.peers.peers > 0 {
+            self.listened += now.saturating_sub(self.now);
+        }
+        if peers.head > self.peers.head {
+            self.moved = now;
+        }
+        (self.now, self.peers) = (now, peers);
+    }
+
+    /// When the gate opens if nothing changes any more; `None` when something must.
+    fn opens_at(&self) -> Option<Duration> {
+        let head = self.peers.head;
+        let forgot = self.signed.map_or(head > Height::GENESIS, |signed| signed < head);
+        let listen = if forgot { Self::LISTEN.saturating_sub(self.listened) } else { Duration::ZERO };
+        match self.peers.peers {
+            0 if forgot => None,
+            0 => Some(Self::PEERLESS),
+            _ if self.peers.is_behind() => Some((self.moved + Self::STALLED).max(self.now + listen)),
+            _ => Some(self.now + listen),
+        }
+    }
+
+    /// Returns when the gate is open. Cancel-safe.
+    pub(crate) async fn opened(&mut self, start: Instant, peers: &mut watch::Receiver<CatchUp>) {
+        while !self.open {
+            self.observe(start.elapsed(), *peers.borrow_and_update());
+            let opens_at = self.opens_at();
+            self.open = opens_at.is_some_and(|at| at <= self.now);
+            if self.open {
+                tracing::info!(head = %self.peers.head, peers = self.peers.peers, "taking part in consensus");
+                return;
+            }
+            let timer = async {
+                match opens_at {
+                    Some(at) => sleep_until(start + at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = timer => {}
+                changed = peers.changed() => if changed.is_err() {
+                    // Sync is gone, and the node ends for it.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn peers(count: usize, head: u64, highest: u64) -> CatchUp {
+        CatchUp { peers: count, head: Height::new(head), highest: Height::new(highest) }
+    }
+
+    /// When the gate opens after these observations, one a second from the start.
+    fn opens_at(signed: Option<u64>, observations: &[CatchUp]) -> Option<Duration> {
+        let mut gate = Gate::closed(signed.map(Height::new));
+        for (second, observation) in observations.iter().enumerate() {
+            gate.observe(SECOND * second as u32, *observation);
+        }
+        gate.opens_at()
+    }
+
+    #[test]
+    fn it_opens_when_nothing_is_to_be_gained_by_waiting() {
+        let table: [(&str, Option<u64>, &[CatchUp], Option<Duration>); 9] = [
+            ("a new network, nobody there", None, &[peers(0, 0, 0)], Some(Gate::PEERLESS)),
+            ("a new network, a peer answers", None, &[peers(0, 0, 0), peers(1, 0, 0)], Some(SECOND)),
+            ("a restart of all", Some(9), &[peers(1, 9, 9)], Some(Duration::ZERO)),
+            ("a restart in the middle of a height", Some(10), &[peers(3, 9, 10)], Some(Duration::ZERO)),
+            ("behind", Some(9), &[peers(1, 9, 1_000)], Some(Gate::STALLED)),
+            ("wiped, and behind", None, &[peers(1, 0, 1_000)], Some(Gate::STALLED)),
+            ("a sign state older than the head, alone", Some(9), &[peers(0, 20, 20)], None),
+            ("no sign state on an old chain", None, &[peers(1, 20, 20)], Some(Gate::LISTEN)),
+            (
+                "caught up, with a sign state that may be a backup: only time with a peer counts",
+                Some(9),
+                &[peers(1, 9, 20), peers(1, 20, 20), peers(0, 20, 20), peers(0, 20, 20), peers(1, 20, 21)],
+                Some(SECOND * 4 + Gate::LISTEN - SECOND * 2),
+            ),
+        ];
+        for (name, signed, observations, expected) in table {
+            assert_eq!(opens_at(signed, observations), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_height_that_is_never_reached_holds_it_back_only_while_the_head_moves() {
+        let lie = |head| peers(1, head, u64::MAX);
+        assert_eq!(opens_at(Some(9), &[lie(9), lie(10), lie(10)]), Some(SECOND + Gate::STALLED));
+    }
+}
