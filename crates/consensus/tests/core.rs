@@ -7,8 +7,8 @@ use alloy_primitives::B256;
 use fixture::Fixture;
 use heddle_consensus::{Core, CoreError, Identity, Input, Output, SignState, SignStep, Timeout, TimeoutKind};
 use heddle_primitives::{
-    CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Evidence, Height, ProposedBlock, Round,
-    SignedVote, ValidatorSet, VoteKind,
+    CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Evidence, Height, PolkaCertificate,
+    ProposedBlock, Round, RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote, ValidatorSet, VoteKind,
 };
 
 /// One core under test, with everything it put out so far.
@@ -598,4 +598,73 @@ fn a_node_without_a_key_follows_and_signs_nothing() {
     }
     assert!(outputs.iter().any(|o| matches!(o, Output::Decide(_))));
     assert!(!outputs.iter().any(|o| matches!(o, Output::Publish(_) | Output::Log(_) | Output::SignState(_))));
+}
+
+#[test]
+fn a_node_that_is_rounds_behind_follows_a_certificate_and_then_a_third_of_the_votes() {
+    let fixture = Fixture::new(4);
+    let hash = Some(B256::repeat_byte(9));
+    let round_signatures = |round: u32| {
+        let signed = (0..3).map(|from| fixture.vote(from, 1, round, VoteKind::Precommit, None));
+        let signature = |signed: SignedVote| RoundSignature {
+            validator: signed.vote.validator,
+            kind: VoteKind::Precommit,
+            block_hash: None,
+            signature: signed.signature,
+        };
+        signed.map(signature).collect()
+    };
+    let mut bench = Bench::start(&fixture, 3, None, &[]);
+    bench.message(ConsensusMessage::RoundCertificate(RoundCertificate {
+        height: Height::new(1),
+        round: Round::new(199),
+        kind: RoundCertificateKind::Precommit,
+        signatures: round_signatures(199),
+    }));
+    assert_eq!(bench.core.round(), Round::new(199));
+    for from in 0..2 {
+        bench.vote(from, 200, VoteKind::Prevote, None);
+    }
+    assert_eq!(bench.core.round(), Round::new(200));
+    let prevote = |from: usize| {
+        let signed = fixture.vote(from, 1, 300, VoteKind::Prevote, hash);
+        CommitSignature { validator: signed.vote.validator, signature: signed.signature }
+    };
+    let polka = PolkaCertificate::new(Height::new(1), Round::new(300), hash.unwrap(), (0..3).map(prevote).collect());
+    bench.message(ConsensusMessage::PolkaCertificate(polka));
+    assert_eq!(bench.core.round(), Round::new(300));
+}
+
+#[test]
+fn a_round_lost_to_an_absent_proposer_is_left_at_once() {
+    let fixture = Fixture::new(4);
+    for waited in [true, false] {
+        let mut bench = Bench::start(&fixture, bystander(&fixture), None, &[]);
+        if waited {
+            bench.timeout(0, TimeoutKind::Propose);
+        }
+        for from in bench.others() {
+            bench.vote(from, 0, VoteKind::Precommit, None);
+        }
+        assert_eq!(bench.core.round(), Round::new(u32::from(waited)), "waited: {waited}");
+        let replayed = Bench::start(&fixture, bench.index, bench.sign_state(), &bench.records());
+        assert_eq!(replayed.core.round(), bench.core.round());
+    }
+}
+
+#[test]
+fn a_locked_validator_sends_its_polka_until_the_height_ends() {
+    let (mut bench, body) = with_proposal();
+    for from in &bench.others()[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    bench.outputs.clear();
+    bench.timeout(0, TimeoutKind::Rebroadcast);
+    let polka = |message: &ConsensusMessage| match message {
+        ConsensusMessage::PolkaCertificate(certificate) => {
+            certificate.verify(&bench.fixture.validators, &bench.fixture.context).is_ok()
+        }
+        _ => false,
+    };
+    assert!(bench.published().iter().any(polka));
 }

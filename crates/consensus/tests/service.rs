@@ -3,11 +3,13 @@
 
 mod fixture;
 
+use alloy_primitives::B256;
 use async_trait::async_trait;
 use fixture::Fixture;
 use heddle_consensus::{
     Application, ApplicationError, BlockVerdict, CatchUp, ConsensusConfig, ConsensusError, ConsensusHandle,
-    ConsensusMetrics, DurableLog, Outbound, Ports, Recovered, Setup, Verdict, start,
+    ConsensusMetrics, DurableLog, Outbound, Ports, Recovered, Setup, SignState, SignStateRecord, SignStep, Verdict,
+    start,
 };
 use heddle_primitives::{
     CertifiedBlock, ConsensusMessage, Evidence, Height, ProposedBlock, Round, Validator, ValidatorSet, VoteKind,
@@ -91,12 +93,13 @@ impl Application for Chain {
     }
 }
 
-/// Where a node's messages go.
-struct Wire(mpsc::UnboundedSender<ConsensusMessage>);
+/// Where a node's messages go, as long as its disk works.
+struct Wire(mpsc::UnboundedSender<ConsensusMessage>, Arc<Mutex<Files>>);
 
 #[async_trait]
 impl Outbound for Wire {
     async fn publish(&self, message: ConsensusMessage) {
+        assert!(!self.1.lock().unwrap().failed, "published after a failed write");
         let _ = self.0.send(message);
     }
 }
@@ -107,40 +110,47 @@ struct Files {
     records: Vec<Vec<u8>>,
     sign_state: Option<Vec<u8>>,
     resets: usize,
+    writes: usize,
+    failed: bool,
 }
 
-/// A disk that can break at one of its operations.
+/// A disk that can break at one of its writes.
 #[derive(Clone, Default)]
 struct MemoryLog {
     files: Arc<Mutex<Files>>,
-    broken: Option<&'static str>,
+    /// The write that fails, counted from 0.
+    breaks_at: Option<usize>,
 }
 
 impl MemoryLog {
-    fn attempt(&self, operation: &'static str, action: impl FnOnce(&mut Files)) -> io::Result<()> {
-        if self.broken == Some(operation) {
+    fn attempt(&self, action: impl FnOnce(&mut Files)) -> io::Result<()> {
+        let mut files = self.files.lock().unwrap();
+        assert!(!files.failed, "written after a failed write");
+        files.failed = self.breaks_at == Some(files.writes);
+        files.writes += 1;
+        if files.failed {
             return Err(io::Error::other("disk full"));
         }
-        action(&mut self.files.lock().unwrap());
+        action(&mut files);
         Ok(())
     }
 }
 
 impl DurableLog for MemoryLog {
     fn append(&mut self, record: &[u8]) -> io::Result<()> {
-        self.attempt("append", |files| files.records.push(record.to_vec()))
+        self.attempt(|files| files.records.push(record.to_vec()))
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.attempt("sync", |_| {})
+        self.attempt(|_| {})
     }
 
     fn replace_sign_state(&mut self, state: &[u8]) -> io::Result<()> {
-        self.attempt("replace_sign_state", |files| files.sign_state = Some(state.to_vec()))
+        self.attempt(|files| files.sign_state = Some(state.to_vec()))
     }
 
     fn reset(&mut self) -> io::Result<()> {
-        self.attempt("reset", |files| {
+        self.attempt(|files| {
             files.records.clear();
             files.resets += 1;
         })
@@ -182,7 +192,7 @@ fn node_among(fixture: &Fixture, index: usize, log: MemoryLog, peers: CatchUp) -
     };
     let ports = Ports {
         application: chain.clone(),
-        outbound: Arc::new(Wire(sender)),
+        outbound: Arc::new(Wire(sender, Arc::clone(&log.files))),
         log: Box::new(log.clone()),
         committed: chain.head.subscribe(),
         peers: peers_receiver,
@@ -231,16 +241,155 @@ async fn four_validators_agree_over_a_perfect_wire() {
 }
 
 #[tokio::test]
-async fn a_failed_write_ends_the_loop_and_nothing_is_published() {
-    for operation in ["append", "sync", "replace_sign_state"] {
+async fn whichever_write_fails_the_loop_ends_and_nothing_is_published_after_it() {
+    for write in 0..40 {
         let fixture = Fixture::new(1);
-        let log = MemoryLog { broken: Some(operation), ..MemoryLog::default() };
-        let (mut node, service) = node(&fixture, 0, log);
+        let log = MemoryLog { breaks_at: Some(write), ..MemoryLog::default() };
+        let (node, service) = node(&fixture, 0, log);
         let error = service.await.unwrap_err();
-        assert!(matches!(error, ConsensusError::Log(_)), "{operation}: {error}");
-        assert!(node.sent.recv().await.is_none(), "{operation}: nothing was published");
-        assert!(node.chain.blocks.lock().unwrap().is_empty(), "{operation}: nothing was committed");
+        assert!(matches!(error, ConsensusError::Log(_)), "write {write}: {error}");
+        let committed = node.chain.blocks.lock().unwrap().len();
+        assert!(committed <= node.log.files.lock().unwrap().resets + 1, "write {write}: {committed} blocks");
     }
+}
+
+/// Where a wiped validator finds itself: its peers have a long chain.
+const WIPED: CatchUp = CatchUp { peers: 3, head: Height::GENESIS, highest: Height::new(1_000) };
+
+#[tokio::test]
+async fn a_wiped_validator_signs_nothing_on_the_heights_it_must_catch_up_with() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1, 0);
+    let (mut node, service) = node_among(&fixture, proposer, MemoryLog::default(), WIPED);
+    let service = tokio::spawn(service);
+    let mut status = node.handle.subscribe();
+    for height in [1, 7, 500] {
+        node.chain.head.send_replace(Height::new(height));
+        node.peers.send_replace(CatchUp { head: Height::new(height), ..WIPED });
+        status.wait_for(|status| status.height == Height::new(height + 1)).await.unwrap();
+    }
+    service.abort();
+    let _ = service.await;
+    assert!(node.sent.recv().await.is_none(), "neither a proposal nor a vote");
+    assert_eq!(node.log.files.lock().unwrap().sign_state, None);
+}
+
+#[tokio::test]
+async fn a_validator_takes_part_at_the_height_where_it_has_caught_up() {
+    let fixture = Fixture::new(4);
+    let proposer = fixture.proposer(1_001, 0);
+    let log = MemoryLog::default();
+    let record = SignStateRecord::fresh(fixture.keys[proposer].public_key().to_bytes());
+    // It signed last just below the present head, so that there is nothing to listen for.
+    let (height, round) = (Height::new(1_000), Round::ZERO);
+    let last = SignState { height, round, step: SignStep::Precommit, digest: B256::ZERO };
+    log.files.lock().unwrap().sign_state = Some(alloy_rlp::encode(SignStateRecord { last: Some(last), ..record }));
+    let (mut node, service) = node_among(&fixture, proposer, log, WIPED);
+    let service = tokio::spawn(service);
+    node.chain.head.send_replace(height);
+    node.handle.subscribe().wait_for(|status| status.height == height.next()).await.unwrap();
+    node.peers.send_replace(CatchUp { head: height, ..WIPED });
+    assert_eq!(node.sent.recv().await.unwrap().height(), height.next());
+    service.abort();
+}
+
+#[tokio::test]
+async fn a_foreign_signature_of_our_key_far_ahead_is_remembered_on_disk() {
+    let fixture = Fixture::new(4);
+    let (node, service) = node_among(&fixture, 0, MemoryLog::default(), WIPED);
+    let service = tokio::spawn(service);
+    let foreign = ConsensusMessage::Vote(fixture.vote(0, 600, 3, VoteKind::Prevote, None));
+    assert_eq!(node.handle.deliver(foreign).await, Verdict::Ignore);
+    let stored = || node.log.files.lock().unwrap().sign_state.clone();
+    while stored().is_none() {
+        tokio::task::yield_now().await;
+    }
+    let record = SignStateRecord::decode(&stored().unwrap()).unwrap();
+    assert_eq!(record.last.unwrap().height, Height::new(600));
+    assert!(!service.is_finished());
+    service.abort();
+}
+
+#[tokio::test]
+async fn evidence_is_given_to_the_application_and_to_peers_once() {
+    let fixture = Fixture::new(4);
+    let (mut node, service) = node(&fixture, bystander(&fixture), MemoryLog::default());
+    let service = tokio::spawn(service);
+    let culprit = fixture.proposer(1, 0);
+    let vote = |round, hash| fixture.vote(culprit, 1, round, VoteKind::Prevote, hash);
+    for hash in [None, Some(B256::ZERO)] {
+        node.handle.deliver(ConsensusMessage::Vote(vote(0, hash))).await;
+    }
+    let published = loop {
+        if let ConsensusMessage::Evidence(evidence) = node.sent.recv().await.unwrap() {
+            break evidence;
+        }
+    };
+    assert_eq!(*node.chain.reported.lock().unwrap(), [published.clone()]);
+    let other = Evidence::of_votes(vote(1, None), vote(1, Some(B256::ZERO)), &fixture.context);
+    for known in [published, other] {
+        let verdict = node.handle.deliver(ConsensusMessage::Evidence(known)).await;
+        assert_eq!(verdict, Verdict::Ignore, "one piece is enough");
+    }
+    service.abort();
+}
+
+#[tokio::test]
+async fn a_peers_evidence_is_judged_by_the_validators_of_its_height() {
+    let fixture = Fixture::new(5);
+    let (node, service) = node(&fixture, 0, MemoryLog::default());
+    let service = tokio::spawn(service);
+    node.chain.sets.lock().unwrap().push((Height::new(2), without(&fixture, 4)));
+    node.chain.head.send_replace(Height::new(5));
+    node.handle.subscribe().wait_for(|status| status.height == Height::new(6)).await.unwrap();
+    let evidence = |index, height| {
+        let vote = |hash| fixture.vote(index, height, 0, VoteKind::Precommit, hash);
+        Evidence::of_votes(vote(None), vote(Some(B256::ZERO)), &fixture.context)
+    };
+    let mut forged = evidence(3, 1);
+    if let Evidence::Votes(pair) = &mut forged {
+        pair.second.signature = pair.first.signature;
+    }
+    let table = [
+        ("of a height to come", evidence(1, 7), Verdict::Ignore),
+        ("of nobody at that height", evidence(4, 2), Verdict::Reject),
+        ("of somebody who has left since", evidence(4, 1), Verdict::Accept),
+        ("the same again", evidence(4, 1), Verdict::Ignore),
+        ("forged", forged, Verdict::Reject),
+        ("of the present height", evidence(3, 6), Verdict::Accept),
+    ];
+    for (name, evidence, verdict) in table {
+        assert_eq!(node.handle.deliver(ConsensusMessage::Evidence(evidence)).await, verdict, "{name}");
+    }
+    assert_eq!(node.chain.reported.lock().unwrap().len(), 2);
+    service.abort();
+}
+
+#[tokio::test]
+async fn who_joins_with_the_next_height_is_not_blamed_for_being_early() {
+    let fixture = Fixture::new(5);
+    let (node, service) = node(&fixture, 0, MemoryLog::default());
+    *node.chain.sets.lock().unwrap() =
+        vec![(Height::GENESIS, without(&fixture, 4)), (Height::new(3), fixture.validators.clone())];
+    let service = tokio::spawn(service);
+    let early = ConsensusMessage::Vote(fixture.vote(4, 3, 0, VoteKind::Prevote, None));
+    for (head, verdict) in [(1, Verdict::Ignore), (2, Verdict::Accept)] {
+        node.chain.head.send_replace(Height::new(head));
+        node.handle.subscribe().wait_for(|status| status.height == Height::new(head + 1)).await.unwrap();
+        assert_eq!(node.handle.deliver(early.clone()).await, verdict, "head {head}");
+    }
+    service.abort();
+}
+
+/// A validator that does not propose first.
+fn bystander(fixture: &Fixture) -> usize {
+    (0..fixture.keys.len()).find(|index| *index != fixture.proposer(1, 0)).unwrap()
+}
+
+/// The fixture's validators but one.
+fn without(fixture: &Fixture, index: usize) -> ValidatorSet {
+    let others = fixture.validators.validators().iter().enumerate().filter(|(i, _)| *i != index);
+    ValidatorSet::new(others.map(|(_, validator)| validator.clone()).collect()).unwrap()
 }
 
 #[tokio::test]
