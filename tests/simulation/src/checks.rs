@@ -1,5 +1,10 @@
 //! The invariants, checked from outside the nodes: nothing here asks a node whether it is right.
 
+mod referee;
+mod votes;
+
+pub use referee::Referee;
+
 use crate::scenario::Scenario;
 use alloy_primitives::B256;
 use heddle_chain::Chain;
@@ -7,6 +12,7 @@ use heddle_primitives::{
     CommitCertificate, ConsensusMessage, Height, Round, SigningContext, ValidatorAddress, ValidatorSet, Vote, VoteKind,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use votes::Ledger;
 
 /// Most rounds that a height may take once nothing goes wrong any more.
 const ROUNDS_MAX: u32 = 20;
@@ -25,16 +31,41 @@ pub struct Checks {
     committed: BTreeMap<(usize, Height), B256>,
     /// What each honest validator signed.
     signed: BTreeMap<(ValidatorAddress, Position), B256>,
+    /// What anybody voted for.
+    ledger: Ledger,
     /// Since the faults stopped: the height of each node and in which of its rounds it was first seen there.
     since: BTreeMap<usize, (Height, Round)>,
 }
 
 impl Checks {
-    /// An honest validator signs one message for each height, round and step, in all its lives.
+    /// Notes a vote that a Byzantine validator signed.
+    pub fn signed(&mut self, message: &ConsensusMessage) {
+        if let ConsensusMessage::Vote(signed) = message {
+            self.ledger.note(&signed.vote);
+        }
+    }
+
+    /// An honest validator signs one message for each height, round and step, in all its lives, and no vote that the
+    /// votes of others do not justify.
     ///
     /// # Errors
-    /// It contradicted itself.
+    /// It contradicted itself, or broke its lock.
     pub fn published(
+        &mut self,
+        message: &ConsensusMessage,
+        own: ValidatorAddress,
+        validators: &ValidatorSet,
+        context: &SigningContext,
+    ) -> Result<(), String> {
+        self.contradicts(message, own, context)?;
+        if let ConsensusMessage::Vote(signed) = message {
+            self.ledger.note(&signed.vote);
+            self.ledger.justify(&signed.vote, validators)?;
+        }
+        Ok(())
+    }
+
+    fn contradicts(
         &mut self,
         message: &ConsensusMessage,
         own: ValidatorAddress,
@@ -115,11 +146,25 @@ impl Checks {
         Err(format!("block {} of node {node} has state root {expected}, its state makes {found}", head.height()))
     }
 
+    /// An honest validator enters a round only when votes justify it.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn justify_round(
+        &self,
+        own: ValidatorAddress,
+        height: Height,
+        round: Round,
+        validators: &ValidatorSet,
+    ) -> Result<(), String> {
+        self.ledger.justify_round(own, height, round, validators)
+    }
+
     /// Once nothing goes wrong, no height takes too many rounds.
     ///
     /// # Errors
     /// This one does.
-    pub fn round(&mut self, node: usize, height: Height, round: Round) -> Result<(), String> {
+    pub fn count_round(&mut self, node: usize, height: Height, round: Round) -> Result<(), String> {
         let since = self.since.entry(node).or_insert((height, round));
         if since.0 != height {
             *since = (height, round);

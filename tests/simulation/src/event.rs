@@ -59,12 +59,12 @@ fn describe(message: &ConsensusMessage) -> String {
         ConsensusMessage::RoundCertificate(c) => {
             format!("{:?} certificate {}/{} of {}", c.kind, c.height, c.round, c.signatures.len())
         }
+        ConsensusMessage::Evidence(evidence) => {
+            let by = Short(&evidence.validator());
+            format!("Evidence {}/{} against {by}", evidence.height(), evidence.round())
+        }
         ConsensusMessage::CommitCertificate(c) => {
             format!("Commit {}/{} {} of {}", c.height, c.round, short(&c.block_hash), c.signatures.len())
-        }
-        ConsensusMessage::Evidence(e) => {
-            let by = Short(&e.validator());
-            format!("Evidence {}/{} of {by:.4}", e.height(), e.round())
         }
     }
 }
@@ -171,7 +171,7 @@ pub enum Effect {
     /// Something will happen to it.
     After(Micros, Event),
     /// It sends a message to all.
-    Publish(ConsensusMessage),
+    Publish(Box<ConsensusMessage>),
     /// It asks a peer.
     Ask(usize, u64, Request),
     /// It answers a peer.

@@ -16,6 +16,7 @@
 //!   here, in the same order, so that the world can stop it at every step;
 //! - what is checked is checked from outside, on what nodes send and store, never by asking them.
 
+mod byzantine;
 mod checks;
 mod disk;
 mod event;

@@ -1,10 +1,12 @@
 //! What a run is made of: all of it is drawn from its seed.
 
+use crate::byzantine::Behaviour;
 use crate::time::{MILLISECOND, Micros, SECOND};
 use clap::ValueEnum;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The sizes of a network that a seed chooses from.
@@ -121,8 +123,8 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes; all are validators.
     pub nodes: usize,
-    /// Which of them are Byzantine.
-    pub byzantine: Vec<usize>,
+    /// Which of them are Byzantine, and how.
+    pub byzantine: BTreeMap<usize, Vec<Behaviour>>,
     /// How hard it is.
     pub profile: Profile,
     /// Where they stand.
@@ -156,13 +158,21 @@ impl Scenario {
             Profile::Chaos => Delays::Wan,
         };
         let heal_at = rng.random_range(3 * SECOND..=9 * SECOND);
+        let byzantine = everybody.iter().take(byzantine).map(|node| (*node, Behaviour::draw(&mut rng)));
+        let byzantine = BTreeMap::from_iter(byzantine);
+        let mut faults = Faults::draw(profile, nodes, heal_at, &mut rng);
+        let forgetful = byzantine.iter().filter(|(_, behaviours)| behaviours.contains(&Behaviour::Forgets));
+        for (node, _) in forgetful {
+            // These go on when the faults have stopped.
+            faults.crashes.extend((0..4).map(|_| Crash::draw_of(*node, 2 * heal_at, &mut rng)));
+        }
         Self {
             seed,
             nodes,
-            byzantine: everybody[..byzantine].to_vec(),
+            byzantine,
             profile,
             delays,
-            faults: Faults::draw(profile, nodes, heal_at, &mut rng),
+            faults,
             heal_at,
             transaction_interval: rng.random_range(100 * MILLISECOND..=600 * MILLISECOND),
         }
@@ -170,7 +180,7 @@ impl Scenario {
 
     /// Whether a node follows the rules.
     pub fn is_honest(&self, node: usize) -> bool {
-        !self.byzantine.contains(&node)
+        !self.byzantine.contains_key(&node)
     }
 
     /// What goes wrong at a time; `None` once it no longer does.
@@ -224,7 +234,10 @@ impl Partition {
 
 impl Crash {
     fn draw(nodes: usize, heal_at: Micros, rng: &mut ChaCha8Rng) -> Self {
-        let node = rng.random_range(0..nodes);
-        Self { node, at: rng.random_range(0..heal_at), steps: rng.random_range(0..40) }
+        Self::draw_of(rng.random_range(0..nodes), heal_at, rng)
+    }
+
+    fn draw_of(node: usize, before: Micros, rng: &mut ChaCha8Rng) -> Self {
+        Self { node, at: rng.random_range(0..before), steps: rng.random_range(0..40) }
     }
 }

@@ -1,9 +1,11 @@
 //! A world: nodes, the network between them, and one queue of what happens next.
 
+mod byzantine;
 mod effects;
 mod load;
 
-use crate::checks::Checks;
+use crate::byzantine::{Adversary, Behaviour};
+use crate::checks::{Checks, Referee};
 use crate::disk::Disk;
 use crate::event::Event;
 use crate::fixture::Fixture;
@@ -76,6 +78,8 @@ pub struct World {
     now: Micros,
     sequence: u64,
     checks: Checks,
+    referee: Referee,
+    adversary: Adversary,
     trace: Trace,
     /// The height that ends the run once all honest nodes have it; known when the faults have stopped.
     target: Option<Height>,
@@ -93,6 +97,9 @@ impl World {
         rng.set_stream(1);
         let node = |index| Node::new(index, &scenario, &fixture);
         let nodes = (0..scenario.nodes).map(node).collect::<Result<_, _>>()?;
+        let skew_secs = scenario.faults.skew_secs.iter().map(|skew| skew.unsigned_abs()).max().unwrap_or_default();
+        let referee = Referee::new(&fixture, &database_config(), skew_secs)?;
+        let adversary = Adversary::new(Arc::clone(&fixture), scenario.nodes, scenario.byzantine.clone());
         Ok(Self {
             network: Network::new(scenario.delays, scenario.nodes),
             scenario,
@@ -103,6 +110,8 @@ impl World {
             now: 0,
             sequence: 0,
             checks: Checks::default(),
+            referee,
+            adversary,
             trace: Trace::new(lines_kept),
             target: None,
             summary: Summary::default(),
@@ -241,6 +250,11 @@ impl World {
                 self.crash(index);
                 Ok(())
             }
+            // Whoever loses its own files on purpose may fail.
+            Err(Stop::Fault(_)) if !self.scenario.is_honest(index) => {
+                self.crash(index);
+                Ok(())
+            }
             Err(Stop::Fault(reason)) => Err(format!("node {index} stopped: {reason}")),
         }
     }
@@ -256,7 +270,9 @@ impl World {
         node.life += 1;
         node.busy_until = 0;
         node.machine.disk.crash(&mut self.rng);
-        if loses_log {
+        if self.adversary.does(index, Behaviour::Forgets) {
+            node.machine.disk = Disk::default();
+        } else if loses_log {
             node.machine.disk.lose_log();
         }
         self.trace.note(self.now, index, &format_args!("crashes, log lost: {loses_log}"));
@@ -281,17 +297,20 @@ impl World {
     }
 }
 
+/// Nothing is ever flushed from the buffers: each table takes a megabyte of address space at its first write.
+fn database_config() -> DatabaseConfig {
+    DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 30, open_files_max: 64 }
+}
+
 impl Node {
     fn new(index: usize, scenario: &Scenario, fixture: &Arc<Fixture>) -> Result<Self, String> {
-        // Nothing is ever flushed from the buffers: each table takes a megabyte of address space at its first write.
-        let config = DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 30, open_files_max: 64 };
         let key: ConsensusKey = fixture.keys.get(index).ok_or("more nodes than keys")?.clone();
         let machine = Machine {
             index,
             nodes: scenario.nodes,
             fixture: Arc::clone(fixture),
             key,
-            database: Database::open_in_memory(&config).map_err(|error| error.to_string())?,
+            database: Database::open_in_memory(&database_config()).map_err(|error| error.to_string())?,
             disk: Disk::default(),
             config: ConsensusConfig::default(),
             skew_secs: scenario.faults.skew_secs.get(index).copied().unwrap_or_default(),

@@ -203,7 +203,7 @@ impl Consensus {
                 Output::Publish(message) => {
                     self.flush(env)?;
                     env.step()?;
-                    env.effects.push(Effect::Publish(message));
+                    env.effects.push(Effect::Publish(Box::new(message)));
                 }
                 Output::Decide(block) => self.commit(*block, application, env)?,
                 output => self.carry_out_volatile(output, env),

@@ -3,7 +3,7 @@
 use super::World;
 use crate::checks::Checks;
 use crate::event::{Effect, Event, Wire};
-use crate::time::SECOND;
+use crate::time::{Micros, SECOND};
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Request, Response, Round};
 use rand::Rng;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ impl World {
     pub(super) fn apply(&mut self, index: usize, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::After(delay, event) => self.push(self.now + delay, index, event),
-            Effect::Publish(message) => return self.publish(index, message),
+            Effect::Publish(message) => return self.publish(index, *message),
             Effect::Ask(to, id, request) => self.ask(index, to, id, request),
             Effect::Answer(to, id, response) => self.answer(index, to, id, response),
             Effect::Committed(block) => return self.committed(index, &block),
@@ -24,20 +24,24 @@ impl World {
     }
 
     fn publish(&mut self, from: usize, message: ConsensusMessage) -> Result<(), String> {
-        if self.scenario.is_honest(from)
-            && let Some(own) = self.fixture.validator(from)
-        {
-            self.checks.published(&message, own.address, &self.fixture.genesis.signing_context())?;
+        if !self.scenario.is_honest(from) {
+            self.deceive(from, &message);
+            return Ok(());
         }
+        if let Some(own) = self.fixture.validator(from) {
+            let validators = self.referee.validators(message.height())?;
+            self.checks.published(&message, own.address, &validators, &self.fixture.genesis.signing_context())?;
+        }
+        self.adversary.hear(&message);
         let wire = Rc::new(Wire::new(message));
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            self.send(from, to, &wire);
+            self.send(from, to, &wire, 0);
         }
         Ok(())
     }
 
     /// Sends a message to one node, over whatever the network is now.
-    fn send(&mut self, from: usize, to: usize, wire: &Rc<Wire>) {
+    pub(super) fn send(&mut self, from: usize, to: usize, wire: &Rc<Wire>, late_by: Micros) {
         let faults = self.scenario.faults_at(self.now);
         if self.network.is_cut(from, to, self.now, faults) {
             return;
@@ -50,7 +54,7 @@ impl World {
         for _ in 0..copies {
             let faults = self.scenario.faults_at(self.now);
             let delay = self.network.delay(from, to, faults, &mut self.rng);
-            self.push(self.now + delay, to, Event::Gossip(Rc::clone(wire)));
+            self.push(self.now + late_by + delay, to, Event::Gossip(Rc::clone(wire)));
         }
     }
 
@@ -73,6 +77,7 @@ impl World {
     }
 
     fn answer(&mut self, from: usize, to: usize, id: u64, response: Response) {
+        let response = self.answer_of(from, response);
         self.connect(from, to, Event::Response(from, id, Some(Rc::new(response))));
     }
 
@@ -88,7 +93,9 @@ impl World {
             return Ok(());
         }
         let context = self.fixture.genesis.signing_context();
-        self.checks.committed(index, block.certificate(), &self.fixture.heddle().validators, &context)?;
+        let validators = self.referee.validators(height)?;
+        self.checks.committed(index, block.certificate(), &validators, &context)?;
+        self.referee.judge(block, self.now)?;
         self.summary.rounds_max = self.summary.rounds_max.max(block.certificate().round.as_u32() + 1);
         match &self.nodes[index].process {
             Some(process) => Checks::state_root(index, process.chain()),
@@ -98,9 +105,13 @@ impl World {
 
     fn round(&mut self, index: usize, height: Height, round: Round) -> Result<(), String> {
         self.trace.note(self.now, index, &format_args!("enters {height}/{round}"));
-        if self.target.is_none() || !self.scenario.is_honest(index) {
+        if !self.scenario.is_honest(index) {
             return Ok(());
         }
-        self.checks.round(index, height, round)
+        if let Some(own) = self.fixture.validator(index) {
+            let validators = self.referee.validators(height)?;
+            self.checks.justify_round(own.address, height, round, &validators)?;
+        }
+        if self.target.is_some() { self.checks.count_round(index, height, round) } else { Ok(()) }
     }
 }
