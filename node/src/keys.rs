@@ -96,7 +96,7 @@ impl KeyFile {
     /// What the file holds.
     pub fn content(&self) -> Zeroizing<String> {
         match self {
-            Self::Plain(key) => Zeroizing::new(format!("{}\n", *key.to_hex())),
+            Self::Plain(key) => line(&key.to_hex()),
             Self::Encrypted(key) => Zeroizing::new(key.to_json()),
         }
     }
@@ -186,7 +186,7 @@ pub fn load_or_create_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
         Ok(content) => content,
         Err(error) if error.is_absence() => {
             let key = NodeKey::generate();
-            file::create(path, Zeroizing::new(format!("{}\n", *key.to_hex())).as_bytes())?;
+            file::create(path, line(&key.to_hex()).as_bytes())?;
             return Ok(key);
         }
         Err(error) => return Err(error.into()),
@@ -196,6 +196,11 @@ pub fn load_or_create_node_key(path: &Path) -> Result<NodeKey, KeyFileError> {
         Err(_) => Err(NodeKeyError::Malformed(content.len())),
     };
     key.map_err(|source| KeyFileError::NodeKey { path: path.into(), source })
+}
+
+/// A secret as a line, of which growing text left no copy behind.
+fn line(secret: &str) -> Zeroizing<String> {
+    Zeroizing::new([secret, "\n"].concat())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use clap::{Args, Subcommand, ValueHint};
 use heddle_primitives::{ConsensusKey, Validator};
 use serde_json::{Value, json};
 use std::error::Error;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -110,11 +111,7 @@ fn encrypt(file: &Path, passphrase: PassphraseSource<'_>) -> Result<Value, Box<d
 fn import(out: &Out, input: Option<&Path>) -> Result<Value, Box<dyn Error>> {
     let key = match input {
         Some(file) => KeyFile::read(file)?,
-        None => {
-            let mut content = Zeroizing::new(Vec::with_capacity(2 * EncryptedKey::FILE_BYTES_MAX));
-            std::io::stdin().take(EncryptedKey::FILE_BYTES_MAX as u64).read_to_end(&mut content)?;
-            KeyFile::parse(&content, Path::new("standard input"))?
-        }
+        None => KeyFile::parse(&read_stdin()?, Path::new("standard input"))?,
     };
     let key = out.encrypted(key)?;
     keys::file::create(&out.file, key.content().as_bytes())?;
@@ -125,6 +122,20 @@ fn import(out: &Out, input: Option<&Path>) -> Result<Value, Box<dyn Error>> {
         out.file.display()
     );
     Ok(describe(&key, &out.file))
+}
+
+/// What stands on standard input; typed without an echo when that is a terminal.
+fn read_stdin() -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let typed = rpassword::prompt_password("Key, as 64 hexadecimal digits: ")?;
+        return Ok(Zeroizing::new(typed.into_bytes()));
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(2 * EncryptedKey::FILE_BYTES_MAX));
+    // Past the library's own buffer, which nobody wipes.
+    let file = std::fs::File::from(stdin.as_fd().try_clone_to_owned()?);
+    file.take(EncryptedKey::FILE_BYTES_MAX as u64).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn describe(key: &KeyFile, file: &Path) -> Value {
