@@ -14,7 +14,7 @@ pub enum Api {
     Net,
     /// The client: version, Keccak-256.
     Web3,
-    /// What other clients do not have: how parallel blocks are.
+    /// What other clients do not have: validators, commits, evidence, and how parallel blocks are.
     Heddle,
 }
 

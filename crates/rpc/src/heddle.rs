@@ -1,5 +1,7 @@
 //! The `heddle` namespace: what this chain has and other clients do not.
 
+mod membership;
+
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::error::MethodError;
@@ -12,7 +14,8 @@ use jsonrpsee::server::RegisterMethodError;
 use serde::Serialize;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
-    registry.scan("heddle_blockParallelism", &["block", "withDependencies"], block_parallelism)
+    registry.scan("heddle_blockParallelism", &["block", "withDependencies"], block_parallelism)?;
+    membership::register(registry)
 }
 
 /// How far the transactions of a block could run side by side, and what kept them from it.

@@ -11,6 +11,7 @@ use alloy_primitives::{U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, ValueHint};
 use heddle_chain::{CommittedBlock, History};
+use heddle_primitives::registry::Governance;
 use heddle_primitives::{ConsensusKey, Genesis};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -22,6 +23,9 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 /// Chain id of Anvil and Hardhat, which their users' configurations expect.
 const CHAIN_ID: u64 = 31337;
+
+/// Blocks an epoch: under a minute at the default block time, so that changes of the validators can be tried.
+const EPOCH_LENGTH: u64 = 100;
 
 /// Options of `heddle devnet`.
 #[derive(Args)]
@@ -122,6 +126,8 @@ fn open_genesis(
         gas_limit: genesis::GAS_LIMIT,
         block_time: args.block_time,
         empty_block_time: args.block_time,
+        epoch_length: EPOCH_LENGTH,
+        governance: signers.first().map(|first| Governance::Administered { administrator: first.address() }),
         keys,
         alloc: accounts::funded(signers.iter().map(|signer| signer.address()), args.balance),
     })?;
@@ -222,6 +228,9 @@ fn print_banner(args: &DevnetArgs, data_dir: &Path, genesis: &Genesis, signers: 
     tell!("\nMnemonic        {}", accounts::TEST_MNEMONIC);
     tell!("Chain id        {}", genesis.chain_id());
     tell!("Genesis hash    {}", genesis.hash());
+    if let Some((heddle, registry)) = genesis.heddle().and_then(|heddle| Some((heddle, heddle.registry?))) {
+        tell!("Validators      {registry}, administered by account (0), in epochs of {} blocks", heddle.epoch_length);
+    }
     let kept = if args.data_dir.is_some() { "kept" } else { "removed at exit" };
     tell!("Data directory  {} ({kept})", data_dir.display());
     if let Some(address) = first.http_address() {

@@ -5,6 +5,7 @@ use crate::keys::{self, KeyFile};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, U256};
 use clap::{Args, Subcommand, ValueHint};
+use heddle_primitives::registry::{self, Governance, RegistryStart};
 use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Validator, ValidatorSet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Block gas limit of a new chain.
 pub const GAS_LIMIT: u64 = 30_000_000;
+/// Blocks an epoch of a new chain.
+const EPOCH_LENGTH: u64 = 1_000;
 /// Base fee of the first block, in wei per gas (EIP-1559's initial value).
 const BASE_FEE: u128 = 1_000_000_000;
 
@@ -42,6 +45,13 @@ pub struct CreateArgs {
     /// How long an idle chain waits before an empty block [default: the block time].
     #[arg(long, value_parser = accounts::parse_block_time)]
     empty_block_time: Option<Duration>,
+    /// Blocks an epoch: changes of the validators take effect when one starts.
+    #[arg(long, value_name = "BLOCKS", default_value_t = EPOCH_LENGTH, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    epoch_length: u64,
+    /// Let the validators change: `admin:ADDRESS`, who adds and removes them, or `staking:ETHER:OPERATOR`, where whoever
+    /// deposits so much has a power of one, and OPERATOR acts for the first ones [default: they never change].
+    #[arg(long, value_name = "GOVERNANCE", value_parser = parse_governance)]
+    registry: Option<Governance>,
     /// Gas limit of every block.
     #[arg(long, default_value_t = GAS_LIMIT)]
     gas_limit: u64,
@@ -69,6 +79,20 @@ fn parse_fund(text: &str) -> Result<(Address, U256), String> {
     let (address, amount) = text.split_once('=').ok_or("expected ADDRESS=ETHER")?;
     let address = address.parse().map_err(|_| format!("`{address}` is not an address"))?;
     Ok((address, accounts::parse_balance(amount)?))
+}
+
+fn parse_governance(text: &str) -> Result<Governance, String> {
+    let expected = "expected admin:ADDRESS, or staking:ETHER:OPERATOR";
+    let parse = |address: &str| address.parse().map_err(|_| format!("`{address}` is not an address: {expected}"));
+    match text.split(':').collect::<Vec<_>>()[..] {
+        ["admin", address] => Ok(Governance::Administered { administrator: parse(address)? }),
+        ["staking", ether, operator] => {
+            let unit = Some(accounts::parse_balance(ether)?).filter(|unit| !unit.is_zero());
+            let unit = unit.ok_or_else(|| format!("the deposit for one power is at least 1 wei: {expected}"))?;
+            Ok(Governance::Staked { unit, operator: parse(operator)? })
+        }
+        _ => Err(expected.to_owned()),
+    }
 }
 
 /// Runs `heddle genesis create`.
@@ -117,6 +141,8 @@ fn create(args: &CreateArgs, keys: &[ConsensusKey]) -> Result<Genesis, Box<dyn E
         gas_limit: args.gas_limit,
         block_time: args.block_time,
         empty_block_time: args.empty_block_time.unwrap_or(args.block_time),
+        epoch_length: args.epoch_length,
+        governance: args.registry,
         keys,
         alloc,
     })
@@ -132,6 +158,10 @@ pub struct NewChain<'a> {
     pub block_time: Duration,
     /// How long an idle chain waits before an empty block.
     pub empty_block_time: Duration,
+    /// Blocks an epoch.
+    pub epoch_length: u64,
+    /// Who changes the validators; nobody when absent.
+    pub governance: Option<Governance>,
     /// The validators' keys; each has power 1.
     pub keys: &'a [ConsensusKey],
     /// Funded accounts.
@@ -157,12 +187,18 @@ pub fn new_chain(new: &NewChain<'_>) -> Result<Genesis, Box<dyn Error>> {
     };
     file.alloc.extend(new.alloc.iter().cloned());
     file.config.chain_id = new.chain_id;
+    let validators = ValidatorSet::new(validators.collect())?;
+    if let Some(governance) = new.governance {
+        let registry = RegistryStart::new(governance, new.epoch_length).account(&validators);
+        let registry = registry.ok_or("the first validators' deposits together are more wei than there can be")?;
+        file.alloc.insert(registry::ADDRESS, registry);
+    }
     let heddle = HeddleConfig {
-        validators: ValidatorSet::new(validators.collect())?,
+        validators,
         block_time: new.block_time,
         empty_block_time: new.empty_block_time.max(new.block_time),
-        epoch_length: 1_000,
-        registry: None,
+        epoch_length: new.epoch_length,
+        registry: new.governance.map(|_| registry::ADDRESS),
     };
     Ok(Genesis::new_heddle(file, heddle)?)
 }
@@ -209,4 +245,33 @@ fn write_nodes(args: &CreateArgs, keys: &[ConsensusKey]) -> Result<Vec<PathBuf>,
         files.push(file);
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_begins_with_the_first_validators() {
+        let keys = [1, 2, 3].map(|n| ConsensusKey::from_bytes(&[n; 32]));
+        let somebody = "0x00000000000000000000000000000000000000aa";
+        for (governance, balance) in [(format!("admin:{somebody}"), "0"), (format!("staking:0.5:{somebody}"), "1.5")] {
+            let new = NewChain {
+                chain_id: 1,
+                gas_limit: GAS_LIMIT,
+                block_time: Duration::from_secs(1),
+                empty_block_time: Duration::from_secs(1),
+                epoch_length: 7,
+                governance: Some(parse_governance(&governance).unwrap()),
+                keys: &keys,
+                alloc: Vec::new(),
+            };
+            // Whether the registry holds the validators is checked there.
+            let genesis = new_chain(&new).unwrap();
+            let heddle = genesis.heddle().unwrap();
+            assert_eq!((heddle.epoch_length, heddle.registry), (7, Some(registry::ADDRESS)));
+            let deposits = accounts::parse_balance(balance).unwrap();
+            assert_eq!(genesis.file().alloc[&registry::ADDRESS].balance, deposits);
+        }
+    }
 }

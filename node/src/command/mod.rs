@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod node;
 mod sign_state;
+mod validators;
 
 pub use node::NodeArgs;
 
@@ -59,6 +60,8 @@ enum Command {
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
+    /// List the validators of a height, asking a running node.
+    Validators(validators::ValidatorsArgs),
     /// Make, show, encrypt and import validator keys.
     ///
     /// A key file is its owner's alone (mode 0600, in a directory that nobody else can change), and so must be every file
@@ -96,6 +99,7 @@ impl Cli {
             Command::Bench(command) => bench::run(command),
             Command::Db(command) => db::run(command),
             Command::Genesis(command) => genesis::run(command),
+            Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
             Command::SignState(command) => sign_state::run(command),
         }

@@ -95,6 +95,11 @@ async fn flags_and_environment_are_checked_like_the_file() {
     let out = network.scratch().join("net");
     let again = run(&["genesis", "create", "--validators", "1", "--out", path_text(&out)]).await;
     again.fails_naming(&["genesis.json", "exists"]);
+    let other = network.scratch().join("other");
+    for (governance, words) in [("boss", "admin:ADDRESS"), ("admin:me", "`me`"), ("staking:0:me", "at least 1 wei")] {
+        let create = ["genesis", "create", "--out", path_text(&other), "--registry", governance];
+        run(&create).await.fails_naming(&["--registry", words]);
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,20 @@ async fn ethers_and_cast_work_against_a_devnet() {
     assert!(status.success(), "the clients failed: {status}");
 }
 
+#[tokio::test]
+async fn the_registrys_code_is_what_its_source_compiles_to() {
+    let _turn = turn().await;
+    let Some(packages) = install().await else { return };
+    let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/primitives/contracts");
+    let target = tempfile::tempdir().unwrap();
+    let mut node = Command::new("node");
+    node.arg(contracts.join("compile.mjs")).args([target.path(), &packages]);
+    let status = node.kill_on_drop(true).stdin(Stdio::null()).status().await.unwrap();
+    assert!(status.success(), "the compiler failed: {status}");
+    let code = |directory: &Path| std::fs::read_to_string(directory.join("ValidatorRegistry.hex")).unwrap();
+    assert!(code(&contracts) == code(target.path()), "run compile.mjs and commit what it writes");
+}
+
 /// Copies the scripts into the target directory and installs their packages there, once a version of the lock file.
 /// `None` where that cannot be done, with the reason printed.
 async fn install() -> Option<PathBuf> {

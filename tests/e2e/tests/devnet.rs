@@ -1,8 +1,8 @@
 //! `heddle devnet`, as a developer uses it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use alloy_primitives::Address;
-use heddle_e2e::{Devnet, Process, Signal, account, ether, eventually, quantity, turn};
+use alloy_primitives::{Address, hex, keccak256};
+use heddle_e2e::{Devnet, Process, Signal, account, ether, eventually, quantity, run, turn};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::Path;
@@ -41,6 +41,31 @@ async fn prints_its_accounts_makes_blocks_and_stops_cleanly() {
     let result = interrupt(&mut devnet.process).await;
     assert!(result["number"].as_u64() >= Some(3), "{result}");
     assert!(!Path::new(&directory).exists(), "the temporary directory {directory} is left");
+}
+
+#[tokio::test]
+async fn lists_its_validators_whom_its_first_account_governs() {
+    let _turn = turn().await;
+    let devnet = Devnet::start(&["--validators", "2"]).await;
+    let url = devnet.rpc.url().to_string();
+    let listed = run(&["validators", "--rpc", &url, "--height", "3"]).await;
+    for text in ["height 3, epoch 0: 2 validators of power 2", "50.0%"] {
+        assert!(listed.stderr.contains(text), "{text} is not in:\n{}", listed.stderr);
+    }
+    assert_eq!(listed.result(), devnet.rpc.call("heddle_getValidators", json!(["0x3"])).await);
+    run(&["validators", "--rpc", &url, "--height", "101"]).await.fails_naming(&["later epoch"]);
+    run(&["validators", "--rpc", "http://127.0.0.1:1"]).await.fails_naming(&["http://127.0.0.1:1"]);
+
+    let log = devnet.process.log();
+    let registry = heddle_primitives::registry::ADDRESS;
+    assert!(log.contains(&format!("{registry}, administered by account (0), in epochs of 100 blocks")), "{log}");
+    // setAdministrator(account 1), which only the administrator may.
+    let call = |from: Address| {
+        let data = format!("0x{}{:0>64}", hex::encode(&keccak256("setAdministrator(address)")[..4]), "1");
+        json!([{ "from": from, "to": registry, "data": data }, "latest"])
+    };
+    assert_eq!(devnet.rpc.call("eth_call", call(account(0).address())).await, "0x");
+    assert!(devnet.rpc.try_call("eth_call", call(account(1).address())).await.is_err());
 }
 
 #[tokio::test]

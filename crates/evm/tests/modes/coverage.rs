@@ -11,7 +11,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 
-const CASES: usize = 600;
+const CASES: usize = 900;
 
 /// How often each thing happened that an executor can get wrong.
 #[derive(Default)]

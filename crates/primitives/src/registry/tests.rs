@@ -1,11 +1,15 @@
 //! What is written is read back.
 
 use super::*;
-use crate::{ConsensusKey, Validator, ValidatorSet, ValidatorSetError};
+use crate::{ConsensusKey, Genesis, HeddleConfig, Validator, ValidatorSet, ValidatorSetError};
+use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_genesis::GenesisAccount;
 use alloy_primitives::{B256, U256};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
 fn storage_of(start: &RegistryStart, validators: &ValidatorSet) -> BTreeMap<U256, U256> {
     let account = start.account(validators).unwrap();
@@ -111,4 +115,72 @@ fn the_call_is_in_the_contracts_abi() {
     let numbers = [5, 96, 160].map(U256::from);
     assert_eq!(words[..3], numbers);
     assert_eq!(words[3..], [U256::from(1), key(1), U256::from(2), key(2), key(3)]);
+}
+
+/// The error of a genesis with a registry, spoilt in some way.
+fn genesis_error(spoil: impl FnOnce(&mut HeddleConfig, &mut GenesisAccount)) -> String {
+    let validators = validators(&[1, 2]);
+    let mut registry = administered().account(&validators).unwrap();
+    let mut heddle = HeddleConfig {
+        validators,
+        block_time: Duration::from_millis(500),
+        empty_block_time: Duration::from_millis(500),
+        epoch_length: 100,
+        registry: Some(ADDRESS),
+    };
+    spoil(&mut heddle, &mut registry);
+    let code = GenesisAccount::default().with_code(Some(Bytes::from_static(&[0])));
+    let systems = [WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS];
+    let mut alloc = BTreeMap::from(systems.map(|address| (address, code.clone())));
+    alloc.insert(ADDRESS, registry);
+    let file = alloy_genesis::Genesis { gas_limit: 30_000_000, alloc, ..Default::default() };
+    match Genesis::new_heddle(file, heddle) {
+        Ok(genesis) => {
+            let json = genesis.to_json().unwrap();
+            assert_eq!(Genesis::from_json(&json).unwrap().hash(), genesis.hash());
+            String::new()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn genesis_says_the_same_of_its_validators_twice() {
+    assert_eq!(genesis_error(|_, _| ()), "");
+    assert_eq!(genesis_error(|_, registry| registry.code = Some(Bytes::from_static(&[1]))), "", "of another version");
+    let named = format!("genesis: config.heddle.registry is {ADDRESS}, but ");
+    let table = [
+        (genesis_error(|_, registry| registry.code = None), "alloc has no code there"),
+        (genesis_error(|heddle, _| heddle.epoch_length = 50), "epochs of 100 blocks, config.heddle.epochLength is 50"),
+        (
+            genesis_error(|heddle, _| heddle.validators = validators(&[1, 3])),
+            "other members than config.heddle.validators",
+        ),
+        (genesis_error(|_, registry| registry.storage = None), "its storage has epochs of 0 blocks"),
+        (
+            genesis_error(|_, registry| {
+                registry.storage.as_mut().unwrap().insert(B256::ZERO, B256::ZERO);
+            }),
+            "no validators: a validator set needs at least one",
+        ),
+    ];
+    for (error, problem) in table {
+        assert!(error.starts_with(&named) && error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn a_set_has_one_encoding() {
+    let set = validators(&[3, 1, 2]);
+    let bytes = alloy_rlp::encode(&set);
+    assert_eq!(alloy_rlp::decode_exact::<ValidatorSet>(&bytes), Ok(set.clone()));
+    let mut members: Vec<Vec<u8>> = set
+        .validators()
+        .iter()
+        .map(|member| alloy_rlp::encode(ValidatorSet::new(vec![member.clone()]).unwrap())[1..].to_vec())
+        .collect();
+    members.swap(0, 1);
+    let swapped = [&bytes[..bytes.len() - members.concat().len()], &members.concat()].concat();
+    assert!(alloy_rlp::decode_exact::<ValidatorSet>(&swapped).is_err());
+    assert!(alloy_rlp::decode_exact::<ValidatorSet>([alloy_rlp::EMPTY_LIST_CODE]).is_err());
 }

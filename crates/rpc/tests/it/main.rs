@@ -9,6 +9,7 @@ mod client;
 mod fees;
 mod heddle;
 mod logs;
+mod membership;
 mod node;
 mod proofs;
 mod state;

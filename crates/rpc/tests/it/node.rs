@@ -14,6 +14,7 @@ use heddle_mempool::{
     BlockFeed, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, Gossip, HeadInfo, Mempool, MempoolConfig,
     MempoolMetrics,
 };
+use heddle_primitives::registry::{self, Governance, RegistryStart};
 use heddle_primitives::{
     Account, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, FinalizedBlock, Genesis, HeddleConfig,
     Round, SignedVote, Transaction, TransactionBatch, Validator, ValidatorSet, Vote, VoteKind,
@@ -40,6 +41,9 @@ pub const HALTER: Address = address!("0x00000000000000000000000000000000000000cc
 pub const REVERT_REASON: &str = "not the owner";
 /// Balance of each user in genesis, in wei.
 pub const BALANCE: u128 = 1_000_000_000_000_000_000_000;
+
+/// Blocks.
+pub const EPOCH_LENGTH: u64 = 100;
 
 pub struct TestNode {
     pub chain: Chain,
@@ -78,7 +82,7 @@ pub fn user(index: u8) -> PrivateKeySigner {
     PrivateKeySigner::from_bytes(&B256::repeat_byte(index + 1)).unwrap()
 }
 
-fn validator_key() -> ConsensusKey {
+pub fn validator_key() -> ConsensusKey {
     ConsensusKey::from_bytes(&[9; 32])
 }
 
@@ -104,12 +108,16 @@ fn genesis() -> Genesis {
     };
     file.config.chain_id = CHAIN_ID;
     let validator = Validator::new(validator_key().public_key(), 1, FEE_RECIPIENT);
+    let validators = ValidatorSet::new(vec![validator]).unwrap();
+    let governance = Governance::Administered { administrator: user(0).address() };
+    let registry = RegistryStart::new(governance, EPOCH_LENGTH).account(&validators).unwrap();
+    file.alloc.insert(registry::ADDRESS, registry);
     let heddle = HeddleConfig {
-        validators: ValidatorSet::new(vec![validator]).unwrap(),
+        validators,
         block_time: Duration::from_millis(500),
         empty_block_time: Duration::from_millis(500),
-        epoch_length: 1_000,
-        registry: None,
+        epoch_length: EPOCH_LENGTH,
+        registry: Some(registry::ADDRESS),
     };
     Genesis::new_heddle(file, heddle).unwrap()
 }

@@ -78,7 +78,8 @@ fn every_way_to_the_head_gives_the_same_sets() {
 
 #[test]
 fn rows_of_sets_are_checked() {
-    let damages: [(&str, fn(&mut Batch)); 3] = [
+    type Damage = fn(&mut Batch);
+    let damages: [(&str, Damage); 3] = [
         ("not the validators of epoch 1", |batch| batch.delete(Table::ValidatorSets, (!1u64).to_be_bytes())),
         ("not the validators of epoch 2", |batch| {
             let other = alloy_rlp::encode(set_of([(1, 1), (2, 1), (3, 1), (4, 1), (6, 2), (7, 1)]));
