@@ -8,7 +8,7 @@ mod node;
 use crate::fixture::Fixture;
 use alloy_primitives::B256;
 use heddle_consensus::{CheckedMessage, ConsensusConfig, Input, Timeout};
-use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, ValidatorAddress};
+use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Round, ValidatorAddress};
 use node::Node;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -42,10 +42,40 @@ pub struct Faults {
     pub equivocator: Option<usize>,
     /// The node that crashes, after so many durable or visible steps.
     pub crash: Option<(usize, u64)>,
-    /// From when to when nothing gets through at all.
-    pub blackout: Option<(Millis, Millis)>,
+    /// From when to when the chain is halted.
+    pub outage: Option<Outage>,
     /// Whether the crash takes the whole log with it (never the sign state).
     pub lose_log: bool,
+    /// Whether the node comes back with no log and a copy of its sign state from its first block.
+    pub restore_backup: bool,
+}
+
+/// A time in which the chain is halted, in two parts: first messages may get through here and there, so that rounds
+/// pass, then none does.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    pub from: Millis,
+    pub dark_from: Millis,
+    pub until: Millis,
+    /// Share of messages lost in the first part, in percent. Proposals are lost in any case.
+    pub loss_percent: u32,
+    /// How many validators, from this one on, are gone for ever when it begins.
+    pub dead: (usize, usize),
+}
+
+impl Outage {
+    fn loss_percent(&self, now: Millis) -> u32 {
+        match now {
+            now if (self.from..self.dark_from).contains(&now) => self.loss_percent,
+            now if (self.dark_from..self.until).contains(&now) => 100,
+            _ => 0,
+        }
+    }
+
+    fn kills(&self, index: usize, count: usize) -> bool {
+        let (first, dead) = self.dead;
+        (index + count - first) % count < dead
+    }
 }
 
 /// How a run ended.
@@ -76,6 +106,8 @@ pub struct World {
 impl World {
     const BLOCK_TIME: Millis = 100;
     const SYNC_INTERVAL: Millis = 1_000;
+    /// How long a node listens that may have forgotten what it signed.
+    const LISTEN: Millis = 10_000;
 
     /// A world at genesis.
     pub fn new(count: u8, seed: u64, faults: Faults) -> Self {
@@ -114,12 +146,40 @@ impl World {
         Summary { elapsed: self.now, refused_signatures: self.refused_signatures, crashed: self.crashed }
     }
 
+    /// Runs through the outage and gives how long after its end the next block is certified, and the highest round then.
+    pub fn recovery(mut self) -> (Millis, Round) {
+        let outage = self.faults.outage.expect("there is an outage");
+        let count = self.nodes.len();
+        let mut at_the_end = None;
+        loop {
+            let ((now, _), (index, life, event)) = self.queue.pop_first().expect("timers never run out");
+            self.now = now;
+            if now >= outage.from && outage.kills(index, count) {
+                self.nodes[index].kill();
+            }
+            if now >= outage.until && at_the_end.is_none() {
+                let round = self.nodes.iter().filter_map(Node::round).max().expect("somebody is alive");
+                at_the_end = Some((self.certified.len(), round));
+            }
+            if self.nodes[index].life == life {
+                self.apply(index, event);
+            }
+            if let Some((certified, round)) = at_the_end.filter(|(certified, _)| self.certified.len() > *certified) {
+                let _ = certified;
+                return (now - outage.until, round);
+            }
+        }
+    }
+
     fn apply(&mut self, index: usize, event: Event) {
         match event {
             Event::Restart => self.boot(index),
             Event::Sync => {
                 self.sync(index);
                 self.after(index, Self::SYNC_INTERVAL, Event::Sync);
+            }
+            // It does not mind what it signed itself, where an honest core would fall silent.
+            Event::Deliver(message) if self.faults.equivocator == Some(index) && self.is_signed_by(index, &message) => {
             }
             Event::Deliver(message) => {
                 let checked = CheckedMessage::check(message, &self.fixture.validators, &self.fixture.context);
@@ -131,6 +191,10 @@ impl World {
                 }
             }
             Event::Answer(input) => self.feed(index, input),
+            Event::StartHeight(height) if self.now < self.nodes[index].listens_until => {
+                let wait = self.nodes[index].listens_until - self.now;
+                self.after(index, wait, Event::StartHeight(height));
+            }
             Event::StartHeight(height) => {
                 // Void when sync has gone further meanwhile.
                 if self.nodes[index].next() == height.as_u64() && self.nodes[index].height() < height {
@@ -162,6 +226,10 @@ impl World {
         if from == to || self.is_lost() {
             return;
         }
+        let is_proposal = matches!(message, ConsensusMessage::Proposal(_));
+        if is_proposal && self.faults.outage.is_some_and(|outage| (outage.from..outage.until).contains(&self.now)) {
+            return;
+        }
         let copies = 1 + usize::from(self.rng.random_ratio(self.faults.duplicate_percent, 100));
         for _ in 0..copies {
             let delay = self.rng.random_range(1..=self.faults.delay_max);
@@ -170,8 +238,19 @@ impl World {
     }
 
     fn is_lost(&mut self) -> bool {
-        let dark = self.faults.blackout.is_some_and(|(from, until)| (from..until).contains(&self.now));
-        dark || self.rng.random_ratio(self.faults.loss_percent, 100)
+        let outage = self.faults.outage.map_or(0, |outage| outage.loss_percent(self.now));
+        self.rng.random_ratio(self.faults.loss_percent.max(outage), 100)
+    }
+
+    /// Whether a certificate holds a signature of a node.
+    fn is_signed_by(&self, index: usize, message: &ConsensusMessage) -> bool {
+        let address = self.fixture.validator(index).address;
+        match message {
+            ConsensusMessage::PolkaCertificate(polka) => polka.signatures.iter().any(|s| s.validator == address),
+            ConsensusMessage::RoundCertificate(round) => round.signatures.iter().any(|s| s.validator == address),
+            ConsensusMessage::CommitCertificate(commit) => commit.signatures.iter().any(|s| s.validator == address),
+            _ => false,
+        }
     }
 
     /// An honest validator signs one message for each height, round and kind, in all its lives.

@@ -4,7 +4,7 @@ use super::{Event, Millis, World};
 use crate::fixture::Fixture;
 use heddle_consensus::{Core, Identity, Input, Output, Timeout};
 use heddle_primitives::{
-    CertifiedBlock, ConsensusMessage, FinalizedBlock, Height, ProposedBlock, SignedVote, Validator, VoteKind,
+    CertifiedBlock, ConsensusMessage, FinalizedBlock, Height, ProposedBlock, Round, SignedVote, Validator, VoteKind,
 };
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -23,6 +23,10 @@ pub struct Node {
     chain: Vec<CertifiedBlock>,
     log: Vec<Vec<u8>>,
     sign_state: Option<Vec<u8>>,
+    /// The sign state when the first block was committed.
+    backup: Option<Vec<u8>>,
+    /// Before this time it signs nothing.
+    pub listens_until: Millis,
     // What a crash may take.
     unsynced: Vec<Vec<u8>>,
     unsynced_sign_state: Option<Vec<u8>>,
@@ -41,6 +45,8 @@ impl Node {
             chain: Vec::new(),
             log: Vec::new(),
             sign_state: None,
+            backup: None,
+            listens_until: 0,
             unsynced: Vec::new(),
             unsynced_sign_state: None,
             index,
@@ -61,6 +67,17 @@ impl Node {
 
     pub fn is_down(&self) -> bool {
         self.core.is_none()
+    }
+
+    pub fn round(&self) -> Option<Round> {
+        self.core.as_ref().map(Core::round)
+    }
+
+    /// Takes the node down for ever.
+    pub fn kill(&mut self) {
+        self.core = None;
+        self.timers.clear();
+        self.life += 1;
     }
 
     /// The height that the core works on.
@@ -88,13 +105,13 @@ impl World {
             key: Some(self.fixture.keys[index].clone()),
             sign_state: node.sign_state.clone(),
         };
-        let height = Height::new(node.next());
-        let (core, outputs) = Core::start(identity, height, self.fixture.validators.clone(), &node.log)
-            .expect("a log cut at any place can be replayed");
+        let head = Height::new(node.head());
+        let core = Core::listen(identity, head, self.fixture.validators.clone(), &node.log)
+            .expect("a log cut at any place can be read");
         node.core = Some(core);
         let first_sync = self.rng.random_range(1..=Self::SYNC_INTERVAL);
         self.after(index, first_sync, Event::Sync);
-        self.carry_out(index, outputs);
+        self.after(index, 0, Event::StartHeight(head.next()));
     }
 
     pub(super) fn feed(&mut self, index: usize, input: Input) {
@@ -125,14 +142,16 @@ impl World {
         let down_time = self.rng.random_range(1..=5_000);
         let survivors = self.rng.random_range(0..=self.nodes[index].unsynced.len());
         let node = &mut self.nodes[index];
-        node.core = None;
-        node.timers.clear();
-        node.life += 1;
+        node.kill();
         let unsynced = std::mem::take(&mut node.unsynced);
         node.log.extend(unsynced.into_iter().take(survivors));
         node.unsynced_sign_state = None;
-        if self.faults.lose_log {
+        if self.faults.lose_log || self.faults.restore_backup {
             node.log.clear();
+        }
+        if self.faults.restore_backup {
+            node.sign_state = node.backup.clone();
+            node.listens_until = self.now + down_time + Self::LISTEN;
         }
         self.after(index, down_time, Event::Restart);
     }
@@ -217,6 +236,7 @@ impl World {
         let node = &mut self.nodes[index];
         if block.certificate().height.as_u64() == node.next() {
             node.chain.push(block);
+            node.backup = node.backup.take().or_else(|| node.sign_state.clone());
         }
         if !self.step(index) {
             return false;
