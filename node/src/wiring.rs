@@ -132,13 +132,7 @@ impl Node {
         let sync = self.start_sync(source, &network, registry);
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());
         self.tell_own_validator(own)?;
-        let application = ChainApplication {
-            chain: chain.clone(),
-            mempool: mempool.clone(),
-            sync: sync.clone(),
-            own,
-            epoch_length: heddle.epoch_length,
-        };
+        let application = ChainApplication { chain: chain.clone(), mempool: mempool.clone(), sync: sync.clone(), own };
         inbound.connect(self.start_consensus(config, heddle, application, &network, registry)?);
         let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });

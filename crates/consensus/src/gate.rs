@@ -131,24 +131,27 @@ mod tests {
 
     #[test]
     fn it_opens_when_nothing_is_to_be_gained_by_waiting() {
-        let table: [(&str, Option<u64>, &[CatchUp], Option<Duration>); 9] = [
-            ("a new network, nobody there", None, &[peers(0, 0, 0)], Some(Gate::PEERLESS)),
-            ("a new network, a peer answers", None, &[peers(0, 0, 0), peers(1, 0, 0)], Some(SECOND)),
-            ("a restart of all", Some(9), &[peers(1, 9, 9)], Some(Duration::ZERO)),
-            ("a restart in the middle of a height", Some(10), &[peers(3, 9, 10)], Some(Duration::ZERO)),
-            ("behind", Some(9), &[peers(1, 9, 1_000)], Some(Gate::STALLED)),
-            ("wiped, and behind", None, &[peers(1, 0, 1_000)], Some(Gate::STALLED)),
-            ("a sign state older than the head, alone", Some(9), &[peers(0, 20, 20)], None),
-            ("no sign state on an old chain", None, &[peers(1, 20, 20)], Some(Gate::LISTEN)),
+        let [nobody, answer] = [0, 1].map(|count| peers(count, 0, 0));
+        let [alone, there, ahead] = [peers(0, 20, 20), peers(1, 20, 20), peers(1, 20, 21)];
+        let listened_before = SECOND * 2;
+        let table = [
+            ("a new network, nobody there", None, vec![nobody], Some(Gate::PEERLESS)),
+            ("a new network, a peer answers", None, vec![nobody, answer], Some(SECOND)),
+            ("a restart of all", Some(20), vec![there], Some(Duration::ZERO)),
+            ("a restart in the middle of a height", Some(21), vec![ahead], Some(Duration::ZERO)),
+            ("behind", Some(9), vec![peers(1, 9, 1_000)], Some(Gate::STALLED)),
+            ("wiped, and behind", None, vec![peers(1, 0, 1_000)], Some(Gate::STALLED)),
+            ("a sign state older than the head, alone", Some(9), vec![alone], None),
+            ("no sign state on an old chain", None, vec![there], Some(Gate::LISTEN)),
             (
                 "caught up, with a sign state that may be a backup: only time with a peer counts",
                 Some(9),
-                &[peers(1, 9, 20), peers(1, 20, 20), peers(0, 20, 20), peers(0, 20, 20), peers(1, 20, 21)],
-                Some(SECOND * 4 + Gate::LISTEN - SECOND * 2),
+                vec![peers(1, 9, 20), there, alone, alone, ahead],
+                Some(SECOND * 4 + Gate::LISTEN - listened_before),
             ),
         ];
         for (name, signed, observations, expected) in table {
-            assert_eq!(opens_at(signed, observations), expected, "{name}");
+            assert_eq!(opens_at(signed, &observations), expected, "{name}");
         }
     }
 

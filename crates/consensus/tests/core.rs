@@ -603,7 +603,7 @@ fn a_node_without_a_key_follows_and_signs_nothing() {
 #[test]
 fn a_node_that_is_rounds_behind_follows_a_certificate_and_then_a_third_of_the_votes() {
     let fixture = Fixture::new(4);
-    let hash = Some(B256::repeat_byte(9));
+    let hash = B256::repeat_byte(9);
     let round_signatures = |round: u32| {
         let signed = (0..3).map(|from| fixture.vote(from, 1, round, VoteKind::Precommit, None));
         let signature = |signed: SignedVote| RoundSignature {
@@ -627,10 +627,10 @@ fn a_node_that_is_rounds_behind_follows_a_certificate_and_then_a_third_of_the_vo
     }
     assert_eq!(bench.core.round(), Round::new(200));
     let prevote = |from: usize| {
-        let signed = fixture.vote(from, 1, 300, VoteKind::Prevote, hash);
+        let signed = fixture.vote(from, 1, 300, VoteKind::Prevote, Some(hash));
         CommitSignature { validator: signed.vote.validator, signature: signed.signature }
     };
-    let polka = PolkaCertificate::new(Height::new(1), Round::new(300), hash.unwrap(), (0..3).map(prevote).collect());
+    let polka = PolkaCertificate::new(Height::new(1), Round::new(300), hash, (0..3).map(prevote).collect());
     bench.message(ConsensusMessage::PolkaCertificate(polka));
     assert_eq!(bench.core.round(), Round::new(300));
 }

@@ -325,9 +325,9 @@ async fn evidence_is_given_to_the_application_and_to_peers_once() {
             break evidence;
         }
     };
-    assert_eq!(*node.chain.reported.lock().unwrap(), [published.clone()]);
+    assert_eq!(*node.chain.reported.lock().unwrap(), [*published.clone()]);
     let other = Evidence::of_votes(vote(1, None), vote(1, Some(B256::ZERO)), &fixture.context);
-    for known in [published, other] {
+    for known in [published, Box::new(other)] {
         let verdict = node.handle.deliver(ConsensusMessage::Evidence(known)).await;
         assert_eq!(verdict, Verdict::Ignore, "one piece is enough");
     }
@@ -359,7 +359,7 @@ async fn a_peers_evidence_is_judged_by_the_validators_of_its_height() {
         ("of the present height", evidence(3, 6), Verdict::Accept),
     ];
     for (name, evidence, verdict) in table {
-        assert_eq!(node.handle.deliver(ConsensusMessage::Evidence(evidence)).await, verdict, "{name}");
+        assert_eq!(node.handle.deliver(ConsensusMessage::Evidence(Box::new(evidence))).await, verdict, "{name}");
     }
     assert_eq!(node.chain.reported.lock().unwrap().len(), 2);
     service.abort();

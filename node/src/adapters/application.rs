@@ -5,7 +5,7 @@ use heddle_chain::{BlockError, BuildRequest, Chain, ChainError, Fault};
 use heddle_consensus::{Application, ApplicationError, BlockVerdict};
 use heddle_mempool::Mempool;
 use heddle_primitives::{
-    CertifiedBlock, Epoch, Evidence, Height, ProposedBlock, Round, Validator, ValidatorAddress, ValidatorSet,
+    CertifiedBlock, Evidence, Height, ProposedBlock, Round, Validator, ValidatorAddress, ValidatorSet,
 };
 use heddle_sync::SyncHandle;
 use std::collections::HashMap;
@@ -26,8 +26,6 @@ pub struct ChainApplication {
     pub sync: SyncHandle,
     /// The validator whose key this node has.
     pub own: Option<ValidatorAddress>,
-    /// Blocks an epoch.
-    pub epoch_length: u64,
 }
 
 impl ChainApplication {
@@ -64,14 +62,11 @@ fn ours(error: ChainError) -> ApplicationError {
 
 #[async_trait]
 impl Application for ChainApplication {
-    /// The chain knows them up to the height after its head; the heights after that are of the same epoch or unknown.
     fn validators(&self, height: Height) -> Result<Option<Arc<ValidatorSet>>, ApplicationError> {
-        let next = self.chain.head().height().next();
-        let epoch = |height| Epoch::of(height, self.epoch_length);
-        if height > next && epoch(height) != epoch(next) {
-            return Ok(None);
+        match self.chain.validators(height) {
+            Err(ChainError::UnknownBlock { .. }) => Ok(None),
+            validators => validators.map(Some).map_err(ours),
         }
-        self.chain.validators(height.min(next)).map(Some).map_err(ours)
     }
 
     fn has_transactions(&self) -> bool {
@@ -132,9 +127,11 @@ impl Application for ChainApplication {
     }
 
     async fn report_evidence(&self, evidence: Evidence) -> Result<bool, ApplicationError> {
-        // The chain keeps no evidence yet: it only goes into the log.
-        tracing::debug!(evidence = %evidence.digest(), "evidence not kept");
-        Ok(false)
+        let chain = self.chain.clone();
+        match blocking(move || chain.add_evidence(evidence)).await? {
+            Err(error) if error.fault() == Fault::Peer => Ok(false),
+            result => result.map_err(ours),
+        }
     }
 
     fn behind(&self, _heard: Height) {

@@ -50,7 +50,8 @@ pub(super) async fn follow_sync(mut status: watch::Receiver<SyncStatus>, peers: 
         let status = *status.borrow_and_update();
         peers.send_replace(catch_up(status));
     }
-    "sync is gone".to_owned()
+    // Its own task says why.
+    std::future::pending().await
 }
 
 /// Forgets old states after blocks are committed, beside the commits.
