@@ -23,7 +23,7 @@ pub(crate) struct Prosecutor {
     pub(crate) context: SigningContext,
     pub(crate) application: Arc<dyn Application>,
     pub(crate) metrics: ConsensusMetrics,
-    /// Against whom the application keeps evidence since the start.
+    /// Against whom the application has evidence, or wants none.
     pub(crate) accused: Arc<Mutex<BTreeSet<ValidatorAddress>>>,
 }
 
@@ -38,16 +38,19 @@ impl Prosecutor {
     /// Gives evidence whose signatures verify to the application. True when it is new, and peers should hear of it.
     pub(crate) async fn report(&self, evidence: Evidence) -> Result<bool, ApplicationError> {
         let culprit = evidence.validator();
-        if self.accused().contains(&culprit) || !self.application.report_evidence(evidence.clone()).await? {
+        if self.accused().contains(&culprit) {
             return Ok(false);
         }
-        self.metrics.evidence.get_or_create(&(&evidence).into()).inc();
-        tracing::warn!(validator = %culprit, height = %evidence.height(), "validator signed conflicting messages");
+        let new = self.application.report_evidence(evidence.clone()).await?;
+        if new {
+            self.metrics.evidence.get_or_create(&(&evidence).into()).inc();
+            tracing::warn!(validator = %culprit, height = %evidence.height(), "validator signed conflicting messages");
+        }
         let mut accused = self.accused();
         if accused.len() < Self::ACCUSED_MAX {
             accused.insert(culprit);
         }
-        Ok(true)
+        Ok(new)
     }
 
     /// Judges a peer's evidence while `current` is decided. What is of no use costs no signature check.

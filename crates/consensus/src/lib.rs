@@ -33,6 +33,7 @@ mod service;
 mod sign_guard;
 mod sign_record;
 mod signer;
+mod start;
 mod state;
 mod timers;
 
@@ -44,7 +45,7 @@ pub use io::{Input, Output, Timeout, TimeoutKind};
 pub use message::{CheckedMessage, MessageFault};
 pub use metrics::ConsensusMetrics;
 pub use ports::{Application, ApplicationError, BlockVerdict, DurableLog, Outbound};
-pub use service::{Ports, Recovered, Setup, start};
 pub use sign_guard::{Refusal, SignGuard, SignState, SignStep};
 pub use sign_record::{SignStateMismatch, SignStateRecord};
+pub use start::{Ports, Recovered, Setup, start};
 pub use state::{Core, Identity};

@@ -5,130 +5,16 @@ use crate::evidence::Prosecutor;
 use crate::gate::{CatchUp, Gate};
 use crate::handle::{Delivery, View};
 use crate::pause::{Pace, Pause};
-use crate::record::Record;
 use crate::timers::Timers;
 use crate::{
-    Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusHandle,
-    ConsensusMetrics, ConsensusStatus, Core, DurableLog, Identity, Input, Outbound, Output, SignState, Timeout,
+    Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusMetrics,
+    ConsensusStatus, Core, Input, Outbound, Output, SignState, Timeout,
 };
-use heddle_primitives::{CertifiedBlock, ConsensusKey, ConsensusMessage, Height, Round, SigningContext};
+use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Round};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// What the log and the sign-state file held when they were opened.
-#[derive(Clone, Debug, Default)]
-pub struct Recovered {
-    /// The records of the log, in order.
-    pub records: Vec<Vec<u8>>,
-    /// Content of the sign-state file; `None` takes the key for one that never signed.
-    pub sign_state: Option<Vec<u8>>,
-}
-
-/// Who and where this node is.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Timeouts.
-    pub config: ConsensusConfig,
-    /// What signatures are bound to.
-    pub context: SigningContext,
-    /// The validator's key, which signs at the heights whose validators it belongs to; `None` follows without signing.
-    pub key: Option<ConsensusKey>,
-    /// Least time between the starts of two heights.
-    pub block_time: Duration,
-    /// How long an idle chain waits before an empty block.
-    pub empty_block_time: Duration,
-    /// The last committed block.
-    pub head: Height,
-    /// What was on disk.
-    pub recovered: Recovered,
-}
-
-/// What the loop works with.
-pub struct Ports {
-    /// The chain and the mempool.
-    pub application: Arc<dyn Application>,
-    /// The consensus topic.
-    pub outbound: Arc<dyn Outbound>,
-    /// The log and the sign-state file.
-    pub log: Box<dyn DurableLog>,
-    /// Height of the head, whoever committed it.
-    pub committed: watch::Receiver<Height>,
-    /// Where sync sees this node among its peers.
-    pub peers: watch::Receiver<CatchUp>,
-}
-
-/// Opens what was on disk and returns the handle and the loop; nothing is signed or published before the loop runs, and
-/// a validator has caught up with its peers. When the loop ends the node must end; dropping it is a clean stop, since
-/// whatever was published is durable.
-///
-/// # Errors
-/// A configured value is out of range, or what was on disk cannot be used.
-pub fn start(
-    setup: Setup,
-    ports: Ports,
-    metrics: ConsensusMetrics,
-) -> Result<(ConsensusHandle, impl Future<Output = Result<(), ConsensusError>> + Send), ConsensusError> {
-    setup.config.check()?;
-    let Setup { config, context, key, block_time, empty_block_time, head, recovered } = setup;
-    let height = head.next();
-    let first = View::of(height, &*ports.application).map_err(failed("cannot tell the validators", height))?;
-    let validators = first.validators().clone();
-    let of_height = |bytes: &Vec<u8>| Record::decode(bytes).is_ok_and(|record| record.height == height);
-    let stale_log = !recovered.records.is_empty() && !recovered.records.iter().any(of_height);
-    let own = key.as_ref().map(ConsensusKey::address);
-    let alone = validators.validators().len() == 1 && own.is_some_and(|own| validators.get(&own).is_some());
-    let identity = Identity { context, key, sign_state: recovered.sign_state };
-    let core = Core::listen(identity, head, validators, &recovered.records)?;
-    let gate = if own.is_none() || alone { Gate::open() } else { Gate::closed(core.last_signed()) };
-
-    let (mailbox_sender, mailbox) = mpsc::channel(ConsensusHandle::MAILBOX_MESSAGES_MAX);
-    let (view_sender, view) = watch::channel(Arc::new(first));
-    let (status_sender, status) = watch::channel(ConsensusStatus { height, round: Round::ZERO });
-    let prosecutor = Prosecutor {
-        context,
-        application: Arc::clone(&ports.application),
-        metrics: metrics.clone(),
-        accused: Arc::default(),
-    };
-    let handle = ConsensusHandle {
-        context,
-        view,
-        status,
-        mailbox: mailbox_sender,
-        proposals: Arc::new(Semaphore::new(ConsensusHandle::MAILBOX_PROPOSALS_MAX)),
-        application: Arc::clone(&ports.application),
-        prosecutor: prosecutor.clone(),
-        own,
-        metrics: metrics.clone(),
-    };
-    let now = Instant::now();
-    let service = Service {
-        config,
-        pace: Pace { block_time, empty_block_time },
-        core,
-        application: ports.application,
-        outbound: ports.outbound,
-        prosecutor,
-        committed: ports.committed,
-        peers: ports.peers,
-        gate,
-        disk: Disk::new(ports.log),
-        timers: Timers::default(),
-        jobs: JoinSet::new(),
-        mailbox,
-        view: view_sender,
-        status: status_sender,
-        born: now,
-        started: now,
-        decided: None,
-        pause: Some(Pause::none(height, now)),
-        metrics,
-    };
-    Ok((handle, service.run(stale_log)))
-}
 
 /// What wakes the loop.
 enum Event {
@@ -144,37 +30,39 @@ enum Event {
     Received(CheckedMessage),
 }
 
-struct Service {
-    config: ConsensusConfig,
-    pace: Pace,
-    core: Core,
-    application: Arc<dyn Application>,
-    prosecutor: Prosecutor,
-    outbound: Arc<dyn Outbound>,
-    committed: watch::Receiver<Height>,
-    peers: watch::Receiver<CatchUp>,
+/// The loop's state; [`crate::start`] makes it.
+pub(crate) struct Service {
+    pub(crate) config: ConsensusConfig,
+    pub(crate) pace: Pace,
+    pub(crate) core: Core,
+    pub(crate) application: Arc<dyn Application>,
+    pub(crate) prosecutor: Prosecutor,
+    pub(crate) outbound: Arc<dyn Outbound>,
+    pub(crate) committed: watch::Receiver<Height>,
+    pub(crate) peers: watch::Receiver<CatchUp>,
     /// Holds back the first height.
-    gate: Gate,
-    disk: Disk,
-    timers: Timers,
+    pub(crate) gate: Gate,
+    pub(crate) disk: Disk,
+    pub(crate) timers: Timers,
     /// Blocks being built or validated for the current height; their number is bounded by the core.
-    jobs: JoinSet<Result<Option<Input>, ConsensusError>>,
-    mailbox: mpsc::Receiver<Delivery>,
-    view: watch::Sender<Arc<View>>,
-    status: watch::Sender<ConsensusStatus>,
+    pub(crate) jobs: JoinSet<Result<Option<Input>, ConsensusError>>,
+    pub(crate) mailbox: mpsc::Receiver<Delivery>,
+    pub(crate) view: watch::Sender<Arc<View>>,
+    pub(crate) status: watch::Sender<ConsensusStatus>,
     /// When the loop was made.
-    born: Instant,
+    pub(crate) born: Instant,
     /// When the current height started.
-    started: Instant,
+    pub(crate) started: Instant,
     /// When the last block was committed here.
-    decided: Option<Instant>,
+    pub(crate) decided: Option<Instant>,
     /// Between two heights: the one to start.
-    pause: Option<Pause>,
-    metrics: ConsensusMetrics,
+    pub(crate) pause: Option<Pause>,
+    pub(crate) metrics: ConsensusMetrics,
 }
 
 impl Service {
-    async fn run(mut self, stale_log: bool) -> Result<(), ConsensusError> {
+    /// Runs until it cannot go on.
+    pub(crate) async fn run(mut self, stale_log: bool) -> Result<(), ConsensusError> {
         if stale_log {
             self.disk.reset().await?;
         }
@@ -349,6 +237,7 @@ impl Service {
     }
 }
 
-fn failed(action: &'static str, height: Height) -> impl FnOnce(ApplicationError) -> ConsensusError {
+/// Says what the application was asked to do when it failed.
+pub(crate) fn failed(action: &'static str, height: Height) -> impl FnOnce(ApplicationError) -> ConsensusError {
     move |source| ConsensusError::Application { action, height, source }
 }
