@@ -30,4 +30,4 @@ pub use rpc::{CallError, Rpc, quantity, u256};
 pub use small_disk::SmallDisk;
 pub use tools::has_program;
 pub use wait::{DEADLINE, eventually, turn};
-pub use wallet::{CHAIN_ID, Signed, account, ether, transfer};
+pub use wallet::{CHAIN_ID, Signed, account, contract_call, ether, transfer};

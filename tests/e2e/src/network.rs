@@ -1,7 +1,7 @@
 //! A network of separate processes, made by `heddle genesis create`.
 
 use crate::{Process, Rpc, eventually, free_port, run};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -81,6 +81,29 @@ impl Network {
         std::fs::write(dir.join("node.toml"), toml.to_string()).unwrap();
         self.nodes.push(Node { dir, http_port, process: None });
         number
+    }
+
+    /// As [`Self::add_follower`], with a validator's key of its own: it validates once it is made a member.
+    pub async fn add_candidate(&mut self) -> usize {
+        let node = self.add_follower();
+        self.new_key(node, "validator.key").await;
+        node
+    }
+
+    /// Gives a node a new validator's key in a file of this name, which counts from the next start; returns the public key.
+    pub async fn new_key(&mut self, node: usize, name: &str) -> B256 {
+        let file = self.node_dir(node).join(name);
+        let made = run(&["key", "generate", "--out", path_text(&file)]).await.result();
+        self.configure(node, |toml| _ = toml.insert("validator-key".into(), path_text(&file).into()));
+        serde_json::from_value(made["publicKey"].clone()).unwrap()
+    }
+
+    /// The public key that a node is configured to validate with, and its address.
+    pub async fn validator(&self, node: usize) -> (B256, String) {
+        let configured = self.configuration(node)["validator-key"].as_str().unwrap().to_owned();
+        let shown = run(&["key", "show", path_text(&self.node_dir(node).join(configured))]).await.result();
+        let key = serde_json::from_value(shown["publicKey"].clone()).unwrap();
+        (key, shown["validatorAddress"].as_str().unwrap().to_owned())
     }
 
     /// Where peers reach the validators; known when there are at least two, from each other's configuration.

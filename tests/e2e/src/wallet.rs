@@ -31,17 +31,19 @@ pub fn ether(amount: u64) -> U256 {
 
 /// A plain transfer with a tip of 1 gwei.
 pub fn transfer(from: &PrivateKeySigner, nonce: u64, to: Address, value: U256) -> Signed {
+    sign(from, TxEip1559 { nonce, gas_limit: 21_000, to: to.into(), value, ..TxEip1559::default() })
+}
+
+/// A call of a contract, with gas for a million steps and a tip of 1 gwei.
+pub fn contract_call(from: &PrivateKeySigner, nonce: u64, to: Address, input: impl Into<Bytes>) -> Signed {
+    let input = input.into();
+    sign(from, TxEip1559 { nonce, gas_limit: 1_000_000, to: to.into(), input, ..TxEip1559::default() })
+}
+
+fn sign(from: &PrivateKeySigner, transaction: TxEip1559) -> Signed {
     const GWEI: u128 = 1_000_000_000;
-    let transaction = TxEip1559 {
-        chain_id: CHAIN_ID,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 100 * GWEI,
-        max_priority_fee_per_gas: GWEI,
-        to: to.into(),
-        value,
-        ..TxEip1559::default()
-    };
+    let fees = TxEip1559 { max_fee_per_gas: 100 * GWEI, max_priority_fee_per_gas: GWEI, ..transaction };
+    let transaction = TxEip1559 { chain_id: CHAIN_ID, ..fees };
     let signature = from.sign_hash_sync(&transaction.signature_hash()).unwrap();
     let signed = transaction.into_signed(signature);
     Signed { hash: *signed.hash(), raw: signed.encoded_2718().into() }

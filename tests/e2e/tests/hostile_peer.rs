@@ -1,124 +1,15 @@
 //! A peer that speaks the protocol and lies: what it sends is named in the log, and the nodes still serve.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use alloy_primitives::{B256, Bytes};
+mod hostile;
+
+use alloy_primitives::B256;
 use heddle_chain::{BuildRequest, Chain, ChainConfig};
 use heddle_e2e::{Network, eventually, turn};
-use heddle_network::{
-    GossipValidator, Network as P2p, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey, PeerId, RequestServer,
-    Topic, Verdict,
-};
-use heddle_primitives::{
-    BlocksRequest, CertifiedBlock, ConsensusKey, ConsensusMessage, ConsensusSignature, Genesis, Height, Proposal,
-    ProposalMessage, ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, Validator, Vote, VoteKind,
-};
+use heddle_primitives::{ConsensusMessage, ConsensusSignature, Height, ProposedBlock, Round};
 use heddle_storage::{Database, DatabaseConfig};
+use hostile::{Hostile, STOLEN};
 use std::sync::Arc;
-use tokio::task::JoinHandle;
-
-/// The validator whose key the hostile peer has; the network runs without it.
-const STOLEN: usize = 3;
-
-/// Takes everything from its peers and serves nothing.
-struct Silent;
-
-#[async_trait::async_trait]
-impl GossipValidator for Silent {
-    async fn validate(&self, _: PeerId, _: Topic, _: Bytes) -> Verdict {
-        Verdict::Ignore
-    }
-}
-
-#[async_trait::async_trait]
-impl RequestServer for Silent {
-    async fn serve(&self, _: PeerId, _: Request) -> Option<Response> {
-        None
-    }
-}
-
-/// A connected peer with a validator's key and a chain of its own.
-struct Hostile {
-    handle: NetworkHandle,
-    swarm: JoinHandle<()>,
-    genesis: Genesis,
-    key: ConsensusKey,
-}
-
-impl Drop for Hostile {
-    fn drop(&mut self) {
-        self.swarm.abort();
-    }
-}
-
-impl Hostile {
-    /// Connects to the validators of a network, under a new identity each time.
-    async fn connect(network: &Network) -> Self {
-        let genesis = Genesis::read(&network.genesis()).unwrap();
-        let key = std::fs::read_to_string(network.node_dir(STOLEN).join("validator.key")).unwrap();
-        let addresses = network.addresses();
-        let config = NetworkConfig {
-            listen: NetworkConfig::listen_on([127, 0, 0, 1].into(), 0),
-            bootnodes: addresses.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect(),
-            ..NetworkConfig::default()
-        };
-        let (validator, server) = (Arc::new(Silent), Arc::new(Silent));
-        let (handle, service) =
-            P2p::start(config, NodeKey::generate(), genesis.hash(), validator, server, NetworkMetrics::default())
-                .await
-                .unwrap();
-        let swarm = tokio::spawn(async move { _ = service.run().await });
-        let mut peers = handle.watch_peers();
-        peers.wait_for(|peers| peers.len() >= STOLEN).await.unwrap();
-        drop(peers);
-        Self { handle, swarm, genesis, key: ConsensusKey::from_hex(&key).unwrap() }
-    }
-
-    fn validator(&self) -> Validator {
-        let validators = self.genesis.heddle().unwrap().validators.validators();
-        validators.iter().find(|v| v.public_key == self.key.public_key()).unwrap().clone()
-    }
-
-    fn prevote(&self, height: u64) -> SignedVote {
-        let vote = Vote {
-            height: Height::new(height),
-            round: Round::ZERO,
-            kind: VoteKind::Prevote,
-            block_hash: None,
-            validator: self.validator().address,
-        };
-        SignedVote::sign(vote, &self.key, &self.genesis.signing_context())
-    }
-
-    fn propose(&self, round: Round, body: ProposedBlock) -> ConsensusMessage {
-        let proposal = Proposal {
-            height: Height::new(body.block.header.number),
-            round,
-            block_hash: body.hash(),
-            pol_round: None,
-            validator: self.validator().address,
-        };
-        let proposal = SignedProposal::sign(proposal, &self.key, &self.genesis.signing_context());
-        ConsensusMessage::Proposal(Box::new(ProposalMessage { proposal, body }))
-    }
-
-    async fn publish(&self, bytes: Vec<u8>) {
-        // A ban may cut the connection while we send: that is what this test provokes.
-        _ = self.handle.publish_consensus(bytes.into()).await;
-    }
-
-    /// Brings `chain` to `height` with blocks that honest nodes serve.
-    async fn follow(&self, chain: &Chain, height: u64) {
-        let next = chain.head().height().next();
-        let request = Request::Blocks(BlocksRequest { from: next, count: height - chain.head().header.number });
-        let peer = self.handle.peers().first().unwrap().peer_id;
-        let Ok(Response::Blocks(blocks)) = self.handle.request(peer, request).await else { return };
-        for block in blocks {
-            let validators = chain.validators(next).unwrap();
-            let certified = CertifiedBlock::verify(block, &validators, &chain.signing_context()).unwrap();
-            chain.commit(&certified).unwrap();
-        }
-    }
-}
 
 /// A network whose fourth validator is the hostile peer; its logs say what was refused.
 async fn network() -> Network {
@@ -154,19 +45,19 @@ async fn malformed_and_forged_messages_are_refused_and_the_nodes_still_serve() {
     let encoded = |vote| alloy_rlp::encode(ConsensusMessage::Vote(vote));
 
     is_named(&mut network, "undecodable consensus message", |peer, next| {
-        let mut truncated = encoded(peer.prevote(next));
+        let mut truncated = encoded(peer.prevote(next, None));
         truncated.pop();
         truncated
     })
     .await;
     is_named(&mut network, "does not verify", |peer, next| {
-        let mut forged = peer.prevote(next);
+        let mut forged = peer.prevote(next, None);
         forged.signature = ConsensusSignature::from_bytes([7; 64]);
         encoded(forged)
     })
     .await;
     is_named(&mut network, "is not a validator", |peer, next| {
-        let mut stranger = peer.prevote(next);
+        let mut stranger = peer.prevote(next, None);
         stranger.vote.validator = Default::default();
         encoded(stranger)
     })
