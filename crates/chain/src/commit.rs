@@ -122,8 +122,7 @@ impl Chain {
         }
         BlockStore::put_evidence(&mut batch, header.number, &proposed.evidence);
         let settled_evidence = self.settle_evidence(header.number, &proposed.evidence, &mut batch);
-        let epoch = self.epoch_after(header.number).map(|(epoch, _)| epoch).unwrap_or_default();
-        let validators = parent.validators.as_ref().map(|sets| sets.follow(epoch, next_set, &mut batch));
+        let validators = parent.validators.as_ref().map(|sets| sets.follow(next_set, &mut batch));
         if has_call_failed {
             tracing::error!(number = header.number, "the validator registry refused the block's notice");
         }

@@ -6,6 +6,8 @@
 //! - only what this node executed itself can be committed: on a Heddle chain a
 //!   [`CertifiedBlock`](heddle_primitives::CertifiedBlock), on a plain Ethereum chain a [`RecoveredBlock`]; every
 //!   committed block is final;
+//! - who decides a height is for this crate alone to say ([`Chain::validators`]): with a registry contract it follows from
+//!   the state after each epoch's last block, and nobody else keeps a set across heights;
 //! - proposing and validating write nothing; their executions are remembered for the commit;
 //! - an [`Importer`] executes on what is still being written; nobody is shown a block before it is written;
 //! - all methods block: call them where blocking is allowed. No lock is held while a block executes, except that one

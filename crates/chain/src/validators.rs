@@ -22,8 +22,11 @@ pub(crate) struct HeadValidators {
     pub(crate) next: Arc<ValidatorSet>,
 }
 
-/// What the registry holds for the next epoch.
-pub(crate) type NextSet = Result<ValidatorSet, ValidatorSetError>;
+/// What the registry holds for an epoch that is about to start.
+pub(crate) struct NextSet {
+    epoch: Epoch,
+    members: Result<ValidatorSet, ValidatorSetError>,
+}
 
 impl HeadValidators {
     /// The sets around the stored head; `None` on a plain Ethereum chain.
@@ -36,16 +39,16 @@ impl HeadValidators {
         Ok(Some(Self { own, next }))
     }
 
-    /// The sets around the block after this head. `read` is what it left in the registry, when `epoch` starts after it;
-    /// a new set gets its row.
-    pub(crate) fn follow(&self, epoch: Epoch, read: Option<NextSet>, batch: &mut Batch) -> Self {
+    /// The sets around the block after this head, when an epoch starts behind it with what that holds; a new set gets its
+    /// row.
+    pub(crate) fn follow(&self, next_set: Option<NextSet>, batch: &mut Batch) -> Self {
         let own = self.next.clone();
-        let next = match read {
-            Some(Ok(set)) if set != *own => {
+        let next = match next_set {
+            Some(NextSet { epoch, members: Ok(set) }) if set != *own => {
                 BlockStore::put_validators(batch, epoch, &set);
                 Arc::new(set)
             }
-            Some(Err(error)) => {
+            Some(NextSet { epoch, members: Err(error) }) => {
                 tracing::error!(%epoch, %error, "the registry holds no validator set: the old one goes on");
                 own.clone()
             }
@@ -96,7 +99,7 @@ impl Chain {
     }
 
     /// The epoch that starts after block `number`, if one does on a chain with a registry, and the registry.
-    pub(crate) fn epoch_after(&self, number: u64) -> Option<(Epoch, Address)> {
+    fn epoch_after(&self, number: u64) -> Option<(Epoch, Address)> {
         let heddle = self.inner.genesis.heddle()?;
         let (height, length) = (Height::new(number), heddle.epoch_length);
         let registry = heddle.registry.filter(|_| Epoch::is_last(height, length))?;
@@ -111,7 +114,7 @@ impl Chain {
         number: u64,
         changes: &StateChanges,
     ) -> Result<Option<NextSet>, ChainError> {
-        let Some((_, registry)) = self.epoch_after(number) else { return Ok(None) };
+        let Some((epoch, registry)) = self.epoch_after(number) else { return Ok(None) };
         let changed = changes.accounts.get(&registry);
         let read = |slot: U256| match changed {
             Some(change) if change.storage.contains_key(&slot) => {
@@ -120,7 +123,7 @@ impl Chain {
             Some(change) if change.storage_wiped => Ok(U256::ZERO),
             _ => parent.storage(registry, slot),
         };
-        Ok(Some(read_members::<StateError>(read)?))
+        Ok(Some(NextSet { epoch, members: read_members::<StateError>(read)? }))
     }
 
     /// What the block after `head` tells the registry; see [`Self::registry_call`].

@@ -1,6 +1,7 @@
 //! What `export` writes, `import` reads: on both kinds of chain the same head comes out.
 
-use super::support::{Files, extend_heddle, plain_blocks, rlp};
+use super::support::{Files, extend_heddle, plain_blocks, raise, rlp, transfer};
+use heddle_primitives::Height;
 
 #[test]
 fn a_plain_chain_comes_back_from_its_file() {
@@ -27,10 +28,10 @@ fn a_plain_chain_comes_back_from_its_file() {
 }
 
 #[test]
-fn a_heddle_chain_comes_back_with_its_certificates() {
+fn a_heddle_chain_comes_back_with_its_certificates_and_validators() {
     let files = Files::heddle();
     let chain = files.open("a");
-    (0..4).for_each(|_| extend_heddle(&chain));
+    (0..4).for_each(|n| extend_heddle(&chain, if n == 1 { raise(n) } else { transfer(n) }));
     let (head, certificates) = (chain.head().hash(), [2, 4].map(|number| chain.certificate(number).unwrap().unwrap()));
     drop(chain);
     let path = files.path("exported.rlp");
@@ -38,6 +39,8 @@ fn a_heddle_chain_comes_back_with_its_certificates() {
     assert_eq!(files.import("b", &[&path]).ok()["hash"], head.to_string());
     let copy = files.open("b");
     assert_eq!([2, 4].map(|number| copy.certificate(number).unwrap().unwrap()), certificates);
+    let power = |height| copy.validators(Height::new(height)).unwrap().total_power();
+    assert_eq!([3, 4].map(power), [1, 5]);
     drop(copy);
 
     // A signature that does not verify: the last byte of the file belongs to the last certificate.

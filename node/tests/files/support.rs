@@ -2,11 +2,12 @@
 
 use alloy_consensus::{SignableTransaction, TxEip1559, transaction::SignerRecoverable};
 use alloy_genesis::GenesisAccount;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{BlockTemplate, BuildRequest, Chain, ChainConfig, RecoveredBlock};
 use heddle_evm::system_contracts;
+use heddle_primitives::registry::{self, Governance, RegistryStart};
 use heddle_primitives::{
     Block, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, FinalizedBlock, Genesis, HeddleConfig,
     RecoveredTransaction, Round, SignedVote, Transaction, Validator, ValidatorSet, Vote, VoteKind,
@@ -19,6 +20,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 const CHAIN_ID: u64 = 1_337;
+/// Blocks.
+const EPOCH_LENGTH: u64 = 3;
 const GENESIS_TIME: u64 = 1_700_000_000;
 
 /// A directory with a genesis file, in which chains are made, exported and imported.
@@ -134,6 +137,10 @@ fn validator() -> ConsensusKey {
 fn heddle_genesis() -> Genesis {
     let mut alloc = system_contracts();
     alloc.push((user().address(), GenesisAccount::default().with_balance(U256::from(10u128.pow(24)))));
+    let validators =
+        ValidatorSet::new(vec![Validator::new(validator().public_key(), 1, Address::repeat_byte(1))]).unwrap();
+    let governance = Governance::Administered { administrator: user().address() };
+    alloc.push((registry::ADDRESS, RegistryStart::new(governance, EPOCH_LENGTH).account(&validators).unwrap()));
     let mut file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
         timestamp: GENESIS_TIME,
@@ -141,29 +148,32 @@ fn heddle_genesis() -> Genesis {
         ..Default::default()
     };
     file.config.chain_id = CHAIN_ID;
-    let validator = Validator::new(validator().public_key(), 1, Address::repeat_byte(1));
     let heddle = HeddleConfig {
-        validators: ValidatorSet::new(vec![validator]).unwrap(),
+        validators,
         block_time: Duration::from_millis(500),
         empty_block_time: Duration::from_millis(500),
-        epoch_length: 1_000,
-        registry: None,
+        epoch_length: EPOCH_LENGTH,
+        registry: Some(registry::ADDRESS),
     };
     Genesis::new_heddle(file, heddle).unwrap()
 }
 
 /// A transfer of the one user, to a new account each.
-fn transfer(nonce: u64) -> Transaction {
-    let transaction = TxEip1559 {
-        chain_id: CHAIN_ID,
-        nonce,
-        gas_limit: 21_000,
-        max_fee_per_gas: 10_000_000_000,
-        to: TxKind::Call(Address::left_padding_from(&(nonce + 1_000_000).to_be_bytes())),
-        value: U256::from(1),
-        input: Bytes::new(),
-        ..Default::default()
-    };
+pub fn transfer(nonce: u64) -> Transaction {
+    let to = Address::left_padding_from(&(nonce + 1_000_000).to_be_bytes());
+    call(TxEip1559 { nonce, gas_limit: 21_000, to: TxKind::Call(to), value: U256::from(1), ..Default::default() })
+}
+
+/// Raises the validator's power to five, from the next epoch on.
+pub fn raise(nonce: u64) -> Transaction {
+    let selector = &keccak256("setPower(bytes32,uint64)")[..4];
+    let power = U256::from(5).to_be_bytes::<32>();
+    let input = [selector, validator().public_key().as_bytes(), &power].concat().into();
+    call(TxEip1559 { nonce, gas_limit: 200_000, to: TxKind::Call(registry::ADDRESS), input, ..Default::default() })
+}
+
+fn call(transaction: TxEip1559) -> Transaction {
+    let transaction = TxEip1559 { chain_id: CHAIN_ID, max_fee_per_gas: 10_000_000_000, ..transaction };
     let signature = user().sign_hash_sync(&transaction.signature_hash()).unwrap();
     transaction.into_signed(signature).into()
 }
@@ -187,10 +197,9 @@ pub fn rlp(blocks: &[Block]) -> Vec<u8> {
     blocks.iter().flat_map(alloy_rlp::encode).collect()
 }
 
-/// Commits a block with one transfer to a Heddle chain, as its only validator.
-pub fn extend_heddle(chain: &Chain) {
+/// Commits a block with one transaction to a Heddle chain, as its only validator.
+pub fn extend_heddle(chain: &Chain, transaction: Transaction) {
     let height = chain.head().height().next();
-    let transaction = transfer(height.as_u64() - 1);
     let signer = transaction.recover_signer().unwrap();
     let request = BuildRequest {
         timestamp: chain.head().header.timestamp + 1,

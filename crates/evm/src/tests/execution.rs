@@ -4,7 +4,7 @@ use super::chain::{
     CHAIN_ID, COUNTER, ETHER, FEE_RECIPIENT, REVERTER, SELF_DESTRUCT, TestChain, address, init_code, sign, signer,
     transaction,
 };
-use crate::{BlockContext, ExecutionError, ExecutionOutcome, Mode, TransactionError, execute};
+use crate::{BlockContext, ChainCall, ExecutionError, ExecutionOutcome, Mode, TransactionError, execute};
 use alloy_consensus::TxEip7702;
 use alloy_eips::{
     eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip4895::Withdrawal,
@@ -50,6 +50,30 @@ fn changes_list_only_what_differs_from_the_parent() {
     expected.sort();
     assert_eq!(changed, expected, "neither the empty account touched nor the idle system contracts");
     assert!(outcome.changes.code.is_empty());
+}
+
+#[test]
+fn the_chain_calls_before_the_first_transaction_and_a_failure_changes_nothing() {
+    let (counter, reverter) = (address(0xc0), address(0xc1));
+    let chain = TestChain::heddle(&[(counter, COUNTER), (reverter, REVERTER)]);
+    let header = chain.next_header();
+    let transaction = chain.transaction(0, TxKind::Call(counter), 0, Bytes::new());
+    let run = |to: Option<Address>| {
+        let call = to.map(|to| ChainCall { to, data: Bytes::new() });
+        let context = BlockContext::new(&header).with_call(call.as_ref());
+        execute(&chain.rules, &chain.state, &context, std::slice::from_ref(&transaction), Mode::Sequential).unwrap()
+    };
+    let counted = |outcome: &ExecutionOutcome| outcome.changes.accounts[&counter].storage[&U256::ZERO];
+    let (without, made, failed) = (run(None), run(Some(counter)), run(Some(reverter)));
+    assert_eq!([&without, &made, &failed].map(counted), [1, 2, 1].map(U256::from));
+    assert_eq!([&without, &made, &failed].map(|outcome| outcome.has_call_failed), [false, false, true]);
+    assert_eq!((&without.receipts, &without.changes), (&failed.receipts, &failed.changes));
+    let list = made.access_list.unwrap();
+    let changes = &list.iter().find(|account| account.address == counter).unwrap().storage_changes[0].changes;
+    let indices = changes.iter().map(|change| change.block_access_index);
+    assert!(indices.eq([0, 1].map(BlockAccessIndex::new)), "{changes:?}");
+    let looked_at = failed.access_list.unwrap().iter().any(|account| account.address == reverter);
+    assert!(looked_at, "as what a transaction that reverts looked at");
 }
 
 #[test]
