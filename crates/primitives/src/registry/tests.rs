@@ -174,11 +174,13 @@ fn a_set_has_one_encoding() {
     let set = validators(&[3, 1, 2]);
     let bytes = alloy_rlp::encode(&set);
     assert_eq!(alloy_rlp::decode_exact::<ValidatorSet>(&bytes), Ok(set.clone()));
-    let mut members: Vec<Vec<u8>> = set
-        .validators()
-        .iter()
-        .map(|member| alloy_rlp::encode(ValidatorSet::new(vec![member.clone()]).unwrap())[1..].to_vec())
-        .collect();
+    let of_one = |member: &Validator| ValidatorSet::new(vec![member.clone()]).unwrap();
+    let payload = |set: &ValidatorSet| {
+        let bytes = alloy_rlp::encode(set);
+        alloy_rlp::Header::decode_bytes(&mut &bytes[..], true).unwrap().to_vec()
+    };
+    let mut members: Vec<_> = set.validators().iter().map(|member| payload(&of_one(member))).collect();
+    assert_eq!(members.concat(), payload(&set));
     members.swap(0, 1);
     let swapped = [&bytes[..bytes.len() - members.concat().len()], &members.concat()].concat();
     assert!(alloy_rlp::decode_exact::<ValidatorSet>(&swapped).is_err());
