@@ -11,8 +11,20 @@ const PID_BYTES_MAX: u64 = 16;
 /// Ownership of a directory. The system releases it when the value is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct DirectoryLock {
-    /// Holds the advisory lock; the file itself stays, because removing it would let two processes lock two files.
-    _file: File,
+    _lock: FileLock,
+}
+
+/// An advisory lock on a file. The file itself stays, because removing it would let two processes lock two files.
+#[derive(Debug)]
+pub(crate) struct FileLock(File);
+
+/// Closing the file would not do: a child process that was forked meanwhile, and has not executed its program yet, holds
+/// the same lock.
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // The system unlocks it at the latest when the last such process is gone.
+        let _ = self.0.unlock();
+    }
 }
 
 impl DirectoryLock {
@@ -25,30 +37,37 @@ impl DirectoryLock {
     /// [`StorageError::Locked`] names the process that owns it.
     pub fn acquire(directory: &Path) -> Result<Self, StorageError> {
         std::fs::create_dir_all(directory).map_err(StorageError::io("create directory", directory))?;
-        Ok(Self { _file: lock(directory, &directory.join(Self::FILE_NAME))? })
+        Ok(Self { _lock: FileLock::acquire(directory, &directory.join(Self::FILE_NAME))? })
     }
 }
 
-/// Takes ownership of `what` by a lock on the file `path`, which is made if needed and held as long as it is open.
-pub(crate) fn lock(what: &Path, path: &Path) -> Result<File, StorageError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(StorageError::io("open lock file", path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StorageError::Locked { path: what.to_owned(), pid: read_pid(&mut file) });
+impl FileLock {
+    /// Takes ownership of `what` by a lock on the file `path`, which is made if needed.
+    ///
+    /// # Errors
+    /// [`StorageError::Locked`] names the process that owns it.
+    pub(crate) fn acquire(what: &Path, path: &Path) -> Result<Self, StorageError> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(StorageError::io("open lock file", path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StorageError::Locked { path: what.to_owned(), pid: read_pid(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(StorageError::io("lock", path)(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(StorageError::io("lock", path)(source)),
+        let mut lock = Self(file);
+        let file = &mut lock.0;
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(StorageError::io("write lock file", path))?;
+        Ok(lock)
     }
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(StorageError::io("write lock file", path))?;
-    Ok(file)
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {
@@ -69,6 +88,16 @@ mod tests {
         assert!(error.contains(&directory.path().display().to_string()), "{error}");
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
         drop(first);
+        DirectoryLock::acquire(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_forked_child_does_not_keep_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = DirectoryLock::acquire(directory.path()).unwrap();
+        // What a child has of it between fork and exec.
+        let _inherited = lock._lock.0.try_clone().unwrap();
+        drop(lock);
         DirectoryLock::acquire(directory.path()).unwrap();
     }
 }

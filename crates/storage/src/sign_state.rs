@@ -2,7 +2,7 @@
 
 use crate::StorageError;
 use crate::durable::{CRC, replace_file};
-use crate::lock::lock;
+use crate::lock::FileLock;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const HEADER_BYTES: usize = 12;
 #[derive(Debug)]
 pub struct SignStateFile {
     path: PathBuf,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl SignStateFile {
@@ -31,7 +31,7 @@ impl SignStateFile {
     /// # Errors
     /// [`StorageError::Locked`]; [`StorageError::Corrupt`] when the content is not what was written.
     pub fn open(path: &Path) -> Result<(Self, Option<Vec<u8>>), StorageError> {
-        let lock = lock(path, &lock_path(path))?;
+        let lock = FileLock::acquire(path, &lock_path(path))?;
         let content = Self::read(path)?;
         Ok((Self { path: path.to_owned(), _lock: lock }, content))
     }
