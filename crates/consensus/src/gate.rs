@@ -26,7 +26,7 @@ impl CatchUp {
 
 /// Opens once, and stays open: whoever takes part goes on while its peers come and go.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     /// Height of the last signature known.
     signed: Option<Height>,
     peers: CatchUp,
@@ -41,26 +41,26 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Without any peer that answers, a validator takes part after this long: the first of a network that starts.
-    pub(crate) const PEERLESS: Duration = Duration::from_secs(2);
+    pub const PEERLESS: Duration = Duration::from_secs(2);
     /// How long a validator whose last signature is older than its head listens to peers: its sign state may come from a
     /// backup, and what it signed since then is in what peers send again, or below a block that they commit meanwhile.
-    pub(crate) const LISTEN: Duration = Duration::from_secs(10);
+    pub const LISTEN: Duration = Duration::from_secs(10);
     /// A head that stands still for so long is waited for no more: the greater height may be a lie.
-    pub(crate) const STALLED: Duration = Duration::from_secs(30);
+    pub const STALLED: Duration = Duration::from_secs(30);
 
     /// A closed gate for a validator that signed last at this height.
-    pub(crate) fn closed(signed: Option<Height>) -> Self {
+    pub fn closed(signed: Option<Height>) -> Self {
         let zero = Duration::ZERO;
         Self { signed, peers: CatchUp::default(), now: zero, listened: zero, moved: zero, open: false }
     }
 
     /// A gate for nobody.
-    pub(crate) fn open() -> Self {
+    pub fn open() -> Self {
         Self { open: true, ..Self::closed(None) }
     }
 
-    /// Takes in what holds from `now` on, a time since the start.
-    fn observe(&mut self, now: Duration, peers: CatchUp) {
+    /// Takes in what holds from `now` on, a time since the start; the gate opens when its time has come.
+    pub fn observe(&mut self, now: Duration, peers: CatchUp) {
         if self.peers.peers > 0 {
             self.listened += now.saturating_sub(self.now);
         }
@@ -68,10 +68,16 @@ impl Gate {
             self.moved = now;
         }
         (self.now, self.peers) = (now, peers);
+        self.open |= self.opens_at().is_some_and(|at| at <= now);
+    }
+
+    /// Whether the gate is open.
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     /// When the gate opens if nothing changes any more; `None` when something must.
-    fn opens_at(&self) -> Option<Duration> {
+    pub fn opens_at(&self) -> Option<Duration> {
         let head = self.peers.head;
         let forgot = self.signed.map_or(head > Height::GENESIS, |signed| signed < head);
         let listen = if forgot { Self::LISTEN.saturating_sub(self.listened) } else { Duration::ZERO };
@@ -87,14 +93,12 @@ impl Gate {
     pub(crate) async fn opened(&mut self, start: Instant, peers: &mut watch::Receiver<CatchUp>) {
         while !self.open {
             self.observe(start.elapsed(), *peers.borrow_and_update());
-            let opens_at = self.opens_at();
-            self.open = opens_at.is_some_and(|at| at <= self.now);
             if self.open {
                 tracing::info!(head = %self.peers.head, peers = self.peers.peers, "taking part in consensus");
                 return;
             }
             let timer = async {
-                match opens_at {
+                match self.opens_at() {
                     Some(at) => sleep_until(start + at).await,
                     None => std::future::pending().await,
                 }

@@ -39,7 +39,7 @@ mod timers;
 
 pub use config::{ConfigError, ConsensusConfig};
 pub use error::{ConsensusError, CoreError};
-pub use gate::CatchUp;
+pub use gate::{CatchUp, Gate};
 pub use handle::{ConsensusHandle, ConsensusStatus, Verdict};
 pub use io::{Input, Output, Timeout, TimeoutKind};
 pub use message::{CheckedMessage, MessageFault};
