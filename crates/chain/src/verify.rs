@@ -9,7 +9,9 @@ use heddle_evm::{
     BlockContext, ChainCall, ExecutionError, execute_observed, recover_sender, validate_body, validate_header,
     validate_outcome,
 };
-use heddle_primitives::{Block, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator, consensus_root};
+use heddle_primitives::{
+    Block, Bug, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator, consensus_root, planted,
+};
 use rayon::prelude::*;
 use std::time::Instant;
 
@@ -37,7 +39,7 @@ impl Chain {
         let header = &proposed.block.header;
         require_next(&head, header.number)?;
         check_clock(header.timestamp, now, self.inner.config.clock_drift_secs)?;
-        if header.beneficiary != proposer.fee_recipient {
+        if header.beneficiary != proposer.fee_recipient && !planted(Bug::BeneficiaryIgnored) {
             let (found, expected) = (header.beneficiary, proposer.fee_recipient);
             return Err(BlockError::Beneficiary { found, expected }.into());
         }
@@ -49,6 +51,9 @@ impl Chain {
         let (contents, recovered) =
             rayon::join(|| self.check_contents(&head, proposed), || recover(&self.inner.rules, &proposed.block, known));
         contents?;
+        if planted(Bug::Unexecuted) {
+            return Ok(());
+        }
         let execution = self.verify(&head, proposed, hash, recovered)?;
         self.inner.executions.insert(execution);
         Ok(())
@@ -85,7 +90,9 @@ impl Chain {
     ) -> Result<Execution, ChainError> {
         let inner = &self.inner;
         let block = &proposed.block;
-        validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
+        if !(planted(Bug::StaleParent) && block.header.parent_hash != head.hash()) {
+            validate_header(&inner.rules, &head.header, &block.header).map_err(BlockError::from)?;
+        }
         self.check_beneficiary(head, &block.header)?;
         self.check_parent_certificate(head, proposed)?;
         let equivocators = self.check_evidence(head, proposed)?;
@@ -124,10 +131,12 @@ impl Chain {
                 None => inner.states.compute(&state, &outcome.changes),
             },
         );
-        validated.map_err(BlockError::from)?;
+        if !planted(Bug::OutcomeIgnored) {
+            validated.map_err(BlockError::from)?;
+        }
         let update = update?;
         let (found, expected) = (block.header.state_root, update.state_root);
-        if found != expected {
+        if found != expected && !planted(Bug::StateRootIgnored) {
             return Err(BlockError::StateRoot { found, expected }.into());
         }
         timings.state_root = started.elapsed();
@@ -150,7 +159,8 @@ impl Chain {
     /// which one it must be.
     fn check_beneficiary(&self, head: &Head, header: &Header) -> Result<(), ChainError> {
         let validators = self.validators_on(head, head.height().next())?;
-        if validators.validators().iter().any(|validator| validator.fee_recipient == header.beneficiary) {
+        let pays = |validator: &Validator| validator.fee_recipient == header.beneficiary;
+        if validators.validators().iter().any(pays) || planted(Bug::BeneficiaryIgnored) {
             return Ok(());
         }
         Err(BlockError::UnknownBeneficiary(header.beneficiary).into())
@@ -158,7 +168,7 @@ impl Chain {
 
     fn check_parent_certificate(&self, head: &Head, proposed: &ProposedBlock) -> Result<(), ChainError> {
         let Some(certificate) = &proposed.parent_certificate else { return Ok(()) };
-        if head.certificate.as_ref() == Some(certificate) {
+        if head.certificate.as_ref() == Some(certificate) || planted(Bug::ParentCertificateUnverified) {
             return Ok(());
         }
         if certificate.block_hash != head.hash() || certificate.height != head.height() {
@@ -183,7 +193,7 @@ pub(crate) fn require_next(head: &Head, number: u64) -> Result<(), ChainError> {
 }
 
 fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
-    if timestamp > now.saturating_add(drift) {
+    if timestamp > now.saturating_add(drift) && !planted(Bug::TimestampIgnored) {
         return Err(BlockError::FutureTimestamp { timestamp, now, drift });
     }
     Ok(())

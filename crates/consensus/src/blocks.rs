@@ -67,6 +67,12 @@ impl Blocks {
         self.entries.get(hash).is_some_and(|entry| entry.valid)
     }
 
+    /// The valid block that was proposed last.
+    pub(crate) fn newest_valid(&self) -> Option<B256> {
+        let valid = self.entries.iter().filter(|(_, entry)| entry.valid);
+        valid.max_by_key(|(_, entry)| entry.round).map(|(hash, _)| *hash)
+    }
+
     /// Records that the application called the block valid.
     pub(crate) fn set_valid(&mut self, hash: &B256) {
         if let Some(entry) = self.entries.get_mut(hash) {

@@ -1,14 +1,14 @@
 //! Answers Malachite's effects: signs, verifies, and turns everything else into outputs.
 
 use crate::blocks::Blocks;
-use crate::context::{Address, HeddleContext, Proposal, Vote};
+use crate::context::{Address, BlockHash, HeddleContext, Proposal, Vote};
 use crate::record::{ElapsedTimeout, Entry, Record, Verdict};
 use crate::signer::Signer;
 use crate::{Output, SignState, Timeout, TimeoutKind, convert, message};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CommitCertificate, ConsensusMessage, ConsensusSignature, Evidence, Height, ProposalMessage, Round, SignedProposal,
-    SigningContext, ValidatorAddress, ValidatorSet,
+    Bug, CommitCertificate, ConsensusMessage, ConsensusSignature, Evidence, Height, ProposalMessage, Round,
+    SignedProposal, SigningContext, ValidatorAddress, ValidatorSet, planted,
 };
 use malachitebft_core_consensus::{ConsensusMsg, Effect, Input, LivenessMsg, Resumable, Resume, SignedConsensusMsg};
 use malachitebft_core_types as bft;
@@ -85,7 +85,7 @@ impl Host {
                     ConsensusMsg::Vote(vote) => convert::our_vote(vote).digest(&self.context),
                     ConsensusMsg::Proposal(proposal) => convert::our_proposal(proposal).digest(&self.context),
                 };
-                r.resume_with(signed.signature.verify(&key, digest))
+                r.resume_with(planted(Bug::AnyProposer) || signed.signature.verify(&key, digest))
             }
             // Emitted only for the certificate of a decision, which the core verifies itself before it commits:
             // a failure there is an error, where Malachite would panic.
@@ -151,7 +151,11 @@ impl Host {
         }
     }
 
-    fn sign_vote(&mut self, vote: Vote) -> bft::SignedVote<HeddleContext> {
+    fn sign_vote(&mut self, mut vote: Vote) -> bft::SignedVote<HeddleContext> {
+        if planted(Bug::LockIgnored) && vote.kind == bft::VoteType::Prevote {
+            let newest = self.blocks.newest_valid();
+            vote.value = newest.map_or(vote.value, |hash| bft::NilOrVal::Val(BlockHash(hash)));
+        }
         let signature = self.sign(SignState::of_vote(&convert::our_vote(&vote), &self.context));
         bft::SignedVote::new(vote, signature)
     }

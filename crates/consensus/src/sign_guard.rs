@@ -9,7 +9,7 @@
 use crate::SignStateRecord;
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
-use heddle_primitives::{Height, Proposal, Round, SigningContext, Vote, VoteKind};
+use heddle_primitives::{Bug, Height, Proposal, Round, SigningContext, Vote, VoteKind, planted};
 
 /// The steps of a round in which a validator signs, in the order in which it takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,7 +114,7 @@ pub struct SignGuard {
 impl SignGuard {
     /// A guard that knows what the sign-state file holds.
     pub fn open(record: SignStateRecord) -> Self {
-        Self { record, unexplained: record.last.is_some(), replayed: false }
+        Self { record, unexplained: record.last.is_some() && !planted(Bug::ReplaySkipped), replayed: false }
     }
 
     /// Asks to sign. On success the caller must make [`Self::encoded`] durable before the signature leaves the node.
@@ -124,6 +124,7 @@ impl SignGuard {
     pub fn permit(&mut self, wanted: SignState) -> Result<(), Refusal> {
         if let Some(last) = self.record.last
             && !self.may_follow(wanted, last)
+            && !planted(Bug::SignStateIgnored)
         {
             return Err(Refusal { wanted, last, log_is_lost: self.sits_out(wanted.height) });
         }

@@ -16,8 +16,8 @@ use crate::signer::Signer;
 use crate::{CoreError, Input, Output, convert};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    CertifiedBlock, CommitCertificate, ConsensusKey, FinalizedBlock, Height, ProposedBlock, Round, SigningContext,
-    ValidatorSet,
+    Bug, CertifiedBlock, CommitCertificate, ConsensusKey, FinalizedBlock, Height, ProposedBlock, Round, SigningContext,
+    ValidatorSet, planted,
 };
 use malachitebft_core_consensus::{
     Error as BftError, Input as BftInput, LocallyProposedValue, Params, ProposedValue, State, ValuePayload,
@@ -73,7 +73,7 @@ impl Core {
         let signer = key.map(|key| Signer::open(key, sign_state.as_deref(), &context)).transpose()?;
         let params = Params {
             address: crate::context::Address(address),
-            threshold_params: bft::ThresholdParams::default(),
+            threshold_params: thresholds(),
             value_payload: ValuePayload::ProposalAndParts,
             // Malachite signs only while the address is one of the height's validators.
             enabled: signer.is_some(),
@@ -160,7 +160,7 @@ impl Core {
             self.future.check_again(&validators, &self.host.context);
         }
         self.start_height(height, validators)?;
-        if let Some(records) = self.recovered.take() {
+        if let Some(records) = self.recovered.take().filter(|_| !planted(Bug::ReplaySkipped)) {
             self.replay(records)?;
         }
         for message in self.future.take(height) {
@@ -292,4 +292,16 @@ impl Core {
         self.host.outputs.push(Output::Decide(Box::new(certified)));
         Ok(())
     }
+}
+
+/// More than two thirds of the power decide, and more than one third is worth following.
+fn thresholds() -> bft::ThresholdParams {
+    let mut thresholds = bft::ThresholdParams::default();
+    if planted(Bug::QuorumOffByOne) {
+        thresholds.quorum = bft::ThresholdParam::new(49, 100);
+    }
+    if planted(Bug::RoundUnjustified) {
+        thresholds.honest = bft::ThresholdParam::new(1, 100);
+    }
+    thresholds
 }

@@ -1,6 +1,6 @@
 //! A block whose finality has been checked.
 
-use crate::{CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet};
+use crate::{Bug, CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet, planted};
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
@@ -62,7 +62,9 @@ impl CertifiedBlock {
                 height,
             });
         }
-        certificate.verify(validators, context)?;
+        if !planted(Bug::CertificateUnverified) {
+            certificate.verify(validators, context)?;
+        }
         Ok(Self { hash, inner })
     }
 

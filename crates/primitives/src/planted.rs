@@ -9,14 +9,63 @@ pub enum Bug {
     PublishBeforeFlush,
     /// The sign state is not asked before signing.
     SignStateIgnored,
-    /// Sync commits blocks without verifying their certificates.
-    CertificateUnverified,
-    /// A block may follow another block than the head.
-    StaleParent,
-    /// A block is voted for without being executed.
-    Unexecuted,
+    /// The log is not replayed at a start, and nobody notices.
+    ReplaySkipped,
+    /// A log that a crash tore is refused.
+    TornLogRefused,
+    /// A locked validator votes for whatever is proposed.
+    LockIgnored,
+    /// Whatever is stuck stays silent.
+    NoRebroadcast,
     /// Anybody may propose in any round.
     AnyProposer,
+    /// Every signature is good.
+    SignatureUnverified,
+    /// Sync commits blocks without verifying their certificates.
+    CertificateUnverified,
+    /// A validator that signs a certificate twice counts twice.
+    RepeatedSigners,
+    /// Anybody's vote in a later round is followed.
+    RoundUnjustified,
+    /// A block may follow another block than the head.
+    StaleParent,
+    /// The certificate of a block's parent is not verified.
+    ParentCertificateUnverified,
+    /// A block may be dated as one likes.
+    TimestampIgnored,
+    /// A block may pay anybody.
+    BeneficiaryIgnored,
+    /// A block is voted for without being executed.
+    Unexecuted,
+    /// Gas and receipts that execution gives are not compared with the header's.
+    OutcomeIgnored,
+    /// The state root that execution gives is not compared with the header's.
+    StateRootIgnored,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::QuorumOffByOne,
+        Self::PublishBeforeFlush,
+        Self::SignStateIgnored,
+        Self::ReplaySkipped,
+        Self::TornLogRefused,
+        Self::LockIgnored,
+        Self::NoRebroadcast,
+        Self::AnyProposer,
+        Self::SignatureUnverified,
+        Self::CertificateUnverified,
+        Self::RepeatedSigners,
+        Self::RoundUnjustified,
+        Self::StaleParent,
+        Self::ParentCertificateUnverified,
+        Self::TimestampIgnored,
+        Self::BeneficiaryIgnored,
+        Self::Unexecuted,
+        Self::OutcomeIgnored,
+        Self::StateRootIgnored,
+    ];
 }
 
 #[cfg(feature = "planted-bugs")]
@@ -28,9 +77,9 @@ mod switch {
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// Plants one bug in everything that runs on this thread, or none.
-    pub fn plant(bug: Option<Bug>) {
-        PLANTED.set(bug);
+    /// Plants one bug in everything that runs on this thread, or none; gives the one that was planted before.
+    pub fn plant(bug: Option<Bug>) -> Option<Bug> {
+        PLANTED.replace(bug)
     }
 
     /// Whether this bug is planted on this thread.

@@ -1,6 +1,6 @@
 //! Consensus signatures: ed25519 over SHA-256(domain, genesis hash, RLP(message)).
 
-use crate::{Validator, ValidatorAddress};
+use crate::{Bug, Validator, ValidatorAddress, planted};
 use alloy_primitives::{Address, B256};
 use alloy_rlp::{BufMut, Decodable, Encodable};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
@@ -47,7 +47,8 @@ impl ConsensusSignature {
     /// Whether `key` signed `digest`. Strict verification (no small-order keys, no malleable encodings), so that
     /// all nodes agree on every signature.
     pub fn verify(&self, key: &VerifyingKey, digest: B256) -> bool {
-        key.verify_strict(digest.as_slice(), &Signature::from_bytes(&self.0)).is_ok()
+        planted(Bug::SignatureUnverified)
+            || key.verify_strict(digest.as_slice(), &Signature::from_bytes(&self.0)).is_ok()
     }
 }
 

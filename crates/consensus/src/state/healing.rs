@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::{CoreError, Output, Timeout, TimeoutKind, convert};
-use heddle_primitives::{ConsensusMessage, Round};
+use heddle_primitives::{Bug, ConsensusMessage, Round, planted};
 use malachitebft_core_consensus::Input as BftInput;
 use malachitebft_core_types as bft;
 use malachitebft_core_types::{Threshold, VoteType};
@@ -10,6 +10,9 @@ use malachitebft_core_types::{Threshold, VoteType};
 impl Core {
     pub(super) fn on_timeout(&mut self, timeout: Timeout) -> Result<(), CoreError> {
         if timeout.height != self.host.height || self.closed {
+            return Ok(());
+        }
+        if planted(Bug::NoRebroadcast) && timeout.kind == TimeoutKind::Rebroadcast {
             return Ok(());
         }
         if matches!(timeout.kind, TimeoutKind::Propose | TimeoutKind::Prevote) && timeout.round == self.round() {

@@ -4,8 +4,8 @@ use super::Core;
 use crate::signer::last_signature_of;
 use crate::{CheckedMessage, CoreError, Output, convert};
 use heddle_primitives::{
-    CommitCertificate, ConsensusMessage, Proposal, ProposalMessage, ProposedBlock, Validator, ValidatorSet, Vote,
-    VoteKind,
+    Bug, CommitCertificate, ConsensusMessage, Proposal, ProposalMessage, ProposedBlock, Validator, ValidatorSet, Vote,
+    VoteKind, planted,
 };
 use malachitebft_core_consensus::{Input as BftInput, PeerId};
 use malachitebft_core_types::ValueResponse;
@@ -68,7 +68,12 @@ impl Core {
         }
     }
 
-    fn on_proposal(&mut self, message: ProposalMessage) -> Result<(), CoreError> {
+    fn on_proposal(&mut self, mut message: ProposalMessage) -> Result<(), CoreError> {
+        if planted(Bug::AnyProposer) {
+            let proposal = &mut message.proposal.proposal;
+            let round = proposal.round.as_u32();
+            proposal.validator = self.host.validators.proposer(proposal.height, round).address;
+        }
         let proposal = message.proposal.proposal.clone();
         let hash = proposal.block_hash;
         self.host.blocks.offer(hash, proposal.round, message.body);
