@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test simulate fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
+.PHONY: devnet test simulate simulate-planted-bugs fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
@@ -14,11 +14,16 @@ devnet: build
 test: build
 	cargo test $(CARGO_FLAGS)
 
-# Whole nodes in virtual time under seeded faults; NODES, BYZANTINE and PROFILE (calm, lan, wan, chaos) fix what the seed
-# would draw.
+# Whole nodes in virtual time under seeded faults; NODES, BYZANTINE, PROFILE (calm, lan, wan, chaos) and PLAN (fixed, grow,
+# rotate, jail, slash) fix what the seed would draw.
 simulate: build
 	$(TARGET)/release/heddle-simulation --seeds $(SEEDS) $(if $(NODES),--nodes $(NODES)) \
-		$(if $(BYZANTINE),--byzantine $(BYZANTINE)) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
+		$(if $(BYZANTINE),--byzantine $(BYZANTINE)) $(if $(PROFILE),--profile $(PROFILE)) $(if $(PLAN),--plan $(PLAN)) $(ARGS)
+
+# The simulator is tested too: each bug on a list is planted, and must be found within a thousand seeds.
+simulate-planted-bugs: setup
+	cargo test --release --locked -p heddle-simulation -p heddle --features heddle-simulation/planted-bugs \
+		--test planted_bugs -- --nocapture
 
 # Random blocks in every mode of the executor until two modes differ; HEDDLE_FUZZ_SEED=.. begins with a known one.
 fuzz-executor: export HEDDLE_FUZZ_SECONDS := endless

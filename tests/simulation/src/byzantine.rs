@@ -3,13 +3,15 @@
 mod answers;
 mod blocks;
 mod certificates;
+mod forge;
 mod votes;
 
 use crate::fixture::Fixture;
 use alloy_primitives::B256;
+use heddle_chain::Chain;
 use heddle_primitives::{
     CommitSignature, ConsensusMessage, Height, ProposalMessage, ProposedBlock, Round, SignedProposal, SignedVote,
-    ValidatorAddress, VoteKind,
+    VoteKind,
 };
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -128,19 +130,21 @@ impl Adversary {
         self.proposals = self.proposals.split_off(&(oldest, Round::ZERO));
     }
 
-    /// What a Byzantine node sends instead of what its core wanted; `spare` is another block that it could propose.
+    /// What a Byzantine node sends instead of what its core wanted; `spare` is another block that it could propose,
+    /// `chain` its own chain.
     pub fn deceive(
         &self,
         node: usize,
         message: &ConsensusMessage,
         spare: Option<ProposedBlock>,
+        chain: Option<&Chain>,
         rng: &mut ChaCha8Rng,
     ) -> Deception {
         let mut deception = Deception::default();
         match message {
             ConsensusMessage::Vote(signed) => self.deceive_with_vote(node, signed, &mut deception, rng),
             ConsensusMessage::Proposal(message) => {
-                self.deceive_with_proposal(node, message, spare.as_ref(), &mut deception, rng)
+                self.deceive_with_proposal(node, message, spare.as_ref(), chain, &mut deception, rng)
             }
             other => {
                 let index = deception.add(other.clone());
@@ -151,7 +155,7 @@ impl Adversary {
             && rng.random_ratio(1, 4)
             && let Some(spare) = spare
         {
-            self.propose_out_of_turn(node, &signed.vote, spare, &mut deception, rng);
+            self.propose_out_of_turn(node, &signed.vote, spare, chain, &mut deception, rng);
         }
         if self.does(node, Behaviour::ForgesCertificates) && rng.random_ratio(1, 3) {
             self.add_forgeries(node, message, &mut deception, rng);
@@ -166,10 +170,6 @@ impl Adversary {
         (0..self.nodes).filter(move |peer| *peer != node)
     }
 
-    fn address(&self, node: usize) -> ValidatorAddress {
-        self.fixture.validator(node).map(|validator| validator.address).unwrap_or_default()
-    }
-
     /// Signs a proposal of a block as this node.
     fn propose(&self, node: usize, round: Round, pol_round: Option<Round>, body: ProposedBlock) -> ConsensusMessage {
         let proposal = heddle_primitives::Proposal {
@@ -177,7 +177,7 @@ impl Adversary {
             round,
             block_hash: body.hash(),
             pol_round,
-            validator: self.address(node),
+            validator: self.fixture.address(node),
         };
         let context = self.fixture.genesis.signing_context();
         let proposal = SignedProposal::sign(proposal, &self.fixture.keys[node], &context);

@@ -8,6 +8,7 @@ pub use referee::Referee;
 use crate::scenario::Scenario;
 use alloy_primitives::B256;
 use heddle_chain::Chain;
+use heddle_primitives::StateChanges;
 use heddle_primitives::{
     CommitCertificate, ConsensusMessage, Height, Round, SigningContext, ValidatorAddress, ValidatorSet, Vote, VoteKind,
 };
@@ -38,10 +39,12 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Notes a vote that a Byzantine validator signed.
-    pub fn signed(&mut self, message: &ConsensusMessage) {
-        if let ConsensusMessage::Vote(signed) = message {
-            self.ledger.note(&signed.vote);
+    /// Notes a vote or a proposal that somebody signed.
+    pub fn signed(&mut self, message: &ConsensusMessage, validators: &ValidatorSet) {
+        match message {
+            ConsensusMessage::Vote(signed) => self.ledger.note(&signed.vote),
+            ConsensusMessage::Proposal(message) => self.ledger.note_proposal(&message.proposal.proposal, validators),
+            _ => {}
         }
     }
 
@@ -58,11 +61,10 @@ impl Checks {
         context: &SigningContext,
     ) -> Result<(), String> {
         self.contradicts(message, own, context)?;
-        if let ConsensusMessage::Vote(signed) = message {
-            self.ledger.note(&signed.vote);
-            self.ledger.justify(&signed.vote, validators)?;
-        }
-        Ok(())
+        self.signed(message, validators);
+        let ConsensusMessage::Vote(signed) = message else { return Ok(()) };
+        self.ledger.justify_value(&signed.vote, validators)?;
+        self.ledger.justify(&signed.vote, validators)
     }
 
     fn contradicts(
@@ -138,7 +140,7 @@ impl Checks {
     /// It is another.
     pub fn state_root(node: usize, chain: &Chain) -> Result<(), String> {
         let head = chain.head();
-        let found = crate::state_root::recompute(head.state().snapshot())?;
+        let found = crate::state_root::recompute(head.state().snapshot(), &StateChanges::default())?;
         let expected = head.header.state_root;
         if found == expected {
             return Ok(());

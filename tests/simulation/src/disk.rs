@@ -1,5 +1,6 @@
 //! A node's disk: what is synced survives a crash, what is not may be lost, kept in part, or torn.
 
+use heddle_primitives::{Bug, planted};
 use heddle_storage::{LogDamage, frames};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -66,6 +67,9 @@ impl Disk {
     /// Damage that no crash explains.
     pub fn open(&mut self) -> Result<Vec<Vec<u8>>, LogDamage> {
         let (records, length) = frames::decode(&self.log)?;
+        if planted(Bug::TornLogRefused) && length < self.log.len() as u64 {
+            return Err(LogDamage { offset: length, reason: "torn" });
+        }
         self.log.truncate(length as usize);
         Ok(records)
     }

@@ -2,6 +2,7 @@
 
 use crate::time::Micros;
 use alloy_primitives::B256;
+use alloy_rlp::Encodable;
 use heddle_consensus::{CheckedMessage, Timeout};
 use heddle_primitives::{
     CertifiedBlock, ConsensusMessage, Height, ProposedBlock, Request, Response, Round, SigningContext,
@@ -15,6 +16,8 @@ use std::rc::Rc;
 pub struct Wire {
     /// The message.
     pub message: ConsensusMessage,
+    /// Length of its encoding.
+    pub bytes: usize,
     text: String,
     /// The answer of the check, for each set of validators it was asked about.
     checked: RefCell<Vec<(ValidatorSet, Result<CheckedMessage, String>)>>,
@@ -23,7 +26,7 @@ pub struct Wire {
 impl Wire {
     /// A message that was just published.
     pub fn new(message: ConsensusMessage) -> Self {
-        Self { text: describe(&message), message, checked: RefCell::default() }
+        Self { text: describe(&message), bytes: message.length(), message, checked: RefCell::default() }
     }
 
     /// [`CheckedMessage::check`], which is pure: computed once for each set of validators.
@@ -85,8 +88,8 @@ pub enum Event {
     Boot,
     /// The node will crash after so many durable or visible steps.
     Arm(u64),
-    /// A peer's consensus message.
-    Gossip(Rc<Wire>),
+    /// A consensus message, and the peer it came from.
+    Gossip(usize, Rc<Wire>),
     /// Transactions of a user or a peer.
     Transactions(Rc<TransactionBatch>),
     /// A peer asks.
@@ -130,7 +133,7 @@ impl fmt::Display for Event {
         match self {
             Self::Boot => f.write_str("boot"),
             Self::Arm(steps) => write!(f, "will crash in {steps} steps"),
-            Self::Gossip(wire) => write!(f, "gets {}", wire.text),
+            Self::Gossip(from, wire) => write!(f, "gets from {from} {}", wire.text),
             Self::Transactions(batch) => write!(f, "gets {} transactions", batch.0.len()),
             Self::Request(from, id, request) => write!(f, "is asked by {from} #{id} {request:?}"),
             Self::Response(from, id, response) => match response.as_deref() {
@@ -158,7 +161,7 @@ impl Event {
             self,
             Self::Boot
                 | Self::Arm(_)
-                | Self::Gossip(_)
+                | Self::Gossip(..)
                 | Self::Transactions(_)
                 | Self::Request(..)
                 | Self::Response(..)

@@ -8,7 +8,8 @@ use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use heddle_evm::system_contracts;
-use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Transaction, Validator, ValidatorSet};
+use heddle_primitives::registry::{self, Governance, RegistryStart};
+use heddle_primitives::{ConsensusKey, Genesis, HeddleConfig, Transaction, Validator, ValidatorAddress, ValidatorSet};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,44 +22,74 @@ pub const GENESIS_TIME: u64 = 1_700_000_000;
 pub const CONTRACT: Address = address!("0x00000000000000000000000000000000000000aa");
 /// Accounts that send transactions.
 const USERS: u8 = 4;
+/// Blocks an epoch of a chain with a registry. A validator that is always the slowest is in no certificate but its own,
+/// so each must have its turn in an epoch, or it counts as absent.
+const EPOCH_LENGTH: u64 = 8;
+
+/// What a chain is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    /// How many nodes there are, each with a key; at most 200.
+    pub nodes: usize,
+    /// How many of them are validators at the beginning.
+    pub members: usize,
+    /// Whether a registry decides who is one later.
+    pub has_registry: bool,
+}
+
+impl Shape {
+    /// Validators that never change.
+    pub fn fixed(nodes: usize) -> Self {
+        Self { nodes, members: nodes, has_registry: false }
+    }
+}
 
 /// What all nodes of a world share.
 pub struct Fixture {
     /// The chain's genesis.
     pub genesis: Genesis,
-    /// Keys of the validators, in the order of the genesis set.
+    /// Keys of the nodes; the first are the validators of genesis, in its order.
     pub keys: Vec<ConsensusKey>,
     /// Funded accounts.
     pub users: Vec<PrivateKeySigner>,
+    /// Who decides about validators, where there is a registry.
+    pub administrator: PrivateKeySigner,
 }
 
 impl Fixture {
-    /// The chain of `count` validators of equal power, at most 200; made once.
-    pub fn of(count: usize) -> Arc<Self> {
-        static MADE: Mutex<BTreeMap<usize, Arc<Fixture>>> = Mutex::new(BTreeMap::new());
+    /// The chain of this shape, whose validators have equal power; made once.
+    pub fn of(shape: Shape) -> Arc<Self> {
+        static MADE: Mutex<BTreeMap<Shape, Arc<Fixture>>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(made.entry(count).or_insert_with(|| Arc::new(Self::new(count))))
+        Arc::clone(made.entry(shape).or_insert_with(|| Arc::new(Self::new(shape))))
     }
 
     #[expect(clippy::expect_used, reason = "a constant genesis is valid, or every run fails")]
-    fn new(count: usize) -> Self {
-        let mut members = Vec::from_iter((1..=count as u8).map(|n| {
+    fn new(shape: Shape) -> Self {
+        let mut nodes = Vec::from_iter((1..=shape.nodes as u8).map(|n| {
             let key = ConsensusKey::from_bytes(&[n; 32]);
             (Validator::new(key.public_key(), 1, Address::repeat_byte(n)), key)
         }));
-        members.sort_by_key(|(validator, _)| validator.address);
-        let (validators, keys): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+        nodes[..shape.members].sort_by_key(|(validator, _)| validator.address);
+        let (validators, keys): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
+        let members = validators[..shape.members].to_vec();
+        let validators = ValidatorSet::new(members).expect("distinct keys of power 1");
         let users = (1..=USERS).map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(n)).expect("not zero"));
         let users = Vec::from_iter(users);
+        let administrator = PrivateKeySigner::from_bytes(&B256::repeat_byte(USERS + 1)).expect("not zero");
+        let mut file = genesis_file(users.iter().chain([&administrator]));
+        if shape.has_registry {
+            file.alloc.insert(registry::ADDRESS, registry_account(administrator.address(), &validators));
+        }
         let heddle = HeddleConfig {
-            validators: ValidatorSet::new(validators).expect("distinct keys of power 1"),
+            validators,
             block_time: Duration::from_millis(500),
             empty_block_time: Duration::from_millis(1_000),
-            epoch_length: 1_000,
-            registry: None,
+            epoch_length: EPOCH_LENGTH,
+            registry: shape.has_registry.then_some(registry::ADDRESS),
         };
-        let genesis = Genesis::new_heddle(genesis_file(&users), heddle).expect("a valid genesis");
-        Self { genesis, keys, users }
+        let genesis = Genesis::new_heddle(file, heddle).expect("a valid genesis");
+        Self { genesis, keys, users, administrator }
     }
 
     /// The consensus section of the genesis.
@@ -67,9 +98,9 @@ impl Fixture {
         self.genesis.heddle().expect("a Heddle chain")
     }
 
-    /// The validator that a node of this index is in the genesis set.
-    pub fn validator(&self, index: usize) -> Option<&Validator> {
-        self.heddle().validators.validators().get(index)
+    /// The validator that a node is whenever it is one.
+    pub fn address(&self, node: usize) -> ValidatorAddress {
+        self.keys.get(node).map(ConsensusKey::address).unwrap_or_default()
     }
 
     /// Least time between the starts of two heights, and the wait before an empty block.
@@ -79,26 +110,42 @@ impl Fixture {
     }
 
     /// A signed transaction of a user, in its EIP-2718 encoding.
-    #[expect(clippy::expect_used, reason = "signing with a local key does not fail")]
     pub fn transaction(&self, user: usize, nonce: u64, to: Address, value: u64, input: Bytes) -> Bytes {
-        let transaction = TxEip1559 {
-            chain_id: CHAIN_ID,
-            nonce,
-            gas_limit: 100_000,
-            max_fee_per_gas: 100_000_000_000,
-            max_priority_fee_per_gas: 1_000_000_000,
-            to: TxKind::Call(to),
-            value: U256::from(value),
-            input,
-            ..Default::default()
-        };
-        let user = &self.users[user % self.users.len()];
-        let signature = user.sign_hash_sync(&transaction.signature_hash()).expect("a local key signs");
-        Transaction::from(transaction.into_signed(signature)).encoded_2718().into()
+        sign(&self.users[user % self.users.len()], nonce, to, value, input)
+    }
+
+    /// A call of the registry by the administrator.
+    pub fn administer(&self, nonce: u64, input: Bytes) -> Bytes {
+        sign(&self.administrator, nonce, registry::ADDRESS, 0, input)
     }
 }
 
-fn genesis_file(users: &[PrivateKeySigner]) -> alloy_genesis::Genesis {
+#[expect(clippy::expect_used, reason = "signing with a local key does not fail")]
+fn sign(signer: &PrivateKeySigner, nonce: u64, to: Address, value: u64, input: Bytes) -> Bytes {
+    let transaction = TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 1_000_000,
+        max_fee_per_gas: 100_000_000_000,
+        max_priority_fee_per_gas: 1_000_000_000,
+        to: TxKind::Call(to),
+        value: U256::from(value),
+        input,
+        ..Default::default()
+    };
+    let signature = signer.sign_hash_sync(&transaction.signature_hash()).expect("a local key signs");
+    Transaction::from(transaction.into_signed(signature)).encoded_2718().into()
+}
+
+/// An epoch in jail is enough.
+#[expect(clippy::expect_used, reason = "no deposit is asked for")]
+fn registry_account(administrator: Address, validators: &ValidatorSet) -> GenesisAccount {
+    let governance = Governance::Administered { administrator };
+    let start = RegistryStart { jail_duration: 1, ..RegistryStart::new(governance, EPOCH_LENGTH) };
+    start.account(validators).expect("no deposits")
+}
+
+fn genesis_file<'a>(users: impl Iterator<Item = &'a PrivateKeySigner>) -> alloy_genesis::Genesis {
     let ether = U256::from(10).pow(U256::from(18));
     let funded = |user: &PrivateKeySigner| (user.address(), GenesisAccount::default().with_balance(ether));
     let code = Bytes::from_static(&hex!("5f355f5fa15f355f5500"));
@@ -106,7 +153,7 @@ fn genesis_file(users: &[PrivateKeySigner]) -> alloy_genesis::Genesis {
     let mut file = alloy_genesis::Genesis {
         gas_limit: 30_000_000,
         timestamp: GENESIS_TIME,
-        alloc: system_contracts().into_iter().chain(users.iter().map(funded)).chain([(CONTRACT, contract)]).collect(),
+        alloc: system_contracts().into_iter().chain(users.map(funded)).chain([(CONTRACT, contract)]).collect(),
         ..Default::default()
     };
     file.config.chain_id = CHAIN_ID;

@@ -20,6 +20,8 @@ mod byzantine;
 mod checks;
 mod disk;
 mod event;
+mod faults;
+mod figures;
 mod fixture;
 mod network;
 mod node;
@@ -30,7 +32,21 @@ mod time;
 mod trace;
 mod world;
 
+/// Lets a checker do something that no planted bug reaches.
+fn without_bugs<T>(check: impl FnOnce() -> T) -> T {
+    #[cfg(feature = "planted-bugs")]
+    {
+        let planted = heddle_primitives::plant(None);
+        let result = check();
+        heddle_primitives::plant(planted);
+        result
+    }
+    #[cfg(not(feature = "planted-bugs"))]
+    check()
+}
+
+pub use figures::{Figures, measure};
 pub use fixture::Fixture;
 pub use runner::{Failure, run_seed, run_seeds, stay_on_this_thread};
-pub use scenario::{Choice, Profile, Scenario};
+pub use scenario::{Choice, Plan, Profile, Scenario};
 pub use world::{Summary, Violation, World};

@@ -1,7 +1,7 @@
 //! `heddle-simulation`: runs seeds, and shows the first that breaks an invariant.
 
-use clap::Parser;
-use heddle_simulation::{Choice, Failure, Profile, Summary, run_seeds};
+use clap::{Parser, Subcommand};
+use heddle_simulation::{Choice, Failure, Plan, Profile, Summary, measure, run_seeds, stay_on_this_thread};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::error::Error;
@@ -13,6 +13,8 @@ use std::time::Instant;
 /// Runs whole nodes in virtual time under seeded faults, and checks that they stay safe and go on.
 #[derive(Parser)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Which seeds to run: one, or A..B without B.
     #[arg(long, value_name = "A..B", default_value = "0..100", value_parser = parse_seeds)]
     seeds: Range<u64>,
@@ -22,12 +24,52 @@ struct Args {
     /// How many of them are Byzantine, fewer than a third [default: drawn from the seed].
     #[arg(long)]
     byzantine: Option<u8>,
+    /// How the set of validators changes [default: drawn from the seed, or fixed with --nodes].
+    #[arg(long)]
+    plan: Option<Plan>,
     /// How hard it is [default: drawn from the seed].
     #[arg(long)]
     profile: Option<Profile>,
+    /// How many lines of the trace a violation shows [default: 200].
+    #[arg(long)]
+    lines: Option<usize>,
     /// Worlds that run at the same time [default: one a core].
     #[arg(long)]
     threads: Option<usize>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures consensus of 4 to 100 validators in five regions instead.
+    Figures {
+        /// How many validators.
+        #[arg(long, value_delimiter = ',', default_values_t = [4, 16, 64, 100])]
+        validators: Vec<u8>,
+    },
+}
+
+/// Prints a line a network, and all of them as JSON.
+fn figures(validators: &[u8]) -> Result<ExitCode, Box<dyn Error>> {
+    stay_on_this_thread()?;
+    let mut report = Vec::new();
+    for validators in validators {
+        // Without load, and with one transaction in 200 ms.
+        for interval_ms in [1_000_000, 200] {
+            let figures = measure(usize::from(*validators), interval_ms)?;
+            eprintln!("{figures:?}");
+            report.push(json!({
+                "validators": figures.validators,
+                "transactionIntervalMs": figures.transaction_interval_ms,
+                "blocks": figures.blocks,
+                "latencyMs": figures.latency_ms,
+                "latencyDelays": figures.latency_delays,
+                "messagesPerBlockAndNode": figures.messages,
+                "bytesPerBlockAndNode": figures.bytes,
+            }));
+        }
+    }
+    println!("{}", json!({ "figures": report }));
+    Ok(ExitCode::SUCCESS)
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -63,10 +105,15 @@ impl Totals {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
+    if let Some(Command::Figures { validators }) = &args.command {
+        return figures(validators);
+    }
     let choice = Choice {
         nodes: args.nodes.map(usize::from),
         byzantine: args.byzantine.map(usize::from),
         profile: args.profile,
+        plan: args.plan,
+        lines: args.lines,
     };
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let bar = ProgressBar::new(args.seeds.end - args.seeds.start);

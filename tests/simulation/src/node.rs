@@ -8,6 +8,7 @@ mod application;
 mod consensus;
 mod pause;
 mod syncing;
+mod view;
 
 use crate::disk::Disk;
 use crate::event::{Effect, Event};
@@ -120,9 +121,7 @@ impl Process {
         let application = Application::open(env.machine)?;
         let syncing = Syncing::start(application.head(), env);
         let consensus = Consensus::start(&application, env)?;
-        let mut process = Self { application, consensus, syncing };
-        process.consensus.begin(&mut process.application, env)?;
-        Ok(process)
+        Ok(Self { application, consensus, syncing })
     }
 
     /// Handles one event.
@@ -133,7 +132,7 @@ impl Process {
         let Self { application, consensus, syncing } = self;
         match event {
             Event::Boot | Event::Arm(_) => {}
-            Event::Gossip(wire) => consensus.hear(&wire, application, env)?,
+            Event::Gossip(_, wire) => consensus.hear(&wire, application, env)?,
             Event::Transactions(batch) => application.receive(&batch),
             Event::Request(from, id, request) => {
                 let response = application.answer(&request)?;
@@ -150,7 +149,7 @@ impl Process {
             Event::Import => syncing.on_import(application, env)?,
             Event::HeadMoved(head) => consensus.on_committed(head, application, env)?,
         }
-        consensus.poll_pause(application, env)
+        consensus.poll_pause(syncing.catch_up(), application, env)
     }
 
     /// The chain.

@@ -1,6 +1,6 @@
 //! Many seeds on several threads, one world a thread at a time.
 
-use crate::scenario::{Choice, Scenario};
+use crate::scenario::{Choice, Plan, Scenario};
 use crate::world::{Summary, Violation, World};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Lines of the trace that a violation shows.
+/// Lines of the trace that a violation shows, unless the choice says.
 const LINES_SHOWN: usize = 200;
 
 /// A seed whose run broke an invariant.
@@ -39,7 +39,8 @@ pub fn stay_on_this_thread() -> Result<(), rayon::ThreadPoolBuildError> {
 pub fn run_seed(seed: u64, choice: Choice) -> Result<Summary, Box<Failure>> {
     let scenario = Scenario::draw(seed, choice);
     run_scenario(&scenario, 0).or_else(|_| {
-        run_scenario(&scenario, LINES_SHOWN).map_err(|violation| Box::new(Failure { scenario, violation }))
+        run_scenario(&scenario, choice.lines.unwrap_or(LINES_SHOWN))
+            .map_err(|violation| Box::new(Failure { scenario, violation }))
     })
 }
 
@@ -90,11 +91,11 @@ pub fn run_seeds(
 impl Failure {
     /// The command that runs the same seed again.
     pub fn command(&self) -> String {
-        let Scenario { seed, nodes, byzantine, profile, .. } = &self.scenario;
-        let byzantine = byzantine.len();
-        format!(
-            "cargo run --release -p heddle-simulation -- --seeds {seed} --nodes {nodes} --byzantine {byzantine} \
-             --profile {profile}"
-        )
+        let Scenario { seed, nodes, plan, byzantine, profile, .. } = &self.scenario;
+        let shape = match plan {
+            Plan::Fixed => format!("--nodes {nodes} --byzantine {}", byzantine.len()),
+            plan => format!("--plan {plan}"),
+        };
+        format!("cargo run --release -p heddle-simulation -- --seeds {seed} {shape} --profile {profile}")
     }
 }

@@ -1,6 +1,8 @@
 //! What a run is made of: all of it is drawn from its seed.
 
 use crate::byzantine::Behaviour;
+use crate::faults::{Crash, Faults};
+use crate::fixture::Shape;
 use crate::time::{MILLISECOND, Micros, SECOND};
 use clap::ValueEnum;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -36,15 +38,59 @@ impl fmt::Display for Profile {
     }
 }
 
+/// How the set of validators changes while all goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Plan {
+    /// It never does; there is no registry.
+    Fixed,
+    /// From four to seven, and back.
+    Grow,
+    /// A validator moves to another key, on another machine.
+    Rotate,
+    /// A validator is absent, jailed, and comes back.
+    Jail,
+    /// A validator contradicts itself, and is slashed.
+    Slash,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fixed => "fixed",
+            Self::Grow => "grow",
+            Self::Rotate => "rotate",
+            Self::Jail => "jail",
+            Self::Slash => "slash",
+        })
+    }
+}
+
+impl Plan {
+    /// The nodes and the first members of a network that goes through this plan; `nodes` where they never change.
+    fn shape(self, nodes: usize) -> Shape {
+        let (nodes, members) = match self {
+            Self::Fixed => return Shape::fixed(nodes),
+            Self::Grow => (7, 4),
+            Self::Rotate => (5, 4),
+            Self::Jail | Self::Slash => (4, 4),
+        };
+        Shape { nodes, members, has_registry: true }
+    }
+}
+
 /// What the command line fixes; the seed draws the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Choice {
-    /// How many nodes, 1 to 64; all are validators.
+    /// How many nodes, 1 to 64, unless the plan says.
     pub nodes: Option<usize>,
     /// How many of them are Byzantine: fewer than a third.
     pub byzantine: Option<usize>,
     /// How hard it is.
     pub profile: Option<Profile>,
+    /// How the set of validators changes.
+    pub plan: Option<Plan>,
+    /// How many lines of the trace a violation shows.
+    pub lines: Option<usize>,
 }
 
 /// Where the nodes stand.
@@ -56,73 +102,15 @@ pub enum Delays {
     Wan,
 }
 
-/// How a partition cuts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PartitionKind {
-    /// Two groups that do not hear each other.
-    Halves,
-    /// A group that hears the others and is not heard.
-    OneWay,
-    /// Everybody hears two neighbours only.
-    Ring,
-}
-
-/// A cut of the network for a while.
-#[derive(Clone, Debug)]
-pub struct Partition {
-    /// When it begins.
-    pub from: Micros,
-    /// When it ends.
-    pub until: Micros,
-    /// How it cuts.
-    pub kind: PartitionKind,
-    /// One group, a bit for each node.
-    pub members: u64,
-}
-
-/// A crash of one node.
-#[derive(Clone, Copy, Debug)]
-pub struct Crash {
-    /// Which node.
-    pub node: usize,
-    /// From when on it counts steps.
-    pub at: Micros,
-    /// After how many durable or visible steps it crashes.
-    pub steps: u64,
-}
-
-/// What goes wrong until [`Scenario::heal_at`].
-#[derive(Clone, Debug, Default)]
-pub struct Faults {
-    /// Share of messages that are lost, in percent.
-    pub loss_percent: u32,
-    /// Share of messages that arrive twice, in percent.
-    pub duplicate_percent: u32,
-    /// Share of messages that are late, and so overtaken, in percent.
-    pub late_percent: u32,
-    /// By how much they are late at most.
-    pub late_by: Micros,
-    /// Cuts of the network.
-    pub partitions: Vec<Partition>,
-    /// Crashes of nodes.
-    pub crashes: Vec<Crash>,
-    /// Longest time that a crashed node is down.
-    pub down_max: Micros,
-    /// Share of crashes that take the consensus log with them, in percent.
-    pub lost_log_percent: u32,
-    /// By how much each node's clock is wrong, in seconds.
-    pub skew_secs: Vec<i64>,
-    /// How long each node is busy with one event.
-    pub slowness: Vec<Micros>,
-}
-
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Everything follows from it.
     pub seed: u64,
-    /// How many nodes; all are validators.
+    /// How many nodes there are.
     pub nodes: usize,
+    /// How the set of validators changes.
+    pub plan: Plan,
     /// Which of them are Byzantine, and how.
     pub byzantine: BTreeMap<usize, Vec<Behaviour>>,
     /// How hard it is.
@@ -142,11 +130,21 @@ impl Scenario {
     pub fn draw(seed: u64, choice: Choice) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let small = SIZES[if rng.random_ratio(3, 4) { 0 } else { rng.random_range(1..SIZES.len()) }];
-        let nodes = choice.nodes.unwrap_or(small);
-        let byzantine_max = (nodes - 1) / 3;
+        let plans = [Plan::Grow, Plan::Rotate, Plan::Jail, Plan::Slash];
+        let drawn = if rng.random_ratio(1, 8) { plans.choose(&mut rng).copied() } else { None };
+        let fixed = choice.nodes.map(|_| Plan::Fixed);
+        let plan = choice.plan.or(fixed).or(drawn).unwrap_or(Plan::Fixed);
+        let shape = plan.shape(choice.nodes.unwrap_or(small));
+        let nodes = shape.nodes;
+        let byzantine_max = match plan {
+            Plan::Fixed | Plan::Slash => (shape.members - 1) / 3,
+            // The plan itself takes one of the third away for a while.
+            Plan::Grow | Plan::Rotate | Plan::Jail => 0,
+        };
         // Drawn whether it is used or not, so that a choice of what would be drawn changes nothing.
         let drawn = rng.random_range(0..=byzantine_max);
         let byzantine = choice.byzantine.unwrap_or(drawn).min(byzantine_max);
+        let byzantine = if plan == Plan::Slash { byzantine_max } else { byzantine };
         let drawn = [Profile::Lan, Profile::Wan, Profile::Chaos, Profile::Chaos].choose(&mut rng).copied();
         let profile = choice.profile.or(drawn).unwrap_or(Profile::Chaos);
         let mut everybody = Vec::from_iter(0..nodes);
@@ -159,8 +157,17 @@ impl Scenario {
         };
         let heal_at = rng.random_range(3 * SECOND..=9 * SECOND);
         let byzantine = everybody.iter().take(byzantine).map(|node| (*node, Behaviour::draw(&mut rng)));
-        let byzantine = BTreeMap::from_iter(byzantine);
+        let mut byzantine = BTreeMap::from_iter(byzantine);
+        if plan == Plan::Slash {
+            byzantine.values_mut().for_each(|behaviours| *behaviours = vec![Behaviour::Equivocates]);
+        }
         let mut faults = Faults::draw(profile, nodes, heal_at, &mut rng);
+        // Drawn whether it is used or not, too.
+        let (loses_log, node) = (rng.random_ratio(1, 3), everybody[byzantine.len()]);
+        if loses_log && plan == Plan::Fixed && profile != Profile::Calm && byzantine.len() < byzantine_max {
+            faults.loses_log = Some(node);
+            faults.crashes.extend((0..2).map(|_| Crash::draw_of(node, heal_at, &mut rng)));
+        }
         let forgetful = byzantine.iter().filter(|(_, behaviours)| behaviours.contains(&Behaviour::Forgets));
         for (node, _) in forgetful {
             // These go on when the faults have stopped.
@@ -169,6 +176,7 @@ impl Scenario {
         Self {
             seed,
             nodes,
+            plan,
             byzantine,
             profile,
             delays,
@@ -176,6 +184,11 @@ impl Scenario {
             heal_at,
             transaction_interval: rng.random_range(100 * MILLISECOND..=600 * MILLISECOND),
         }
+    }
+
+    /// What its chain is made for.
+    pub fn shape(&self) -> Shape {
+        self.plan.shape(self.nodes)
     }
 
     /// Whether a node follows the rules.
@@ -186,58 +199,5 @@ impl Scenario {
     /// What goes wrong at a time; `None` once it no longer does.
     pub fn faults_at(&self, now: Micros) -> Option<&Faults> {
         (now < self.heal_at).then_some(&self.faults)
-    }
-}
-
-impl Faults {
-    fn draw(profile: Profile, nodes: usize, heal_at: Micros, rng: &mut ChaCha8Rng) -> Self {
-        let (loss, duplicates, late, partitions, crashes, skew) = match profile {
-            Profile::Calm => return Self::none(nodes),
-            Profile::Lan => (5, 10, 5, 0, 2, 1),
-            Profile::Wan => (15, 20, 15, 2, 2, 3),
-            Profile::Chaos => (30, 50, 50, 3, 4, 10),
-        };
-        let chaos = profile == Profile::Chaos;
-        let slow = if chaos { 3 * MILLISECOND } else { 0 };
-        Self {
-            loss_percent: rng.random_range(0..=loss),
-            duplicate_percent: rng.random_range(0..=duplicates),
-            late_percent: rng.random_range(0..=late),
-            late_by: rng.random_range(MILLISECOND..=if chaos { 3 * SECOND } else { 300 * MILLISECOND }),
-            partitions: (0..rng.random_range(0..=partitions)).map(|_| Partition::draw(nodes, heal_at, rng)).collect(),
-            crashes: (0..rng.random_range(0..=crashes)).map(|_| Crash::draw(nodes, heal_at, rng)).collect(),
-            down_max: rng.random_range(100 * MILLISECOND..=4 * SECOND),
-            lost_log_percent: if rng.random_ratio(1, 8) { 50 } else { 0 },
-            skew_secs: (0..nodes).map(|_| rng.random_range(-skew..=skew)).collect(),
-            slowness: (0..nodes).map(|_| if rng.random_ratio(1, 5) { rng.random_range(0..=slow) } else { 0 }).collect(),
-        }
-    }
-
-    /// Nothing goes wrong.
-    pub fn none(nodes: usize) -> Self {
-        Self { skew_secs: vec![0; nodes], slowness: vec![0; nodes], ..Self::default() }
-    }
-}
-
-impl Partition {
-    fn draw(nodes: usize, heal_at: Micros, rng: &mut ChaCha8Rng) -> Self {
-        let from = rng.random_range(0..heal_at);
-        let kinds = [PartitionKind::Halves, PartitionKind::OneWay, PartitionKind::Ring];
-        Self {
-            from,
-            until: rng.random_range(from..=heal_at),
-            kind: kinds[rng.random_range(0..kinds.len())],
-            members: rng.random_range(1..(1 << nodes) - 1),
-        }
-    }
-}
-
-impl Crash {
-    fn draw(nodes: usize, heal_at: Micros, rng: &mut ChaCha8Rng) -> Self {
-        Self::draw_of(rng.random_range(0..nodes), heal_at, rng)
-    }
-
-    fn draw_of(node: usize, before: Micros, rng: &mut ChaCha8Rng) -> Self {
-        Self { node, at: rng.random_range(0..before), steps: rng.random_range(0..40) }
     }
 }

@@ -3,40 +3,30 @@
 mod byzantine;
 mod effects;
 mod load;
+mod machines;
+mod membership;
 
-use crate::byzantine::{Adversary, Behaviour};
+use crate::byzantine::Adversary;
 use crate::checks::{Checks, Referee};
-use crate::disk::Disk;
 use crate::event::Event;
+use crate::figures::Traffic;
 use crate::fixture::Fixture;
 use crate::network::Network;
-use crate::node::{Env, Machine, Process, Stop};
+use crate::node::{Env, Process, Stop};
 use crate::scenario::Scenario;
 use crate::time::{Micros, SECOND};
 use crate::trace::Trace;
 use alloy_primitives::B256;
-use heddle_consensus::ConsensusConfig;
-use heddle_primitives::{ConsensusKey, Height};
-use heddle_storage::{Database, DatabaseConfig};
+use heddle_primitives::Height;
+use machines::{Node, database_config};
+use membership::Progress;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many heights every honest node must commit after the faults have stopped.
-const HEIGHTS_AFTER: u64 = 2;
 /// How long that may take.
 const TIME_AFTER: Micros = 180 * SECOND;
-
-/// A machine with its process, while there is one.
-pub(crate) struct Node {
-    pub(crate) machine: Machine,
-    pub(crate) process: Option<Process>,
-    /// Counts the lives of the process.
-    pub(crate) life: u64,
-    /// Busy with an event until then.
-    pub(crate) busy_until: Micros,
-}
 
 /// What happened in a run without a violation.
 #[derive(Clone, Debug, Default)]
@@ -70,7 +60,7 @@ pub struct Violation {
 pub struct World {
     scenario: Scenario,
     pub(crate) fixture: Arc<Fixture>,
-    network: Network,
+    pub(crate) network: Network,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) nodes: Vec<Node>,
     /// By time, then by order of sending; with the node and the life that it is for.
@@ -79,6 +69,8 @@ pub struct World {
     sequence: u64,
     checks: Checks,
     referee: Referee,
+    progress: Progress,
+    pub(crate) traffic: Traffic,
     adversary: Adversary,
     trace: Trace,
     /// The height that ends the run once all honest nodes have it; known when the faults have stopped.
@@ -92,7 +84,7 @@ impl World {
     /// # Errors
     /// A database cannot be opened.
     pub fn new(scenario: Scenario, lines_kept: usize) -> Result<Self, String> {
-        let fixture = Fixture::of(scenario.nodes);
+        let fixture = Fixture::of(scenario.shape());
         let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed);
         rng.set_stream(1);
         let node = |index| Node::new(index, &scenario, &fixture);
@@ -101,7 +93,7 @@ impl World {
         let referee = Referee::new(&fixture, &database_config(), skew_secs)?;
         let adversary = Adversary::new(Arc::clone(&fixture), scenario.nodes, scenario.byzantine.clone());
         Ok(Self {
-            network: Network::new(scenario.delays, scenario.nodes),
+            network: Network::new(scenario.delays, scenario.nodes, &mut rng),
             scenario,
             fixture,
             rng,
@@ -111,6 +103,8 @@ impl World {
             sequence: 0,
             checks: Checks::default(),
             referee,
+            progress: Progress::default(),
+            traffic: Traffic::default(),
             adversary,
             trace: Trace::new(lines_kept),
             target: None,
@@ -138,7 +132,7 @@ impl World {
         }
     }
 
-    fn run_to_end(&mut self) -> Result<(), String> {
+    pub(crate) fn run_to_end(&mut self) -> Result<(), String> {
         for index in 0..self.nodes.len() {
             let at = self.rng.random_range(0..SECOND / 5);
             self.push(at, index, Event::Boot);
@@ -156,6 +150,7 @@ impl World {
                 next_transaction += 1 + self.rng.random_range(0..2 * self.scenario.transaction_interval);
                 self.send_transaction();
             }
+            self.pursue_plan();
             self.happen(index, life, event)?;
         }
         for (index, node) in self.nodes.iter().enumerate().filter(|(index, _)| self.scenario.is_honest(*index)) {
@@ -176,29 +171,30 @@ impl World {
             return Ok(false);
         };
         let late = |index: &usize| self.scenario.is_honest(*index) && self.checks.head(*index) < target;
-        let Some(late) = (0..self.nodes.len()).find(late) else { return Ok(true) };
+        let late = (0..self.nodes.len()).find(late);
+        if late.is_none() && self.is_plan_done() {
+            return Ok(true);
+        }
         if self.now > self.scenario.heal_at + TIME_AFTER {
             let seconds = TIME_AFTER / SECOND;
-            return Err(format!("node {late} is below height {target} {seconds} s after the faults stopped"));
+            let what = match late {
+                Some(late) => format!("node {late} is below height {target}"),
+                None => format!("the plan {} is not done", self.scenario.plan),
+            };
+            return Err(format!("{what} {seconds} s after the faults stopped"));
         }
         Ok(false)
     }
 
-    /// Ends every fault: what is down comes up, and no clock is wrong.
-    fn heal(&mut self) {
-        let highest = self.checks.highest(&self.scenario).as_u64();
-        self.target = Some(Height::new(highest + HEIGHTS_AFTER));
-        for index in 0..self.nodes.len() {
-            let machine = &mut self.nodes[index].machine;
-            (machine.skew_secs, machine.slowness, machine.crash_in) = (0, 0, None);
-            if self.nodes[index].process.is_none() {
-                self.push(self.now, index, Event::Boot);
-            }
-        }
-    }
-
     /// Lets an event happen, unless its node is dead, or busy: then it waits.
     fn happen(&mut self, index: usize, life: Option<u64>, event: Event) -> Result<(), String> {
+        if let Event::Gossip(source, wire) = &event
+            && self.network.is_mesh()
+            && self.nodes[index].process.is_some()
+            && !self.forward(index, *source, wire)
+        {
+            return Ok(());
+        }
         let node = &mut self.nodes[index];
         if life.is_some_and(|life| life != node.life) {
             return Ok(());
@@ -211,6 +207,7 @@ impl World {
         }
         self.trace.note(self.now, index, &event);
         match (&event, node.process.is_some()) {
+            (Event::Boot, _) if self.progress.absent == Some(index) => return Ok(()),
             (Event::Boot, true) => return Ok(()),
             (Event::Arm(steps), true) => {
                 node.machine.crash_in = Some(*steps);
@@ -259,26 +256,6 @@ impl World {
         }
     }
 
-    /// Takes the process and what was not durable, and starts the machine again later.
-    fn crash(&mut self, index: usize) {
-        self.summary.crashes += 1;
-        let faults = &self.scenario.faults;
-        let down = self.rng.random_range(0..=faults.down_max);
-        let loses_log = self.rng.random_ratio(faults.lost_log_percent, 100);
-        let node = &mut self.nodes[index];
-        node.process = None;
-        node.life += 1;
-        node.busy_until = 0;
-        node.machine.disk.crash(&mut self.rng);
-        if self.adversary.does(index, Behaviour::Forgets) {
-            node.machine.disk = Disk::default();
-        } else if loses_log {
-            node.machine.disk.lose_log();
-        }
-        self.trace.note(self.now, index, &format_args!("crashes, log lost: {loses_log}"));
-        self.push(self.now + down, index, Event::Boot);
-    }
-
     /// Puts an event into the queue.
     pub(crate) fn push(&mut self, at: Micros, index: usize, event: Event) {
         let life = event.is_of_one_life().then_some(self.nodes[index].life);
@@ -294,29 +271,5 @@ impl World {
         let lines = self.nodes.iter().enumerate();
         let word = |index| if self.scenario.is_honest(index) { "" } else { " (byzantine)" };
         lines.map(|(index, node)| format!("  node {index}{}: {}\n", word(index), describe(node))).collect()
-    }
-}
-
-/// Nothing is ever flushed from the buffers: each table takes a megabyte of address space at its first write.
-fn database_config() -> DatabaseConfig {
-    DatabaseConfig { block_cache_bytes: 1 << 20, write_buffer_bytes: 1 << 30, open_files_max: 64 }
-}
-
-impl Node {
-    fn new(index: usize, scenario: &Scenario, fixture: &Arc<Fixture>) -> Result<Self, String> {
-        let key: ConsensusKey = fixture.keys.get(index).ok_or("more nodes than keys")?.clone();
-        let machine = Machine {
-            index,
-            nodes: scenario.nodes,
-            fixture: Arc::clone(fixture),
-            key,
-            database: Database::open_in_memory(&database_config()).map_err(|error| error.to_string())?,
-            disk: Disk::default(),
-            config: ConsensusConfig::default(),
-            skew_secs: scenario.faults.skew_secs.get(index).copied().unwrap_or_default(),
-            slowness: scenario.faults.slowness.get(index).copied().unwrap_or_default(),
-            crash_in: None,
-        };
-        Ok(Self { machine, process: None, life: 0, busy_until: 0 })
     }
 }

@@ -43,7 +43,7 @@ impl Adversary {
 
     /// Another block, with signatures of the right one.
     fn replace(&self, block: &mut FinalizedBlock, rng: &mut ChaCha8Rng) {
-        block.proposed = self.spoil(&block.proposed, rng);
+        block.proposed = self.spoil(&block.proposed, None, rng);
         if rng.random() {
             let certificate = &mut block.certificate;
             certificate.block_hash = block.proposed.hash();

@@ -1,9 +1,10 @@
 //! Blocks that break a rule, each in one way, wholly bound by the hash that is signed.
 
-use super::{Adversary, Behaviour, Deception};
+use super::{Adversary, Behaviour, Deception, forge};
 use alloy_consensus::proofs::calculate_transaction_root;
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes};
+use heddle_chain::Chain;
 use heddle_primitives::{Block, CommitCertificate, ProposalMessage, ProposedBlock, Transaction, Vote, consensus_root};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -42,6 +43,11 @@ impl Flaw {
         Self::GasLimit,
         Self::BaseFee,
     ];
+
+    /// Whether everything else is right when the block is executed with the flaw.
+    fn precedes_execution(self) -> bool {
+        !matches!(self, Self::StateRoot | Self::GasUsed | Self::ReceiptsRoot | Self::Transaction)
+    }
 }
 
 impl Adversary {
@@ -50,12 +56,13 @@ impl Adversary {
         node: usize,
         message: &ProposalMessage,
         spare: Option<&ProposedBlock>,
+        chain: Option<&Chain>,
         deception: &mut Deception,
         rng: &mut ChaCha8Rng,
     ) {
         let proposal = &message.proposal.proposal;
         let body = match self.does(node, Behaviour::ProposesInvalid) && rng.random_ratio(3, 4) {
-            true => self.spoil(&message.body, rng),
+            true => self.spoil(&message.body, chain, rng),
             false => message.body.clone(),
         };
         let first = deception.add(self.propose(node, proposal.round, proposal.pol_round, body));
@@ -78,6 +85,7 @@ impl Adversary {
         node: usize,
         vote: &Vote,
         spare: ProposedBlock,
+        chain: Option<&Chain>,
         deception: &mut Deception,
         rng: &mut ChaCha8Rng,
     ) {
@@ -85,16 +93,22 @@ impl Adversary {
             return;
         }
         let round = heddle_primitives::Round::new(vote.round.as_u32() + rng.random_range(0..2));
+        let validators = &self.fixture.heddle().validators;
+        let mut block = Block::clone(&spare.block);
+        block.header.beneficiary = validators.proposer(vote.height, round.as_u32()).fee_recipient;
+        let spare = ProposedBlock { block: Arc::new(block), access_list: None, ..spare };
+        let spare = chain.and_then(|chain| forge::execute(chain, &spare)).unwrap_or(spare);
         let index = deception.add(self.propose(node, round, None, spare));
         self.peers(node).for_each(|to| deception.send(to, index));
     }
 
     /// The same block with one flaw.
-    pub(super) fn spoil(&self, body: &ProposedBlock, rng: &mut ChaCha8Rng) -> ProposedBlock {
-        let mut spoilt = body.clone();
+    pub(super) fn spoil(&self, body: &ProposedBlock, chain: Option<&Chain>, rng: &mut ChaCha8Rng) -> ProposedBlock {
+        let mut spoilt = ProposedBlock { access_list: None, ..body.clone() };
         let mut block = Block::clone(&body.block);
         let header = &mut block.header;
-        match Flaw::ALL[rng.random_range(0..Flaw::ALL.len())] {
+        let flaw = Flaw::ALL[rng.random_range(0..Flaw::ALL.len())];
+        match flaw {
             Flaw::StateRoot => header.state_root = B256::from(rng.random::<[u8; 32]>()),
             Flaw::GasUsed => header.gas_used += rng.random_range(1..1_000),
             Flaw::ReceiptsRoot => header.receipts_root = B256::from(rng.random::<[u8; 32]>()),
@@ -121,8 +135,10 @@ impl Adversary {
         let root = consensus_root(spoilt.parent_certificate.as_ref(), &spoilt.evidence);
         block.header.parent_beacon_block_root = Some(root);
         spoilt.block = Arc::new(block);
-        spoilt.access_list = None;
-        spoilt
+        match chain.filter(|_| flaw.precedes_execution()) {
+            Some(chain) => forge::execute(chain, &spoilt).unwrap_or(spoilt),
+            None => spoilt,
+        }
     }
 }
 

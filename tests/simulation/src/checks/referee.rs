@@ -34,6 +34,19 @@ impl Referee {
         Ok(Self { chain, skew_secs })
     }
 
+    /// Height of the last block that was judged.
+    pub fn height(&self) -> u64 {
+        self.chain.head().header.number
+    }
+
+    /// The validators of the height after it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn next_validators(&self) -> Result<Arc<ValidatorSet>, String> {
+        self.validators(self.chain.head().height().next())
+    }
+
     /// The validators of a height whose parent was judged.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Every vote that anybody signed, and whether those of honest validators are justified by the others.
 
 use alloy_primitives::B256;
-use heddle_primitives::{Height, Round, ValidatorAddress, ValidatorSet, Vote, VoteKind};
+use heddle_primitives::{Height, Proposal, Round, ValidatorAddress, ValidatorSet, Vote, VoteKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a vote stands: height, round, kind.
@@ -11,6 +11,8 @@ type Slot = (Height, Round, VoteKind);
 #[derive(Default)]
 pub struct Ledger {
     votes: BTreeMap<Slot, BTreeMap<Option<B256>, BTreeSet<ValidatorAddress>>>,
+    /// Blocks that somebody proposed in its turn.
+    proposed: BTreeSet<(Height, B256)>,
 }
 
 impl Ledger {
@@ -18,6 +20,30 @@ impl Ledger {
     pub fn note(&mut self, vote: &Vote) {
         let slot = (vote.height, vote.round, vote.kind);
         self.votes.entry(slot).or_default().entry(vote.block_hash).or_default().insert(vote.validator);
+    }
+
+    /// Notes a proposal with a good signature.
+    pub fn note_proposal(&mut self, proposal: &Proposal, validators: &ValidatorSet) {
+        let turn = u128::from(proposal.height.as_u64()) + u128::from(proposal.round.as_u32());
+        let members = validators.validators();
+        let proposer = members.get((turn % members.len() as u128) as usize);
+        if proposer.is_some_and(|proposer| proposer.address == proposal.validator) {
+            self.proposed.insert((proposal.height, proposal.block_hash));
+        }
+    }
+
+    /// An honest validator votes for what was proposed in turn. Its own proposal it may have lost in a crash after it
+    /// was logged and before it was sent.
+    ///
+    /// # Errors
+    /// Nobody whose turn it was proposed that.
+    pub fn justify_value(&self, vote: &Vote, validators: &ValidatorSet) -> Result<(), String> {
+        let Vote { height, round, block_hash: Some(hash), validator, .. } = vote else { return Ok(()) };
+        let own_turn = |round| validators.proposer(*height, round).address == *validator;
+        if self.proposed.contains(&(*height, *hash)) || (0..=round.as_u32()).any(own_turn) {
+            return Ok(());
+        }
+        Err(format!("{validator} voted at {height}/{round} for {hash}, which nobody proposed in turn"))
     }
 
     /// An honest validator precommits only what two thirds prevoted, and prevotes against its lock only what two thirds

@@ -7,8 +7,8 @@ use heddle_mempool::{
     ChainReadError, ChainReader, ChangedAccounts, CommittedHead, HeadInfo, Mempool, MempoolConfig, MempoolMetrics,
 };
 use heddle_primitives::{
-    Account, CertifiedBlock, FinalizedBlock, Height, ProposedBlock, Request, Response, Status, TransactionBatch,
-    Validator, ValidatorSet,
+    Account, CertifiedBlock, Epoch, Evidence, FinalizedBlock, Height, ProposedBlock, Request, Response, Status,
+    TransactionBatch, Validator, ValidatorAddress, ValidatorSet,
 };
 use heddle_sync::{BlockSource, SyncServer};
 use std::collections::BTreeMap;
@@ -33,7 +33,8 @@ pub struct Application {
     mempool: Mempool,
     blocks: Receiver<Arc<CommittedBlock>>,
     server: SyncServer,
-    own: Option<Validator>,
+    own: ValidatorAddress,
+    epoch_length: u64,
 }
 
 /// The committed state, as the mempool and sync ask for it.
@@ -96,8 +97,8 @@ impl Application {
         let metrics = MempoolMetrics::default();
         let (mempool, _) = Mempool::new(MempoolConfig::default(), chain.genesis(), reader.clone(), metrics)
             .map_err(|error| Stop::Fault(error.to_string()))?;
-        let own = machine.fixture.validator(machine.index).cloned();
-        Ok(Self { blocks: chain.subscribe(), server: SyncServer::new(reader), chain, mempool, own })
+        let (own, epoch_length) = (machine.key.address(), machine.fixture.heddle().epoch_length);
+        Ok(Self { blocks: chain.subscribe(), server: SyncServer::new(reader), chain, mempool, own, epoch_length })
     }
 
     /// The chain.
@@ -110,12 +111,28 @@ impl Application {
         self.chain.head().height()
     }
 
-    /// The validators of the height after the head.
+    /// The validators of a height; `None` where they are not known yet.
     ///
     /// # Errors
     /// The chain's.
-    pub fn validators(&self, height: Height) -> Result<ValidatorSet, Stop> {
-        self.chain.validators(height).map(|set| (*set).clone()).map_err(fault("read the validators"))
+    pub fn validators(&self, height: Height) -> Result<Option<Arc<ValidatorSet>>, Stop> {
+        let next = self.head().next();
+        let epoch = |height| Epoch::of(height, self.epoch_length);
+        if height > next && epoch(height) != epoch(next) {
+            return Ok(None);
+        }
+        self.chain.validators(height.min(next)).map(Some).map_err(fault("read the validators"))
+    }
+
+    /// Keeps evidence until a block has it; true when it is new.
+    ///
+    /// # Errors
+    /// The chain's; evidence that proves nothing is not kept.
+    pub fn report(&self, evidence: Evidence) -> Result<bool, Stop> {
+        match self.chain.add_evidence(evidence) {
+            Err(error) if error.fault() == Fault::Peer => Ok(false),
+            result => result.map_err(fault("keep evidence")),
+        }
     }
 
     /// Whether transactions wait to be mined.
@@ -147,7 +164,8 @@ impl Application {
     /// # Errors
     /// The chain's.
     pub fn build(&self, height: Height, timestamp: u64) -> Result<Option<ProposedBlock>, Stop> {
-        let Some(own) = &self.own else { return Ok(None) };
+        let validators = self.validators(height)?;
+        let Some(own) = validators.as_ref().and_then(|set| set.get(&self.own)) else { return Ok(None) };
         let request = BuildRequest {
             timestamp,
             fee_recipient: own.fee_recipient,

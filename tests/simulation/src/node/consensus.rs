@@ -1,106 +1,83 @@
 //! The consensus loop: feeds the core and carries out its outputs, in order.
 
+mod hearing;
+
 use super::application::{Application, Verdict};
 use super::pause::Pause;
+use super::view::View;
 use super::{Env, Stop};
-use crate::event::{Effect, Event, Judgement, Wire};
+use crate::event::{Effect, Event, Judgement};
 use crate::time::{MILLISECOND, Micros, SECOND};
-use heddle_consensus::{Core, Identity, Input, Output, Timeout};
-use heddle_primitives::{CertifiedBlock, Height, Round, ValidatorSet};
-use std::collections::BTreeMap;
+use heddle_consensus::{CatchUp, Core, Gate, Identity, Input, Output, Timeout};
+use heddle_primitives::{Bug, CertifiedBlock, Height, Round, ValidatorAddress, ValidatorSet, planted};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// How many heights ahead messages are given to the core.
-const HEIGHTS_AHEAD_MAX: u64 = 2;
+use std::time::Duration;
 
 /// The core with what the loop keeps.
 pub struct Consensus {
     core: Core,
-    validators: ValidatorSet,
-    /// The outputs of the start, until they are carried out.
-    first: Vec<Output>,
+    gate: Gate,
+    /// When the gate was last expected to open.
+    gate_opens_at: Option<Duration>,
+    view: View,
+    own: ValidatorAddress,
     timers: BTreeMap<Timeout, u64>,
     schedules: u64,
     /// Answers to requests of earlier heights no longer matter.
     job: u64,
+    born: Micros,
     started: Micros,
     pause: Option<Pause>,
     records: Vec<Vec<u8>>,
     sign_state: Option<Vec<u8>>,
+    /// Against whom the chain keeps evidence.
+    accused: BTreeSet<ValidatorAddress>,
 }
 
 impl Consensus {
-    /// Replays the log.
+    /// Listens until the gate opens; the log is replayed when the first height starts.
     ///
     /// # Errors
     /// What is on disk cannot be used.
     pub fn start(application: &Application, env: &mut Env<'_>) -> Result<Self, Stop> {
-        let height = application.head().next();
-        let validators = application.validators(height)?;
+        let head = application.head();
+        let view = View::of(head.next(), application)?;
         let machine = &mut *env.machine;
         let records = machine.disk.open().map_err(|damage| Stop::Fault(format!("consensus log: {damage:?}")))?;
+        let own = machine.key.address();
         let identity = Identity {
             context: machine.fixture.genesis.signing_context(),
             key: Some(machine.key.clone()),
             sign_state: machine.disk.sign_state.clone(),
         };
-        let (core, first) = Core::start(identity, height, validators.clone(), &records).map_err(failed)?;
+        let core = Core::listen(identity, head, ValidatorSet::clone(&view.current), &records).map_err(failed)?;
+        let alone = view.current.validators().len() == 1 && view.current.get(&own).is_some();
+        let gate = if alone { Gate::open() } else { Gate::closed(core.last_signed()) };
+        env.after(0, Event::Pause);
         Ok(Self {
             core,
-            validators,
-            first,
+            gate,
+            gate_opens_at: None,
+            own,
             timers: BTreeMap::new(),
             schedules: 0,
             job: 0,
+            born: env.now,
             started: env.now,
-            pause: None,
+            pause: Some(Pause::none(view.height, env.now)),
+            view,
             records: Vec::new(),
             sign_state: None,
+            accused: BTreeSet::new(),
         })
-    }
-
-    /// Carries out what the start gave.
-    ///
-    /// # Errors
-    /// The process ends.
-    pub fn begin(&mut self, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
-        let first = std::mem::take(&mut self.first);
-        self.carry_out(first, application, env)
-    }
-
-    /// The height that is being decided, or starts next.
-    fn view(&self) -> Height {
-        self.pause.map_or(self.core.height(), |pause| pause.next)
     }
 
     /// Where it is, in a few words.
     pub fn describe(&self) -> String {
-        format!("round {} of height {}, pause {:?}", self.core.round(), self.core.height(), self.pause)
-    }
-
-    /// Takes in a peer's message, as the handle and the loop do.
-    pub fn hear(&mut self, wire: &Wire, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
-        let (height, view) = (wire.message.height(), self.view());
-        if height.next() < view {
-            return Ok(());
-        }
-        let message = match wire.check(&self.validators, &env.machine.fixture.genesis.signing_context()) {
-            Ok(message) => message,
-            Err(fault) => {
-                env.effects.push(Effect::Note(format!("refuses it: {fault}")));
-                return Ok(());
-            }
-        };
-        if height > view.next() {
-            env.after(0, Event::Wake);
-        }
-        if height.as_u64().saturating_sub(view.as_u64()) > HEIGHTS_AHEAD_MAX {
-            return Ok(());
-        }
-        if let Some(pause) = &mut self.pause {
-            pause.heard |= height >= pause.next;
-        }
-        self.feed(Input::Message(message), application, env)
+        let (round, height) = (self.core.round(), self.core.height());
+        let gate = if self.gate.is_open() { "" } else { ", gate closed" };
+        format!("round {round} of height {height}, pause {:?}{gate}", self.pause)
     }
 
     /// A timeout elapsed, if this is its last schedule.
@@ -166,7 +143,7 @@ impl Consensus {
 
     /// Sync, or consensus itself, committed a block.
     pub fn on_committed(&mut self, head: Height, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
-        if head < self.view() {
+        if head < self.view.height {
             return Ok(());
         }
         let pause = Pause::after(env.now, head.next(), env.machine.fixture.pace(), env.now);
@@ -174,15 +151,31 @@ impl Consensus {
         self.feed(Input::Superseded { head }, application, env)
     }
 
-    /// Starts the next height when the pause is over.
-    pub fn poll_pause(&mut self, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
-        let Some(pause) = self.pause.filter(|pause| pause.is_over(env.now, application.has_transactions())) else {
+    /// Starts the next height when the gate is open and the pause is over.
+    pub fn poll_pause(&mut self, peers: CatchUp, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
+        let Some(pause) = self.pause else { return Ok(()) };
+        if !self.poll_gate(peers, env) || !pause.is_over(env.now, application.has_transactions()) {
             return Ok(());
-        };
+        }
         self.pause = None;
         self.started = env.now;
-        let input = Input::StartHeight { height: pause.next, validators: self.validators.clone() };
-        self.feed(input, application, env)
+        let validators = ValidatorSet::clone(&self.view.current);
+        self.feed(Input::StartHeight { height: pause.next, validators }, application, env)
+    }
+
+    /// Whether the gate is open; if not, this is asked again when it may be.
+    fn poll_gate(&mut self, peers: CatchUp, env: &mut Env<'_>) -> bool {
+        if self.gate.is_open() {
+            return true;
+        }
+        let now = Duration::from_micros(env.now - self.born);
+        self.gate.observe(now, peers);
+        let opens_at = self.gate.opens_at();
+        if let Some(at) = opens_at.filter(|_| opens_at != self.gate_opens_at) {
+            env.after(at.saturating_sub(now).as_micros() as Micros, Event::Pause);
+        }
+        self.gate_opens_at = opens_at;
+        self.gate.is_open()
     }
 
     fn feed(&mut self, input: Input, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
@@ -201,11 +194,19 @@ impl Consensus {
                 Output::Log(record) => self.records.push(record),
                 Output::SignState(state) => self.sign_state = Some(state),
                 Output::Publish(message) => {
-                    self.flush(env)?;
+                    if !planted(Bug::PublishBeforeFlush) {
+                        self.flush(env)?;
+                    }
                     env.step()?;
                     env.effects.push(Effect::Publish(Box::new(message)));
                 }
                 Output::Decide(block) => self.commit(*block, application, env)?,
+                Output::ForeignSignature(shown) => {
+                    self.flush(env)?;
+                    let text = format!("met a signature of its own that it does not know: {shown:?}");
+                    env.effects.push(Effect::Note(text));
+                }
+                Output::Evidence(evidence) => self.report(evidence, application, env)?,
                 output => self.carry_out_volatile(output, env),
             }
         }
@@ -238,15 +239,7 @@ impl Consensus {
                 env.effects.push(Effect::Refused);
                 env.effects.push(Effect::Note(refusal.to_string()));
             }
-            Output::ForeignSignature(shown) => {
-                let (height, round) = (shown.height, shown.round);
-                env.effects.push(Effect::Note(format!("met its own key's signature at {height}/{round}")));
-            }
-            Output::Evidence(evidence) => {
-                let (validator, height) = (evidence.validator(), evidence.height());
-                env.effects.push(Effect::Note(format!("saw {validator} contradict itself at {height}")));
-            }
-            Output::Log(_) | Output::SignState(_) | Output::Publish(_) | Output::Decide(_) => {}
+            _ => {}
         }
     }
 
@@ -287,7 +280,7 @@ impl Consensus {
     fn pause(&mut self, pause: Pause, application: &Application, env: &mut Env<'_>) -> Result<(), Stop> {
         self.job += 1;
         self.reset_log(env)?;
-        self.validators = application.validators(pause.next)?;
+        self.view = View::of(pause.next, application)?;
         self.pause = Some(pause);
         for at in [pause.earliest, pause.latest] {
             env.after(at - env.now, Event::Pause);

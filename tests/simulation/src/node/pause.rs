@@ -24,6 +24,11 @@ impl Pause {
         Self { next, earliest, latest: earliest.max(started + pace.1), heard: false }
     }
 
+    /// No pause before the first height.
+    pub fn none(next: Height, now: Micros) -> Self {
+        Self { next, earliest: now, latest: now, heard: false }
+    }
+
     /// Whether the height should start.
     pub fn is_over(&self, now: Micros, has_transactions: bool) -> bool {
         now >= self.latest || (now >= self.earliest && (self.heard || has_transactions))

@@ -5,6 +5,7 @@ use super::{Env, Stop};
 use crate::event::{Effect, Event};
 use crate::time::{MILLISECOND, Micros};
 use heddle_chain::{ChainError, Fault};
+use heddle_consensus::CatchUp;
 use heddle_primitives::{FinalizedBlock, Height, Request, Response};
 use heddle_sync::{Input, Output, PeerFault, PeerId, State, SyncConfig, verify};
 use rand::Rng;
@@ -119,6 +120,12 @@ impl Syncing {
         Ok(())
     }
 
+    /// Where this node stands among its peers.
+    pub fn catch_up(&self) -> CatchUp {
+        let status = self.state.status();
+        CatchUp { peers: status.peers, head: status.current, highest: status.highest }
+    }
+
     fn feed(&mut self, input: Input, application: &Application, env: &mut Env<'_>) {
         let elapsed = Duration::from_micros(env.now - self.started);
         for output in self.state.handle(elapsed, application.head(), input) {
@@ -154,7 +161,8 @@ fn commit(
         return Ok(None);
     }
     let context = env.machine.fixture.genesis.signing_context();
-    let (verified, mismatch) = verify(block, &application.validators(height)?, &context);
+    let Some(validators) = application.validators(height)? else { return Ok(None) };
+    let (verified, mismatch) = verify(block, &validators, &context);
     if let (None, Some(mismatch)) = (&wrong_list, mismatch) {
         *wrong_list = Some(PeerFault::WrongAccessList(height, mismatch));
     }

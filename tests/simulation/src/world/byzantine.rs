@@ -11,13 +11,15 @@ use rand::Rng;
 use std::rc::Rc;
 
 impl World {
-    pub(super) fn deceive(&mut self, from: usize, message: &ConsensusMessage) {
+    pub(super) fn deceive(&mut self, from: usize, message: &ConsensusMessage) -> Result<(), String> {
+        let Ok(validators) = self.referee.validators(message.height()) else { return Ok(()) };
         // Its core counts its own vote as it was, and may put it into certificates.
-        self.checks.signed(message);
+        self.checks.signed(message, &validators);
         let spare = self.spare_block(from, message);
-        let deception = self.adversary.deceive(from, message, spare, &mut self.rng);
+        let chain = self.nodes[from].process.as_ref().map(|process| process.chain().clone());
+        let deception = self.adversary.deceive(from, message, spare, chain.as_ref(), &mut self.rng);
         let wires = Vec::from_iter(deception.messages.into_iter().map(|message| {
-            self.checks.signed(&message);
+            self.checks.signed(&message, &validators);
             self.adversary.hear(&message);
             Rc::new(Wire::new(message))
         }));
@@ -26,6 +28,7 @@ impl World {
                 self.send(from, sent.to, wire, sent.late_by);
             }
         }
+        Ok(())
     }
 
     /// A valid block that a node could propose, and nobody else would: an empty one, dated a little later.
@@ -38,7 +41,12 @@ impl World {
         let process = self.nodes[from].process.as_ref().filter(|_| wanted)?;
         let request = BuildRequest {
             timestamp: GENESIS_TIME + self.now / SECOND + self.rng.random_range(1..10),
-            fee_recipient: self.fixture.validator(from)?.fee_recipient,
+            fee_recipient: self
+                .referee
+                .validators(message.height())
+                .ok()?
+                .get(&self.fixture.address(from))?
+                .fee_recipient,
             candidates: Box::new(std::iter::empty()),
             deadline: &|| false,
         };

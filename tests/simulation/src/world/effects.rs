@@ -4,6 +4,7 @@ use super::World;
 use crate::checks::Checks;
 use crate::event::{Effect, Event, Wire};
 use crate::time::{Micros, SECOND};
+use crate::without_bugs;
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Request, Response, Round};
 use rand::Rng;
 use std::rc::Rc;
@@ -25,19 +26,58 @@ impl World {
 
     fn publish(&mut self, from: usize, message: ConsensusMessage) -> Result<(), String> {
         if !self.scenario.is_honest(from) {
-            self.deceive(from, &message);
+            return self.deceive(from, &message);
+        }
+        let wire = Rc::new(Wire::new(message));
+        let message = &wire.message;
+        self.check_published(from, &wire)?;
+        if let ConsensusMessage::Proposal(message) = &wire.message {
+            let proposal = &message.proposal.proposal;
+            self.traffic.proposed(proposal.height, proposal.round, self.now);
+        }
+        self.adversary.hear(message);
+        self.spread(from, None, &wire);
+        Ok(())
+    }
+
+    /// Sends a message to all of the mesh but where it came from.
+    fn spread(&mut self, node: usize, source: Option<usize>, wire: &Rc<Wire>) {
+        self.is_news(node, wire);
+        for to in self.network.mesh(node).into_iter().filter(|to| Some(*to) != source) {
+            self.send(node, to, wire, 0);
+        }
+    }
+
+    /// Whether a node has not seen a message before; now it has.
+    fn is_news(&mut self, node: usize, wire: &Rc<Wire>) -> bool {
+        self.nodes[node].seen.insert(Rc::as_ptr(wire) as usize, Rc::clone(wire)).is_none()
+    }
+
+    /// Takes in a message in a mesh: whoever follows the rules passes on what is new and good. False when it is not new.
+    pub(super) fn forward(&mut self, node: usize, source: usize, wire: &Rc<Wire>) -> bool {
+        if !self.is_news(node, wire) {
+            return false;
+        }
+        let context = self.fixture.genesis.signing_context();
+        let validators = self.referee.validators(wire.message.height());
+        if validators.is_ok_and(|validators| wire.check(&validators, &context).is_ok()) {
+            self.spread(node, Some(source), wire);
+        }
+        true
+    }
+
+    fn check_published(&mut self, from: usize, wire: &Wire) -> Result<(), String> {
+        // Evidence may be as old as it likes.
+        if matches!(wire.message, ConsensusMessage::Evidence(_)) {
             return Ok(());
         }
-        if let Some(own) = self.fixture.validator(from) {
-            let validators = self.referee.validators(message.height())?;
-            self.checks.published(&message, own.address, &validators, &self.fixture.genesis.signing_context())?;
-        }
-        self.adversary.hear(&message);
-        let wire = Rc::new(Wire::new(message));
-        for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            self.send(from, to, &wire, 0);
-        }
-        Ok(())
+        let (message, own) = (&wire.message, self.fixture.address(from));
+        let validators = self.referee.validators(message.height())?;
+        let context = self.fixture.genesis.signing_context();
+        self.checks.published(message, own, &validators, &context)?;
+        wire.check(&validators, &context)
+            .map(drop)
+            .map_err(|fault| format!("node {from} sends what is refused: {fault}"))
     }
 
     /// Sends a message to one node, over whatever the network is now.
@@ -50,11 +90,13 @@ impl World {
         if self.rng.random_ratio(loss, 100) {
             return;
         }
+        self.traffic.messages += 1;
+        self.traffic.bytes += wire.bytes as u64;
         let copies = 1 + usize::from(self.rng.random_ratio(duplicate, 100));
         for _ in 0..copies {
             let faults = self.scenario.faults_at(self.now);
             let delay = self.network.delay(from, to, faults, &mut self.rng);
-            self.push(self.now + late_by + delay, to, Event::Gossip(Rc::clone(wire)));
+            self.push(self.now + late_by + delay, to, Event::Gossip(from, Rc::clone(wire)));
         }
     }
 
@@ -89,13 +131,16 @@ impl World {
     fn committed(&mut self, index: usize, block: &CertifiedBlock) -> Result<(), String> {
         let height = block.certificate().height;
         self.trace.note(self.now, index, &format_args!("commits {height} {}", block.hash()));
+        self.traffic.committed(height, self.now);
         if !self.scenario.is_honest(index) {
             return Ok(());
         }
         let context = self.fixture.genesis.signing_context();
         let validators = self.referee.validators(height)?;
-        self.checks.committed(index, block.certificate(), &validators, &context)?;
-        self.referee.judge(block, self.now)?;
+        without_bugs(|| {
+            self.checks.committed(index, block.certificate(), &validators, &context)?;
+            self.referee.judge(block, self.now)
+        })?;
         self.summary.rounds_max = self.summary.rounds_max.max(block.certificate().round.as_u32() + 1);
         match &self.nodes[index].process {
             Some(process) => Checks::state_root(index, process.chain()),
@@ -108,10 +153,8 @@ impl World {
         if !self.scenario.is_honest(index) {
             return Ok(());
         }
-        if let Some(own) = self.fixture.validator(index) {
-            let validators = self.referee.validators(height)?;
-            self.checks.justify_round(own.address, height, round, &validators)?;
-        }
+        let validators = self.referee.validators(height)?;
+        self.checks.justify_round(self.fixture.address(index), height, round, &validators)?;
         if self.target.is_some() { self.checks.count_round(index, height, round) } else { Ok(()) }
     }
 }
