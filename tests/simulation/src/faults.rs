@@ -15,6 +15,8 @@ pub enum PartitionKind {
     OneWay,
     /// Everybody hears two neighbours only.
     Ring,
+    /// Nobody hears anybody.
+    All,
 }
 
 /// A cut of the network for a while.

@@ -47,6 +47,6 @@ fn without_bugs<T>(check: impl FnOnce() -> T) -> T {
 
 pub use figures::{Figures, measure};
 pub use fixture::Fixture;
-pub use runner::{Failure, run_seed, run_seeds, stay_on_this_thread};
+pub use runner::{Failure, run_scenario, run_seed, run_seeds, stay_on_this_thread};
 pub use scenario::{Choice, Plan, Profile, Scenario};
 pub use world::{Summary, Violation, World};

@@ -90,6 +90,7 @@ struct Totals {
     crashes: AtomicU64,
     refused: AtomicU64,
     rounds_max: AtomicU64,
+    resumed_after_max: AtomicU64,
 }
 
 impl Totals {
@@ -100,6 +101,7 @@ impl Totals {
         self.crashes.fetch_add(summary.crashes, Ordering::Relaxed);
         self.refused.fetch_add(summary.refused, Ordering::Relaxed);
         self.rounds_max.fetch_max(summary.rounds_max.into(), Ordering::Relaxed);
+        self.resumed_after_max.fetch_max(summary.resumed_after, Ordering::Relaxed);
     }
 }
 
@@ -144,6 +146,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         "crashes": totals.crashes,
         "refusedSignatures": totals.refused,
         "roundsMax": totals.rounds_max,
+        "resumedAfterSecondsMax": totals.resumed_after_max.load(Ordering::Relaxed) as f64 / 1e6,
         "failedSeed": failure.as_ref().map(|failure| failure.scenario.seed),
         "violation": failure.as_ref().map(|failure| failure.violation.reason.clone()),
     });

@@ -97,6 +97,7 @@ impl Network {
         match partition.kind {
             PartitionKind::Halves => inside(from) != inside(to),
             PartitionKind::OneWay => inside(from) && !inside(to),
+            PartitionKind::All => true,
             PartitionKind::Ring => (from + 1) % self.nodes != to && (to + 1) % self.nodes != from,
         }
     }

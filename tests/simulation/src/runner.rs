@@ -44,7 +44,11 @@ pub fn run_seed(seed: u64, choice: Choice) -> Result<Summary, Box<Failure>> {
     })
 }
 
-fn run_scenario(scenario: &Scenario, lines_kept: usize) -> Result<Summary, Violation> {
+/// Runs one scenario, and keeps so many lines of its trace for a violation.
+///
+/// # Errors
+/// The invariant that was broken.
+pub fn run_scenario(scenario: &Scenario, lines_kept: usize) -> Result<Summary, Violation> {
     let violation = |reason| Violation { reason, trace: Vec::new() };
     let world = World::new(scenario.clone(), lines_kept).map_err(violation)?;
     catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {

@@ -1,14 +1,14 @@
 //! What a run is made of: all of it is drawn from its seed.
 
 use crate::byzantine::Behaviour;
-use crate::faults::{Crash, Faults};
+use crate::faults::{Crash, Faults, Partition, PartitionKind};
 use crate::fixture::Shape;
 use crate::time::{MILLISECOND, Micros, SECOND};
 use clap::ValueEnum;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The sizes of a network that a seed chooses from.
@@ -184,6 +184,19 @@ impl Scenario {
             heal_at,
             transaction_interval: rng.random_range(100 * MILLISECOND..=600 * MILLISECOND),
         }
+    }
+
+    /// A run in which messages get lost for up to two minutes, and then nobody hears anybody, for an hour in all.
+    pub fn outage(seed: u64, nodes: usize) -> Self {
+        let choice =
+            Choice { nodes: Some(nodes), byzantine: Some(0), profile: Some(Profile::Wan), ..Choice::default() };
+        let scenario = Self::draw(seed, choice);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let until = 3_600 * SECOND;
+        let from = rng.random_range(3 * SECOND..120 * SECOND);
+        let cut = Partition { from, until, kind: PartitionKind::All, members: BTreeSet::new() };
+        let faults = Faults { partitions: vec![cut], loss_percent: rng.random_range(0..=95), ..Faults::none(nodes) };
+        Self { faults, heal_at: until, transaction_interval: 60 * SECOND, ..scenario }
     }
 
     /// What its chain is made for.

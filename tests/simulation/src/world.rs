@@ -45,6 +45,8 @@ pub struct Summary {
     pub refused: u64,
     /// The most rounds that a height took.
     pub rounds_max: u32,
+    /// When the first block after the faults was committed, counted from their end.
+    pub resumed_after: Micros,
 }
 
 /// A run that broke an invariant.

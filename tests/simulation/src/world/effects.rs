@@ -135,6 +135,9 @@ impl World {
         if !self.scenario.is_honest(index) {
             return Ok(());
         }
+        if self.target.is_some() && self.summary.resumed_after == 0 && height.as_u64() > self.referee.height() {
+            self.summary.resumed_after = self.now - self.scenario.heal_at;
+        }
         let context = self.fixture.genesis.signing_context();
         let validators = self.referee.validators(height)?;
         without_bugs(|| {
