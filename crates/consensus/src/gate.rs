@@ -36,14 +36,17 @@ pub struct Gate {
     listened: Duration,
     /// When the head moved last.
     moved: Duration,
+    /// The greatest height that was announced when this node first stood where its peers stood.
+    caught_up: Option<Height>,
     open: bool,
 }
 
 impl Gate {
     /// Without any peer that answers, a validator takes part after this long: the first of a network that starts.
     pub const PEERLESS: Duration = Duration::from_secs(2);
-    /// How long a validator whose last signature is older than its head listens to peers: its sign state may come from a
-    /// backup, and what it signed since then is in what peers send again, or below a block that they commit meanwhile.
+    /// How long a validator whose last signature is older than its head listens to peers, unless they go on without it: its
+    /// sign state may come from a backup, and what it signed since then is in what peers send again, or at a height that
+    /// is over once they have committed two more blocks.
     pub const LISTEN: Duration = Duration::from_secs(10);
     /// A head that stands still for so long is waited for no more: the greater height may be a lie.
     pub const STALLED: Duration = Duration::from_secs(30);
@@ -51,7 +54,7 @@ impl Gate {
     /// A closed gate for a validator that signed last at this height.
     pub fn closed(signed: Option<Height>) -> Self {
         let zero = Duration::ZERO;
-        Self { signed, peers: CatchUp::default(), now: zero, listened: zero, moved: zero, open: false }
+        Self { signed, peers: CatchUp::default(), now: zero, listened: zero, moved: zero, caught_up: None, open: false }
     }
 
     /// A gate for nobody.
@@ -68,6 +71,9 @@ impl Gate {
             self.moved = now;
         }
         (self.now, self.peers) = (now, peers);
+        if peers.peers > 0 && !peers.is_behind() {
+            self.caught_up.get_or_insert(peers.highest);
+        }
         self.open |= self.opens_at().is_some_and(|at| at <= now);
     }
 
@@ -79,7 +85,9 @@ impl Gate {
     /// When the gate opens if nothing changes any more; `None` when something must.
     pub fn opens_at(&self) -> Option<Duration> {
         let head = self.peers.head;
-        let forgot = self.signed.map_or(head > Height::GENESIS, |signed| signed < head);
+        // An earlier life of this node signed at no height after the one that its peers worked on when it came back.
+        let is_new = self.caught_up.is_some_and(|height| head > height.next());
+        let forgot = !is_new && self.signed.map_or(head > Height::GENESIS, |signed| signed < head);
         let listen = if forgot { Self::LISTEN.saturating_sub(self.listened) } else { Duration::ZERO };
         match self.peers.peers {
             0 if forgot => None,
@@ -153,6 +161,13 @@ mod tests {
                 vec![peers(1, 9, 20), there, alone, alone, ahead],
                 Some(SECOND * 4 + Gate::LISTEN - listened_before),
             ),
+            ("the same, and one block more: it may be of an earlier life", Some(9), vec![there, peers(1, 21, 21)], {
+                Some(Gate::LISTEN)
+            }),
+            ("two blocks more", Some(9), vec![there, peers(1, 22, 22)], Some(SECOND)),
+            ("only now where its peers are", Some(9), vec![peers(1, 9, 22), peers(1, 22, 22)], {
+                Some(SECOND + Gate::LISTEN - SECOND)
+            }),
         ];
         for (name, signed, observations, expected) in table {
             assert_eq!(opens_at(signed, &observations), expected, "{name}");

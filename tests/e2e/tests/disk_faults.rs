@@ -43,7 +43,7 @@ async fn check_recovered(network: &mut Network) {
 #[tokio::test]
 async fn killed_at_every_sync_it_never_contradicts_itself() {
     /// Syncs of a start and of a few heights after it.
-    const SYNCS_KILLED: u32 = 48;
+    const SYNCS_KILLED: u32 = 40;
     let _turn = turn().await;
     if !has_program("strace").await {
         return;
