@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// How long that may take.
 const TIME_AFTER: Micros = 180 * SECOND;
+/// How soon the next block must come where nobody is Byzantine.
+const RESUME_WITHIN: Micros = 20 * SECOND;
 
 /// What happened in a run without a violation.
 #[derive(Clone, Debug, Default)]
@@ -172,6 +174,10 @@ impl World {
             self.heal();
             return Ok(false);
         };
+        let all_honest = self.scenario.byzantine.is_empty();
+        if all_honest && self.summary.resumed_after == 0 && self.now > self.scenario.heal_at + RESUME_WITHIN {
+            return Err(format!("no block within {} s of the end of all faults", RESUME_WITHIN / SECOND));
+        }
         let late = |index: &usize| self.scenario.is_honest(*index) && self.checks.head(*index) < target;
         let late = (0..self.nodes.len()).find(late);
         if late.is_none() && self.is_plan_done() {
