@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// Validators with evidence that waits, at most: further evidence is dropped.
 const PENDING_MAX: usize = 1_024;
 
-/// By validator: evidence against one is as good as any other.
+/// By validator: of all evidence against one the newest, which waits longest.
 pub(crate) type PendingEvidence = BTreeMap<ValidatorAddress, Evidence>;
 
 /// The rule that evidence breaks. Always the fault of the block's author, or of whoever sent it.
@@ -58,7 +58,8 @@ pub(crate) fn load_pending(database: &Database) -> Result<PendingEvidence, Chain
 }
 
 impl Chain {
-    /// Keeps evidence until a block has it; `true` when it is new. Evidence that is too old, of an epoch that this node
+    /// Keeps evidence until a block has it, or newer evidence against the same validator comes; `true` when it is new.
+    /// Evidence that is too old, of an epoch that this node
     /// does not know yet, or against somebody convicted already is not kept. Durable at return.
     ///
     /// # Errors
@@ -81,7 +82,11 @@ impl Chain {
         }
         let mut pending = self.inner.pending_evidence.lock();
         let address = validator.address;
-        if pending.contains_key(&address) || pending.len() >= PENDING_MAX {
+        let is_wanted = match pending.get(&address) {
+            Some(waiting) => waiting.height() < evidence.height(),
+            None => pending.len() < PENDING_MAX,
+        };
+        if !is_wanted {
             return Ok(false);
         }
         let mut batch = Batch::new();

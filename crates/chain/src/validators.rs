@@ -5,7 +5,7 @@ use crate::block_store::BlockStore;
 use crate::{Chain, ChainError, Head};
 use alloy_primitives::{Address, B256, U256};
 use heddle_evm::ChainCall;
-use heddle_primitives::registry::{RegistryNotice, SIGNED_SLOT, read_members};
+use heddle_primitives::registry::{RegistryNotice, SIGNED_SLOT, read_members, read_unusable_keys};
 use heddle_primitives::{
     CommitCertificate, Epoch, Genesis, HeddleConfig, Height, StateChanges, ValidatorSet, ValidatorSetError,
 };
@@ -154,7 +154,15 @@ impl Chain {
         let certificate = certificate.filter(|certificate| epoch(certificate.height) == epoch(height));
         let signers = certificate.map_or(U256::ZERO, |certificate| signers(certificate, validators));
         let absent = match Epoch::is_last(height, heddle.epoch_length) {
-            true => absent(state.storage(registry, SIGNED_SLOT)? | signers, validators),
+            true => {
+                let mut absent = match heddle.epoch_length > validators.validators().len() as u64 {
+                    true => absent(state.storage(registry, SIGNED_SLOT)? | signers, validators),
+                    // Not everybody had a turn to propose, and so to have its vote in a certificate for certain.
+                    false => Vec::new(),
+                };
+                absent.extend(read_unusable_keys(|slot| state.storage(registry, slot))?);
+                absent
+            }
             false => Vec::new(),
         };
         let data = RegistryNotice { signers, absent, equivocators }.calldata();

@@ -25,6 +25,8 @@ pub struct Recovered {
     pub records: Vec<Vec<u8>>,
     /// Content of the sign-state file; `None` takes the key for one that never signed.
     pub sign_state: Option<Vec<u8>>,
+    /// The sign state was made anew for a key that may have signed before.
+    pub is_forgetful: bool,
 }
 
 /// Who and where this node is.
@@ -82,7 +84,8 @@ pub fn start(
     let alone = validators.validators().len() == 1 && own.is_some_and(|own| validators.get(&own).is_some());
     let identity = Identity { context, key, sign_state: recovered.sign_state };
     let core = Core::listen(identity, head, validators, &recovered.records)?;
-    let gate = if own.is_none() || alone { Gate::open() } else { Gate::closed(core.last_signed()) };
+    let gate =
+        if own.is_none() || alone { Gate::open() } else { Gate::closed(core.last_signed(), recovered.is_forgetful) };
 
     let (mailbox_sender, mailbox) = mpsc::channel(ConsensusHandle::MAILBOX_MESSAGES_MAX);
     let (view_sender, view) = watch::channel(Arc::new(first));

@@ -79,18 +79,22 @@ impl Core {
             enabled: signer.is_some(),
         };
         let bft_validators = validators.clone().into();
-        Ok(Self {
+        let records = replay::decode(records)?;
+        let mut core = Self {
             // Malachite's own queue for later heights stays empty: ours knows about blocks and bounds them.
             bft: State::new(HeddleContext, BftHeight(head), bft_validators, params, 1, 1),
             host: Host::new(context, signer, head, validators),
             future: FutureMessages::default(),
-            recovered: Some(replay::decode(records)?),
+            recovered: None,
             committed: head,
             closed: true,
             waited: None,
             certificate: None,
             previous: None,
-        })
+        };
+        core.recollect(&records);
+        core.recovered = Some(records);
+        Ok(core)
     }
 
     /// Starts at a height at once, replaying the records of the log that belong to it; others are left from an earlier

@@ -188,7 +188,7 @@ fn node_among(fixture: &Fixture, index: usize, log: MemoryLog, peers: CatchUp) -
         block_time: Duration::from_millis(10),
         empty_block_time: Duration::from_millis(10),
         head: Height::GENESIS,
-        recovered: Recovered { records, sign_state },
+        recovered: Recovered { records, sign_state, is_forgetful: false },
     };
     let ports = Ports {
         application: chain.clone(),
@@ -254,7 +254,7 @@ async fn whichever_write_fails_the_loop_ends_and_nothing_is_published_after_it()
 }
 
 /// Where a wiped validator finds itself: its peers have a long chain.
-const WIPED: CatchUp = CatchUp { peers: 3, head: Height::GENESIS, highest: Height::new(1_000) };
+const WIPED: CatchUp = CatchUp { peers: 3, head: Height::GENESIS, common: Height::new(1_000) };
 
 #[tokio::test]
 async fn a_wiped_validator_signs_nothing_on_the_heights_it_must_catch_up_with() {

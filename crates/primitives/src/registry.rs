@@ -10,7 +10,7 @@ mod start;
 mod tests;
 
 use alloy_primitives::{Address, Bytes, address};
-pub use layout::{RegistryStanding, SIGNED_SLOT, read_epoch_length, read_members, read_standing};
+pub use layout::{RegistryStanding, SIGNED_SLOT, read_epoch_length, read_members, read_standing, read_unusable_keys};
 pub use notice::RegistryNotice;
 pub use start::{Governance, RegistryStart};
 

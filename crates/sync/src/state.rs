@@ -32,6 +32,8 @@ pub struct SyncStatus {
     pub highest: Height,
     /// Connected peers that have announced a height and not failed since.
     pub peers: usize,
+    /// The median of the heights that they announce, of two the greater; at least `current`. Not proven.
+    pub common: Height,
 }
 
 /// The kinds of request, as metrics and traces name them.
@@ -181,6 +183,7 @@ impl State {
             current: self.head,
             highest: self.highest(),
             peers: self.announced().count(),
+            common: self.common_height(),
         }
     }
 
@@ -195,6 +198,14 @@ impl State {
     /// The heights that connected peers announce.
     fn announced(&self) -> impl Iterator<Item = Height> {
         self.peers.values().filter(|p| p.connected).filter_map(|p| p.status.as_ref()).map(|status| status.height)
+    }
+
+    /// What most connected peers have reached, however high the others boast or however far they are behind.
+    fn common_height(&self) -> Height {
+        let mut heights = Vec::from_iter(self.announced());
+        heights.sort_unstable();
+        let median = heights.get(heights.len() / 2).copied();
+        median.map_or(self.head, |height| height.max(self.head))
     }
 
     fn observe_head(&mut self, now: Duration, head: Height) {

@@ -148,7 +148,7 @@ fn fetches_ranges_from_several_peers_and_imports_in_order() {
     let height = Height::new(25);
     assert_eq!(
         state.status(),
-        SyncStatus { syncing: false, starting: height, current: height, highest: height, peers: 2 }
+        SyncStatus { syncing: false, starting: height, current: height, highest: height, peers: 2, common: height }
     );
 }
 
@@ -164,7 +164,7 @@ fn tells_where_it_is() {
         ],
     );
     let (starting, current, highest) = (Height::new(5), Height::new(15), Height::new(40));
-    assert_eq!(state.status(), SyncStatus { syncing: true, starting, current, highest, peers: 1 });
+    assert_eq!(state.status(), SyncStatus { syncing: true, starting, current, highest, peers: 1, common: highest });
 }
 
 #[test]

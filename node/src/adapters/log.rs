@@ -75,7 +75,8 @@ impl ConsensusFiles {
             other => ConsensusFilesError::Log(other),
         })?;
         let record = sign_state.as_ref().map(|store| alloy_rlp::encode(store.record()));
-        Ok((Self { log, sign_state }, Recovered { records, sign_state: record }))
+        let is_forgetful = sign_state.as_ref().is_some_and(SignStateStore::is_new);
+        Ok((Self { log, sign_state }, Recovered { records, sign_state: record, is_forgetful }))
     }
 }
 

@@ -65,6 +65,7 @@ impl From<StorageError> for SignStateError {
 pub struct SignStateStore {
     file: SignStateFile,
     record: SignStateRecord,
+    is_new: bool,
 }
 
 impl SignStateStore {
@@ -113,7 +114,7 @@ impl SignStateStore {
         };
         let mismatch = |source| SignStateError::Mismatch { path: path.into(), source };
         record.bind(public_key, genesis_hash).map_err(mismatch)?;
-        let mut store = Self { file, record };
+        let mut store = Self { file, record, is_new: found.is_none() };
         if found != Some(record) {
             store.replace(&alloy_rlp::encode(record))?;
         }
@@ -123,6 +124,11 @@ impl SignStateStore {
     /// What the file held when it was opened.
     pub fn record(&self) -> &SignStateRecord {
         &self.record
+    }
+
+    /// Whether it was made anew at this start: the key may have signed before.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Replaces the content by another encoded record; durable at return.

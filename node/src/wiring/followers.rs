@@ -41,7 +41,7 @@ pub(super) async fn follow_head(chain: Chain, head: watch::Sender<Height>) -> St
 
 /// Where sync sees this node among its peers, as consensus reads it.
 pub(super) fn catch_up(status: SyncStatus) -> CatchUp {
-    CatchUp { peers: status.peers, head: status.current, highest: status.highest }
+    CatchUp { peers: status.peers, head: status.current, common: status.common }
 }
 
 /// Tells consensus where sync sees this node among its peers.

@@ -19,6 +19,22 @@ pub(super) fn decode(records: &[Vec<u8>]) -> Result<Vec<Record>, CoreError> {
 }
 
 impl Core {
+    /// Takes up what we signed according to the log, before any peer can show it: what the log explains is not foreign.
+    pub(super) fn recollect(&mut self, records: &[Record]) {
+        let own = self.host.address().0;
+        for record in records {
+            match &record.entry {
+                Entry::Proposal(signed) if signed.proposal.validator == own => {
+                    self.observe(SignState::of_proposal(&signed.proposal, &self.host.context));
+                }
+                Entry::Vote(signed) if signed.vote.validator == own => {
+                    self.observe(SignState::of_vote(&signed.vote, &self.host.context));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Re-derives the state that the log records. Malachite reuses the recorded signatures, and stops when it derives
     /// another message than the recorded one.
     pub(super) fn replay(&mut self, records: Vec<Record>) -> Result<(), CoreError> {
@@ -55,10 +71,9 @@ impl Core {
         Ok(())
     }
 
-    /// Takes up what a record says about blocks and signatures, and gives Malachite's part of it. `block` is the one
+    /// Takes up what a record says about blocks, and gives Malachite's part of it. `block` is the one
     /// that the next record names.
     fn recall(&mut self, entry: Entry, block: &mut Option<ProposedBlock>) -> Option<BftInput<HeddleContext>> {
-        let own = self.host.address().0;
         Some(match entry {
             Entry::Block(body) => {
                 *block = Some(body);
@@ -66,9 +81,6 @@ impl Core {
             }
             Entry::Proposal(signed) => {
                 self.recall_block(block.take(), signed.proposal.round);
-                if signed.proposal.validator == own {
-                    self.observe(SignState::of_proposal(&signed.proposal, &self.host.context));
-                }
                 BftInput::Proposal(convert::proposal(signed))
             }
             Entry::Verdict(verdict) => {
@@ -78,12 +90,7 @@ impl Core {
                 }
                 self.proposed_value(&verdict)
             }
-            Entry::Vote(signed) => {
-                if signed.vote.validator == own {
-                    self.observe(SignState::of_vote(&signed.vote, &self.host.context));
-                }
-                BftInput::Vote(convert::vote(signed))
-            }
+            Entry::Vote(signed) => BftInput::Vote(convert::vote(signed)),
             Entry::PolkaCertificate(certificate) => BftInput::PolkaCertificate(convert::polka_certificate(certificate)),
             Entry::Timeout(timeout) => BftInput::TimeoutElapsed(bft_timeout(timeout.round, timeout.kind)),
         })

@@ -65,11 +65,30 @@ pub fn read_members<E>(
     for index in 0..count {
         let [key_slot, share_slot] = member_slots(index);
         let (key, share) = (read(key_slot)?, read(share_slot)?);
-        let key = VerifyingKey::from_bytes(&key.to_be_bytes()).ok().filter(|key| !key.is_weak());
         let (power, fee_recipient) = unpack_share(share);
-        members.extend(key.map(|key| Validator::new(key, power, fee_recipient)));
+        members.extend(usable_key(key).map(|key| Validator::new(key, power, fee_recipient)));
     }
     Ok(ValidatorSet::new(members))
+}
+
+/// Reads the keys of the members that [`read_members`] passes over: they would keep their seats for ever, because nobody
+/// misses them.
+///
+/// # Errors
+/// That of `read`, which gives the value of a slot.
+pub fn read_unusable_keys<E>(mut read: impl FnMut(U256) -> Result<U256, E>) -> Result<Vec<B256>, E> {
+    let count = usize::try_from(read(MEMBERS_SLOT)?).unwrap_or(usize::MAX).min(ValidatorSet::MAX_VALIDATORS);
+    let mut unusable = Vec::new();
+    for index in 0..count {
+        let [key_slot, _] = member_slots(index);
+        let key = read(key_slot)?;
+        unusable.extend(usable_key(key).is_none().then_some(B256::from(key)));
+    }
+    Ok(unusable)
+}
+
+fn usable_key(word: U256) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(&word.to_be_bytes()).ok().filter(|key| !key.is_weak())
 }
 
 /// Reads what became of whoever has or had a key.

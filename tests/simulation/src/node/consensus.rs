@@ -53,7 +53,7 @@ impl Consensus {
         };
         let core = Core::listen(identity, head, ValidatorSet::clone(&view.current), &records).map_err(failed)?;
         let alone = view.current.validators().len() == 1 && view.current.get(&own).is_some();
-        let gate = if alone { Gate::open() } else { Gate::closed(core.last_signed()) };
+        let gate = if alone { Gate::open() } else { Gate::closed(core.last_signed(), false) };
         env.after(0, Event::Pause);
         Ok(Self {
             core,

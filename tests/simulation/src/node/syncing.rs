@@ -123,7 +123,7 @@ impl Syncing {
     /// Where this node stands among its peers.
     pub fn catch_up(&self) -> CatchUp {
         let status = self.state.status();
-        CatchUp { peers: status.peers, head: status.current, highest: status.highest }
+        CatchUp { peers: status.peers, head: status.current, common: status.common }
     }
 
     fn feed(&mut self, input: Input, application: &Application, env: &mut Env<'_>) {

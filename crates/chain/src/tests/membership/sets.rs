@@ -5,7 +5,7 @@ use super::world::{
     setPowerCall, unjailCall, validatorOfCall,
 };
 use crate::{Chain, ChainError};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use heddle_primitives::{CertifiedBlock, Height};
 use heddle_storage::{Batch, Table};
 
@@ -118,30 +118,30 @@ fn a_key_a_power_and_a_fee_recipient_change_with_the_epoch() {
 
 #[test]
 fn who_is_absent_for_an_epoch_is_jailed_and_comes_back() {
-    let mut world = World::start(administered(), 4);
+    let mut world = World::start(administered(), 5);
     world.asleep = vec![3];
-    world.run_to(4);
+    world.run_to(5);
     assert_eq!(world.members(), [(1, 1), (2, 1), (4, 1)], "three of four go on");
     let record = world.ask(validatorOfCall { key: key(3) });
-    assert_eq!((record.status, record.releaseBlock, record.seat), (JAILED, 8, 0));
+    assert_eq!((record.status, record.releaseBlock, record.seat), (JAILED, 10, 0));
     assert!(!world.does(unjailCall { key: key(3) }), "too early");
     world.asleep.clear();
-    world.run_to(8);
+    world.run_to(10);
     assert!(world.does(unjailCall { key: key(3) }));
-    world.run_to(12);
+    world.run_to(15);
     assert_eq!(world.members(), FOUR);
 }
 
 #[test]
 fn jail_never_takes_a_third_at_once() {
-    let mut world = World::start(administered(), 4);
+    let mut world = World::start(administered(), 6);
     assert!(world.does(addCall { key: key(5), power: 1, feeRecipient: Address::ZERO }));
     assert!(world.does(setPowerCall { key: key(1), power: 4 }));
     assert!(world.does(setPowerCall { key: key(2), power: 4 }));
-    world.run_to(4);
+    world.run_to(6);
     // Three of eleven sleep: one more would be a third.
     world.asleep = vec![3, 4, 5];
-    world.run_to(8);
+    world.run_to(12);
     assert_eq!(world.members(), [(1, 4), (2, 4)]);
     world.asleep.clear();
     // Two of equal power are left, neither of whom may go.
@@ -149,8 +149,26 @@ fn jail_never_takes_a_third_at_once() {
 }
 
 #[test]
-fn an_epoch_of_one_block_jails_nobody() {
-    let world = World::start(administered(), 1);
+fn an_epoch_in_which_not_everybody_has_a_turn_jails_nobody() {
+    for epoch_length in [1, 4] {
+        let mut world = World::start(administered(), epoch_length);
+        world.asleep = vec![3];
+        world.run_to(9);
+        assert_eq!(world.members(), FOUR);
+    }
+}
+
+#[test]
+fn a_member_whose_key_is_none_loses_its_seat() {
+    let world = World::start(administered(), 5);
+    // The neutral element: a point of small order, for which anybody can sign.
+    let mut weak = B256::ZERO;
+    weak[0] = 1;
+    assert!(world.does(addCall { key: weak, power: 1, feeRecipient: Address::ZERO }));
+    world.run_to(4);
+    assert_ne!(world.ask(validatorOfCall { key: weak }).seat, 0);
     world.run_to(5);
     assert_eq!(world.members(), FOUR);
+    let record = world.ask(validatorOfCall { key: weak });
+    assert_eq!((record.status, record.seat), (JAILED, 0));
 }
