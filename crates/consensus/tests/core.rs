@@ -27,9 +27,10 @@ impl Bench {
         Self { fixture: fixture.clone(), index, core, outputs }
     }
 
-    fn listen(fixture: &Fixture, index: usize, sign_state: Option<Vec<u8>>) -> Self {
+    fn listen(fixture: &Fixture, index: usize, sign_state: Option<Vec<u8>>, records: &[Vec<u8>]) -> Self {
         let identity = identity(fixture, index, sign_state);
-        let core = Core::listen(identity, Height::GENESIS, fixture.validators.clone(), &[]).expect("the core listens");
+        let core =
+            Core::listen(identity, Height::GENESIS, fixture.validators.clone(), records).expect("the core listens");
         Self { fixture: fixture.clone(), index, core, outputs: Vec::new() }
     }
 
@@ -480,6 +481,27 @@ fn our_own_messages_that_come_back_bar_nothing() {
 }
 
 #[test]
+fn what_the_log_explains_is_not_foreign_however_old_the_sign_state() {
+    let (mut bench, body) = with_proposal();
+    for from in &bench.others()[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(body.hash()));
+    }
+    let shown = Vec::from_iter(bench.own_votes().into_iter().map(ConsensusMessage::Vote));
+    assert_eq!(shown.len(), 2, "a prevote and a precommit");
+    let mut restarted = Bench::listen(&bench.fixture, bench.index, None, &bench.records());
+    for message in shown {
+        restarted.message(message);
+    }
+    assert!(restarted.foreign().is_none());
+    assert_eq!(restarted.sign_state(), bench.sign_state(), "the higher of the two counts, and is kept");
+    restarted.feed(Input::StartHeight { height: Height::new(1), validators: bench.fixture.validators.clone() });
+    for from in &bench.others()[..2] {
+        restarted.vote(*from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    assert!(restarted.decision().is_some());
+}
+
+#[test]
 fn a_signature_of_our_key_from_elsewhere_bars_its_height_for_ever() {
     let fixture = Fixture::new(4);
     let (index, hash) = (bystander(&fixture), Some(B256::repeat_byte(9)));
@@ -499,7 +521,7 @@ fn a_signature_of_our_key_from_elsewhere_bars_its_height_for_ever() {
         )),
     ];
     for message in foreign {
-        let mut bench = Bench::listen(&fixture, index, None);
+        let mut bench = Bench::listen(&fixture, index, None, &[]);
         bench.message(message.clone());
         assert_eq!(bench.foreign().unwrap().height, Height::new(1), "{message:?}");
         bench.feed(Input::StartHeight { height: Height::new(1), validators: fixture.validators.clone() });
@@ -542,7 +564,7 @@ fn a_key_signs_at_the_heights_whose_validators_it_belongs_to() {
         let others = fixture.validators.validators().iter().enumerate().filter(|(i, _)| *i != index);
         ValidatorSet::new(others.map(|(_, validator)| validator.clone()).collect()).unwrap()
     };
-    let mut bench = Bench::listen(&fixture, 0, None);
+    let mut bench = Bench::listen(&fixture, 0, None, &[]);
     for (height, validators, signs) in
         [(1, without(0), false), (2, fixture.validators.clone(), true), (3, without(0), false)]
     {
@@ -574,7 +596,7 @@ fn while_it_listens_it_signs_nothing_and_keeps_what_comes_for_later() {
     let fixture = Fixture::new(4);
     let proposer = fixture.proposer(1, 0);
     let body = fixture.block(None, proposer, b"a");
-    let mut bench = Bench::listen(&fixture, bystander(&fixture), None);
+    let mut bench = Bench::listen(&fixture, bystander(&fixture), None, &[]);
     bench.message(fixture.proposal(proposer, 0, None, &body));
     bench.feed(Input::Timeout(Timeout { height: Height::new(1), round: Round::ZERO, kind: TimeoutKind::Propose }));
     assert!(bench.outputs.is_empty());

@@ -122,6 +122,17 @@ fn what_proves_nothing_is_the_peers_fault_and_what_cannot_be_judged_is_not() {
 }
 
 #[test]
+fn newer_evidence_takes_the_place_of_older() {
+    let world = World::start(administered(), 5);
+    world.run_to(3);
+    let [older, newer] = [1, 3].map(|height| world.equivocation(2, height));
+    assert!(world.chain.add_evidence(older.clone()).unwrap());
+    assert!(world.chain.add_evidence(newer.clone()).unwrap(), "it does not expire with the older");
+    assert!(!world.chain.add_evidence(older).unwrap());
+    assert_eq!(world.reopened().pending_evidence(9), [newer]);
+}
+
+#[test]
 fn without_a_registry_evidence_is_kept_and_convicts_nobody() {
     let node = Node::start();
     node.extend(Vec::new());
