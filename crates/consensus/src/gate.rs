@@ -18,9 +18,16 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
+    /// More than a running chain grows between two looks at the peers.
+    const FAR: u64 = 64;
+
     /// A peer may commit a block a moment before this node does: one block is no gap.
     fn is_behind(&self) -> bool {
         self.common > self.head.next()
+    }
+
+    fn is_far_behind(&self) -> bool {
+        self.common.as_u64().saturating_sub(self.head.as_u64()) > Self::FAR
     }
 }
 
@@ -34,17 +41,17 @@ pub struct Gate {
     peers: CatchUp,
     /// Until when `peers` has been accounted for.
     now: Duration,
+    /// When peers answered first, or showed last how far away they are, and which height they had reached then.
+    found: Option<(Duration, Height)>,
     /// For how long some peer was connected since then.
     listened: Duration,
     /// When the head moved last.
     moved: Duration,
-    /// Since when this node stands where its peers stand, and at which height they stood then.
-    caught_up: Option<(Duration, Height)>,
     open: bool,
 }
 
 impl Gate {
-    /// How long a validator with a past waits for more peers' heights before it believes to stand where they stand.
+    /// How long a validator with a past waits for the heights of more peers than the first.
     pub const SETTLE: Duration = Duration::from_secs(1);
     /// How long a validator whose last signature is older than its head listens to peers, unless they go on without it: its
     /// sign state may come from a backup, and what it signed since then is in what peers send again, or at a height that
@@ -62,9 +69,9 @@ impl Gate {
             is_forgetful,
             peers: CatchUp::default(),
             now: zero,
+            found: None,
             listened: zero,
             moved: zero,
-            caught_up: None,
             open: false,
         }
     }
@@ -76,20 +83,33 @@ impl Gate {
 
     /// Takes in what holds from `now` on, a time since the start; the gate opens when its time has come.
     pub fn observe(&mut self, now: Duration, peers: CatchUp) {
-        if self.peers.peers > 0 && self.caught_up.is_some() {
+        if self.peers.peers > 0 {
             self.listened += now.saturating_sub(self.now);
         }
         if peers.head > self.peers.head {
             self.moved = now;
         }
         (self.now, self.peers) = (now, peers);
-        if peers.is_behind() {
-            // What it believed before, and heard while it could not judge it, counts for nothing.
-            (self.caught_up, self.listened) = (None, Duration::ZERO);
-        } else if peers.peers > 0 {
-            self.caught_up.get_or_insert((now, peers.common));
+        if peers.peers > 0 {
+            self.find(now, peers);
         }
         self.open |= self.opens_at().is_some_and(|at| at <= now);
+    }
+
+    /// What peers had reached when this node came back. A running chain goes on meanwhile, so that a small gap opens and
+    /// closes again and again; a large one shows that the first peers knew little.
+    fn find(&mut self, now: Duration, peers: CatchUp) {
+        match &mut self.found {
+            Some((since, height)) if !peers.is_far_behind() => {
+                if now < *since + Self::SETTLE {
+                    *height = peers.common.max(*height);
+                }
+            }
+            found => {
+                *found = Some((now, peers.common));
+                self.listened = Duration::ZERO;
+            }
+        }
     }
 
     /// Whether the gate is open.
@@ -100,11 +120,9 @@ impl Gate {
     /// When the gate opens if nothing changes any more; `None` when something must: without peers nothing can be decided.
     pub fn opens_at(&self) -> Option<Duration> {
         let head = self.peers.head;
-        if self.peers.peers == 0 {
-            return None;
-        }
+        let (since, height) = self.found.filter(|_| self.peers.peers > 0)?;
         // An earlier life of this node signed at no height after the one that its peers worked on when it came back.
-        let is_new = self.caught_up.is_some_and(|(_, height)| head > height.next());
+        let is_new = head > height.next();
         let is_older = self.signed.map_or(head > Height::GENESIS, |signed| signed < head);
         let listen = match !is_new && (is_older || self.is_forgetful) {
             true => Self::LISTEN.saturating_sub(self.listened),
@@ -112,10 +130,8 @@ impl Gate {
         };
         let has_past = self.is_forgetful || self.signed.is_some() || head > Height::GENESIS;
         let settle = if has_past { Self::SETTLE } else { Duration::ZERO };
-        match self.caught_up {
-            None => Some((self.moved + Self::STALLED).max(self.now + listen)),
-            Some((since, _)) => Some((since + settle).max(self.now + listen)),
-        }
+        let wait = if self.peers.is_behind() { self.moved + Self::STALLED } else { since + settle };
+        Some(wait.max(self.now + listen))
     }
 
     /// Returns when the gate is open. Cancel-safe.
@@ -178,27 +194,41 @@ mod tests {
             ("a sign state older than the head, alone", Some(9), vec![alone], None),
             ("no sign state on an old chain", None, vec![there], Some(Gate::LISTEN)),
             (
-                "only time with a peer counts, from when it stood where that stood",
+                "only time with a peer counts",
                 Some(9),
                 vec![behind, there, alone, alone, ahead],
-                Some(SECOND * 4 + Gate::LISTEN - SECOND),
+                Some(SECOND * 4 + Gate::LISTEN - SECOND * 2),
             ),
             ("one block more: it may be of an earlier life", Some(9), vec![there, peers(1, 21, 21)], {
                 Some(Gate::LISTEN)
             }),
             ("two blocks more", Some(9), vec![there, peers(1, 22, 22)], Some(SECOND)),
-            ("two blocks by sync", Some(9), vec![behind, peers(1, 22, 22)], Some(SECOND + Gate::LISTEN)),
             (
-                "blocks after the first peer to answer, which was behind",
+                "two blocks more than the first peer had, which knew little",
                 Some(9),
-                vec![peers(1, 9, 9), behind, peers(1, 20, 20)],
-                Some(SECOND * 2 + Gate::LISTEN),
+                vec![peers(1, 9, 9), peers(1, 9, 1_000), peers(1, 1_000, 1_000)],
+                Some(SECOND + Gate::LISTEN),
             ),
         ];
         for (name, signed, observations, expected) in table {
             assert_eq!(opens_at(signed, false, &observations), expected, "{name}");
         }
         assert_eq!(opens_at(None, true, &[answer]), Some(Gate::LISTEN), "a sign state made anew");
+    }
+
+    #[test]
+    fn a_fast_chain_is_caught_up_with_though_it_never_stands_still() {
+        let mut gate = Gate::closed(Some(Height::new(9)), false);
+        for step in 0..10u32 {
+            let [head, next] = [9, 12].map(|height| height + 3 * u64::from(step));
+            gate.observe(SECOND * step / 4, peers(3, head, next));
+            assert!(!gate.is_open(), "it is behind");
+            gate.observe(SECOND * step / 4, peers(3, next, next));
+            if gate.is_open() {
+                return;
+            }
+        }
+        panic!("never open: {gate:?}");
     }
 
     #[test]
