@@ -107,7 +107,10 @@ fn plan() -> impl Strategy<Value = Plan> {
             actions,
             focus,
             withdrawals,
-            call,
+            call: call.filter(|call| {
+                let is_called_before = matches!(fee_recipient, Place::System(0 | 1));
+                !(is_called_before && call.meets(&|to| matches!(to, Place::FeeRecipient)))
+            }),
             ommers,
         })
 }
