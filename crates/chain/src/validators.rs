@@ -155,11 +155,8 @@ impl Chain {
         let signers = certificate.map_or(U256::ZERO, |certificate| signers(certificate, validators));
         let absent = match Epoch::is_last(height, heddle.epoch_length) {
             true => {
-                let mut absent = match heddle.epoch_length > validators.validators().len() as u64 {
-                    true => absent(state.storage(registry, SIGNED_SLOT)? | signers, validators),
-                    // Not everybody had a turn to propose, and so to have its vote in a certificate for certain.
-                    false => Vec::new(),
-                };
+                let signed = state.storage(registry, SIGNED_SLOT)? | signers;
+                let mut absent = absent(signed, validators, heddle.epoch_length);
                 absent.extend(read_unusable_keys(|slot| state.storage(registry, slot))?);
                 absent
             }
@@ -177,9 +174,10 @@ fn signers(certificate: &CommitCertificate, validators: &ValidatorSet) -> U256 {
 }
 
 /// The keys of the members without a bit. An epoch in which nobody was seen convicts nobody: its only block may have no
-/// parent in it.
-fn absent(signed: U256, validators: &ValidatorSet) -> Vec<B256> {
-    if signed.is_zero() {
+/// parent in it. Nor does one that is too short for everybody to propose, which puts a member's own vote into a certificate
+/// for certain.
+fn absent(signed: U256, validators: &ValidatorSet, epoch_length: u64) -> Vec<B256> {
+    if signed.is_zero() || epoch_length <= validators.validators().len() as u64 {
         return Vec::new();
     }
     let members = validators.validators().iter().enumerate();

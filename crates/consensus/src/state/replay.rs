@@ -71,8 +71,8 @@ impl Core {
         Ok(())
     }
 
-    /// Takes up what a record says about blocks, and gives Malachite's part of it. `block` is the one
-    /// that the next record names.
+    /// Takes up what a record says about blocks, and gives Malachite's part of it. `block` is the one that the next record
+    /// names.
     fn recall(&mut self, entry: Entry, block: &mut Option<ProposedBlock>) -> Option<BftInput<HeddleContext>> {
         Some(match entry {
             Entry::Block(body) => {
