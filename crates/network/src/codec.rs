@@ -2,12 +2,9 @@
 
 use alloy_rlp::{Decodable, Encodable};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use heddle_primitives::{MAX_RESPONSE_BYTES, Request, Response, decode_exact};
+use heddle_primitives::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Request, Response, decode_exact};
 use libp2p::{StreamProtocol, request_response};
 use std::io::{self, ErrorKind};
-
-/// Largest request, in bytes: a tag and two numbers, with room for what later versions ask.
-pub(crate) const MAX_REQUEST_BYTES: usize = 1024;
 
 /// A request that breaks the rules, with the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +117,7 @@ mod tests {
     fn a_frame_is_bounded_before_it_is_read() {
         let error = read((MAX_REQUEST_BYTES as u32 + 1).to_be_bytes().to_vec()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert!(error.to_string().contains("1025"), "{error}");
+        assert!(error.to_string().contains("16385"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A block whose finality has been checked.
 
-use crate::{Bug, CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet, planted};
+use crate::{
+    Bug, CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet, VerifiedHeader, planted,
+};
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
@@ -27,6 +29,14 @@ pub enum CertifiedBlockError {
         hash: B256,
         /// Number of the block.
         height: u64,
+    },
+    /// Another block than the final one of that height.
+    #[error("the block is {hash}, the final one is {expected}")]
+    OtherHeader {
+        /// The block's hash.
+        hash: B256,
+        /// That of the final header.
+        expected: B256,
     },
     /// The certificate itself fails.
     #[error(transparent)]
@@ -66,6 +76,20 @@ impl CertifiedBlock {
             certificate.verify(validators, context)?;
         }
         Ok(Self { hash, inner })
+    }
+
+    /// A block whose header is final already, with the certificate that made it so: the one that came with the block is
+    /// not looked at.
+    ///
+    /// # Errors
+    /// [`CertifiedBlockError::OtherHeader`].
+    pub fn of_header(block: ProposedBlock, verified: &VerifiedHeader) -> Result<Self, CertifiedBlockError> {
+        let (hash, expected) = (block.hash(), verified.header().seal());
+        if hash != expected {
+            return Err(CertifiedBlockError::OtherHeader { hash, expected });
+        }
+        let certificate = verified.certificate().clone();
+        Ok(Self { hash, inner: FinalizedBlock { proposed: block, certificate } })
     }
 
     /// The block's hash.

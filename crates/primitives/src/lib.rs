@@ -17,7 +17,9 @@ mod light_client;
 mod number;
 mod planted;
 pub mod registry;
+mod request;
 mod signing;
+mod state_range;
 mod validator;
 mod vote;
 mod wire;
@@ -39,16 +41,27 @@ pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
 pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;
-pub use light_client::{EpochStep, LightClient, LightClientError, MembersProof, SlotProof};
+pub use light_client::{
+    CertifiedHeader, EpochStep, LightClient, LightClientError, MembersProof, SlotProof, VerifiedHeader,
+};
 pub use number::{Epoch, Height, Round};
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
 pub use planted::{Bug, planted};
+pub use request::{
+    BlocksRequest, EpochStepsRequest, MAX_BLOCKS_PER_RESPONSE, MAX_EPOCH_STEPS_PER_RESPONSE, MAX_HEADERS_PER_RESPONSE,
+    MAX_REQUEST_BYTES, MAX_SNAPSHOT_OFFERS, Refusal, Request, RequestKind, Response, Status,
+};
 pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
+pub use state_range::{
+    AccountLeaf, AccountRange, AccountsRequest, CodeRequest, MAX_ACCOUNTS_PER_REQUEST, MAX_CODES_PER_REQUEST,
+    MAX_LEAVES_PER_RESPONSE, MAX_PROOF_NODES, Pivot, RangeProofRequest, STATE_RESPONSE_BYTES, SlotLeaf, SnapshotOffer,
+    StateTask, StorageRanges, StorageRequest,
+};
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
 pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use wire::{
-    BlocksRequest, ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_BLOCKS_PER_RESPONSE,
-    MAX_CONSENSUS_MESSAGE_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES,
-    MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, Request, Response, Status, TransactionBatch, decode_exact,
+    ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES, MAX_RESPONSE_BYTES,
+    MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, TransactionBatch,
+    decode_exact,
 };

@@ -7,6 +7,11 @@
 //!   -> target header, certificate of its epoch's set
 //! ```
 
+mod codec;
+mod linked;
+
+pub use linked::{CertifiedHeader, VerifiedHeader};
+
 use crate::registry::read_members;
 use crate::{
     CertificateError, CommitCertificate, Epoch, Genesis, Header, Height, SealedHeader, SigningContext, ValidatorSet,
@@ -37,6 +42,16 @@ pub enum LightClientError {
         number: u64,
         /// Last height of the epoch that the client is in.
         last: u64,
+    },
+    /// Not the child of the header before it.
+    #[error("header {number} names {parent_hash} as its parent, which is not header {trusted} before it")]
+    Unlinked {
+        /// The header's number.
+        number: u64,
+        /// What it names.
+        parent_hash: B256,
+        /// Number of the header that it should follow.
+        trusted: u64,
     },
     /// The certificate is for another block.
     #[error("the certificate is for block {certified} at height {certified_height}, not for header {number} ({hash})")]
@@ -157,7 +172,12 @@ impl LightClient {
         &self.header
     }
 
-    /// The validators of the epoch that the client is in: that of the header, or when a step ended it the next one.
+    /// The epoch that the client is in: that of the header, or when a step ended it the next one.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The validators of that epoch.
     pub fn validators(&self) -> &ValidatorSet {
         &self.validators
     }
@@ -190,21 +210,31 @@ impl LightClient {
     /// # Errors
     /// See [`LightClientError`].
     pub fn end_epoch(&mut self, step: &EpochStep) -> Result<(), LightClientError> {
-        let (last, length) = (self.last_known(), self.epoch_length);
-        let (Some(registry), true) = (self.registry, step.header.number == last) else {
-            return Err(LightClientError::WrongEpoch { number: step.header.number, last });
-        };
+        let last = self.last_known();
+        if step.header.number != last {
+            return Err(self.wrong_epoch(step.header.number));
+        }
         let header = match self.header.number == last && self.header.inner() == &step.header {
             true => self.header.clone(),
             false => self.verify(step.header.clone(), &step.certificate)?,
         };
+        self.enter_next_epoch(&step.members, header)
+    }
+
+    /// Learns from the state of this epoch's last header, which is verified, who decides the next one.
+    fn enter_next_epoch(&mut self, members: &MembersProof, header: SealedHeader) -> Result<(), LightClientError> {
+        let registry = self.registry.ok_or_else(|| self.wrong_epoch(header.number))?;
         // Where the registry holds no set, the old one goes on, as in every node.
-        if let Ok(validators) = step.members.verify(registry, &header)? {
+        if let Ok(validators) = members.verify(registry, &header)? {
             self.validators = validators;
         }
-        self.epoch = Epoch::of(Height::new(last).next(), length);
+        self.epoch = Epoch::of(Height::new(header.number).next(), self.epoch_length);
         self.header = header;
         Ok(())
+    }
+
+    fn wrong_epoch(&self, number: u64) -> LightClientError {
+        LightClientError::WrongEpoch { number, last: self.last_known() }
     }
 
     /// Whether a header of this epoch is final.
@@ -214,21 +244,17 @@ impl LightClient {
         if number <= trusted {
             return Err(LightClientError::NotLater { number, trusted });
         }
-        let last = self.last_known();
-        if number > last {
-            return Err(LightClientError::WrongEpoch { number, last });
+        if number > self.last_known() {
+            return Err(self.wrong_epoch(number));
         }
-        let (certified, certified_height) = (certificate.block_hash, certificate.height.as_u64());
-        if certified != hash || certified_height != number {
-            return Err(LightClientError::OtherBlock { certified, certified_height, number, hash });
-        }
+        check_subject(number, hash, certificate)?;
         let verified = certificate.verify(&self.validators, &self.context);
         verified.map_err(|error| LightClientError::Certificate { number, error })?;
         Ok(header)
     }
 
     /// The last height whose validators are known.
-    fn last_known(&self) -> u64 {
+    pub fn last_known(&self) -> u64 {
         if self.registry.is_none() {
             return u64::MAX;
         }
@@ -264,6 +290,15 @@ impl MembersProof {
             }
         }
     }
+}
+
+/// A certificate must be for the header that it comes with.
+fn check_subject(number: u64, hash: B256, certificate: &CommitCertificate) -> Result<(), LightClientError> {
+    let (certified, certified_height) = (certificate.block_hash, certificate.height.as_u64());
+    if certified == hash && certified_height == number {
+        return Ok(());
+    }
+    Err(LightClientError::OtherBlock { certified, certified_height, number, hash })
 }
 
 fn check_path(root: B256, key: B256, leaf: Option<Vec<u8>>, nodes: &[Bytes]) -> Result<(), String> {

@@ -90,7 +90,9 @@ impl fmt::Display for Round {
 }
 
 /// A stretch of heights with one validator set; the first is epoch 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, RlpEncodableWrapper, RlpDecodableWrapper,
+)]
 pub struct Epoch(u64);
 
 impl Epoch {

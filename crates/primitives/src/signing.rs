@@ -50,6 +50,18 @@ impl ConsensusSignature {
         planted(Bug::SignatureUnverified)
             || key.verify_strict(digest.as_slice(), &Signature::from_bytes(&self.0)).is_ok()
     }
+
+    /// Whether each key signed its digest, all at once. Not quite as strict as [`Self::verify`].
+    pub(crate) fn verify_batch<'a>(batch: impl Iterator<Item = (&'a VerifyingKey, B256, &'a Self)>) -> bool {
+        let (mut keys, mut digests, mut signatures) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, digest, signature) in batch {
+            keys.push(*key);
+            digests.push(digest);
+            signatures.push(Signature::from_bytes(&signature.0));
+        }
+        let digests = Vec::from_iter(digests.iter().map(|digest| digest.as_slice()));
+        planted(Bug::SignatureUnverified) || ed25519_dalek::verify_batch(&digests, &signatures, &keys).is_ok()
+    }
 }
 
 impl fmt::Debug for ConsensusSignature {

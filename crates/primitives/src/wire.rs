@@ -1,11 +1,10 @@
 //! What peers send each other, with the bounds that decoding enforces.
 
 use crate::{
-    CommitCertificate, Evidence, FinalizedBlock, Height, PolkaCertificate, ProposedBlock, RoundCertificate,
-    SignedProposal, SignedVote,
+    CommitCertificate, Evidence, Height, PolkaCertificate, ProposedBlock, RoundCertificate, SignedProposal, SignedVote,
 };
-use alloy_primitives::{B256, Bytes};
-use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
+use alloy_primitives::Bytes;
+use alloy_rlp::{BufMut, Decodable, Encodable};
 
 /// Largest RLP of a block (EIP-7934: 10 MiB less a margin of 2 MiB for what travels beside it).
 pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
@@ -21,8 +20,6 @@ pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 pub const MAX_TRANSACTIONS_PER_BATCH: usize = 256;
 /// Largest gossip batch of transactions, in bytes.
 pub const MAX_TRANSACTION_BATCH_BYTES: usize = 256 * 1024;
-/// Most blocks in one response.
-pub const MAX_BLOCKS_PER_RESPONSE: u64 = 64;
 /// Largest response, in bytes: one maximal block with its access list always fits.
 pub const MAX_RESPONSE_BYTES: usize = MAX_CONSENSUS_MESSAGE_BYTES + 512 * 1024;
 
@@ -180,104 +177,5 @@ impl Decodable for TransactionBatch {
             return Err(alloy_rlp::Error::Custom("too many transactions in one batch"));
         }
         Ok(Self(transactions))
-    }
-}
-
-/// Asks for finalized blocks `from..from + count`.
-#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
-pub struct BlocksRequest {
-    /// First height wanted.
-    pub from: Height,
-    /// How many, 1 to [`MAX_BLOCKS_PER_RESPONSE`]; the answer may hold fewer.
-    pub count: u64,
-}
-
-/// What a peer may be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Where are you?
-    Status,
-    /// Send me blocks.
-    Blocks(BlocksRequest),
-}
-
-/// Where a peer is.
-#[derive(Clone, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
-pub struct Status {
-    /// Height of its last committed block.
-    pub height: Height,
-    /// That block's hash.
-    pub hash: B256,
-    /// The oldest height whose block it still serves.
-    pub earliest: Height,
-}
-
-/// What a peer answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Response {
-    /// To [`Request::Status`].
-    Status(Status),
-    /// To [`Request::Blocks`]: consecutive from the height asked for; empty when it has none.
-    Blocks(Vec<FinalizedBlock>),
-}
-
-impl Encodable for Request {
-    fn encode(&self, out: &mut dyn BufMut) {
-        match self {
-            Self::Status => encode_tagged(1, &Vec::<u8>::new(), out),
-            Self::Blocks(m) => encode_tagged(2, m, out),
-        }
-    }
-
-    fn length(&self) -> usize {
-        match self {
-            Self::Status => tagged_length(1, &Vec::<u8>::new()),
-            Self::Blocks(m) => tagged_length(2, m),
-        }
-    }
-}
-
-impl Decodable for Request {
-    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        decode_tagged(buf, |tag, body| match tag {
-            1 => {
-                let rest = Vec::<u8>::decode(body)?;
-                if rest.is_empty() { Ok(Self::Status) } else { Err(alloy_rlp::Error::UnexpectedLength) }
-            }
-            2 => Ok(Self::Blocks(Decodable::decode(body)?)),
-            _ => Err(alloy_rlp::Error::Custom("unknown kind of request")),
-        })
-    }
-}
-
-impl Encodable for Response {
-    fn encode(&self, out: &mut dyn BufMut) {
-        match self {
-            Self::Status(m) => encode_tagged(1, m, out),
-            Self::Blocks(m) => encode_tagged(2, m, out),
-        }
-    }
-
-    fn length(&self) -> usize {
-        match self {
-            Self::Status(m) => tagged_length(1, m),
-            Self::Blocks(m) => tagged_length(2, m),
-        }
-    }
-}
-
-impl Decodable for Response {
-    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        decode_tagged(buf, |tag, body| match tag {
-            1 => Ok(Self::Status(Decodable::decode(body)?)),
-            2 => {
-                let blocks = Vec::<FinalizedBlock>::decode(body)?;
-                if blocks.len() as u64 > MAX_BLOCKS_PER_RESPONSE {
-                    return Err(alloy_rlp::Error::Custom("too many blocks in one response"));
-                }
-                Ok(Self::Blocks(blocks))
-            }
-            _ => Err(alloy_rlp::Error::Custom("unknown kind of response")),
-        })
     }
 }

@@ -3,7 +3,7 @@
 use crate::{BlockSource, ServeError};
 use alloy_rlp::Encodable;
 use heddle_primitives::{
-    BlocksRequest, FinalizedBlock, Height, MAX_BLOCKS_PER_RESPONSE, MAX_RESPONSE_BYTES, Request, Response,
+    BlocksRequest, FinalizedBlock, Height, MAX_BLOCKS_PER_RESPONSE, MAX_RESPONSE_BYTES, Refusal, Request, Response,
 };
 use std::sync::Arc;
 
@@ -41,6 +41,7 @@ impl SyncServer {
         match request {
             Request::Status => Ok(Response::Status(self.source.status())),
             Request::Blocks(range) => read_range(&*self.source, range).map(Response::Blocks),
+            _ => Ok(Response::Refused(Refusal::Gone)),
         }
     }
 }

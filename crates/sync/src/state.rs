@@ -47,7 +47,7 @@ impl From<&Request> for RequestKind {
     fn from(request: &Request) -> Self {
         match request {
             Request::Status => Self::Status,
-            Request::Blocks(_) => Self::Blocks,
+            _ => Self::Blocks,
         }
     }
 }
@@ -294,7 +294,7 @@ impl State {
         if let Some(peer) = self.peers.get_mut(&id) {
             match request {
                 Request::Status => peer.status_pending = false,
-                Request::Blocks(_) => peer.blocks_pending = false,
+                _ => peer.blocks_pending = false,
             }
             peer.fail(now, Duration::ZERO);
         }

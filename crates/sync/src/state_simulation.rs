@@ -135,6 +135,7 @@ impl Simulation {
                 };
                 self.send(delay, Input::Blocks(peer, asked, numbers.map(block).collect()));
             }
+            Output::Ask(peer, request) => unreachable!("{peer} is asked {request:?}"),
             Output::Import(peer, from, blocks) => {
                 assert!(!std::mem::replace(&mut self.importing, true), "two imports at a time");
                 let numbers = Vec::from_iter(blocks.iter().map(|b| b.proposed.block.header.number));

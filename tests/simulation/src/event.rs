@@ -139,6 +139,7 @@ impl fmt::Display for Event {
             Self::Response(from, id, response) => match response.as_deref() {
                 Some(Response::Status(status)) => write!(f, "hears from {from} #{id} head {}", status.height),
                 Some(Response::Blocks(blocks)) => write!(f, "hears from {from} #{id} {} blocks", blocks.len()),
+                Some(_) => write!(f, "hears from {from} #{id}"),
                 None => write!(f, "cannot reach {from} #{id}"),
             },
             Self::Expired(id) => write!(f, "gives up request #{id}"),

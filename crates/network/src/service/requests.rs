@@ -6,7 +6,7 @@ use crate::{
     codec::InvalidRequest,
     metrics::{Served, ServedLabel},
 };
-use heddle_primitives::{Request, Response};
+use heddle_primitives::{Request, RequestKind, Response};
 use libp2p::{
     PeerId,
     request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
@@ -24,29 +24,6 @@ type Reply = oneshot::Sender<Result<Response, RequestError>>;
 /// Requests of ours that wait for answers.
 #[derive(Default)]
 pub(super) struct Pending(HashMap<OutboundRequestId, (RequestKind, Reply)>);
-
-/// What an answer must be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RequestKind {
-    Status,
-    Blocks,
-}
-
-impl RequestKind {
-    fn of(request: &Request) -> Self {
-        match request {
-            Request::Status => Self::Status,
-            Request::Blocks(_) => Self::Blocks,
-        }
-    }
-
-    fn answered_by(response: &Response) -> Self {
-        match response {
-            Response::Status(_) => Self::Status,
-            Response::Blocks(_) => Self::Blocks,
-        }
-    }
-}
 
 /// An answer on its way back.
 pub(super) struct ServedRequest {
@@ -85,7 +62,7 @@ impl NetworkService {
         } else if self.pending.0.len() >= PENDING_MAX {
             let _ = reply.send(Err(RequestError::Overloaded));
         } else {
-            let kind = RequestKind::of(&request);
+            let kind = request.kind();
             let id = self.swarm.behaviour_mut().requests.send_request(&peer, Ok(request));
             self.pending.0.insert(id, (kind, reply));
         }
@@ -141,7 +118,7 @@ impl NetworkService {
 
     fn on_response(&mut self, peer: PeerId, id: OutboundRequestId, response: Response) {
         let Some((kind, _)) = self.pending.0.get(&id) else { return };
-        if *kind == RequestKind::answered_by(&response) {
+        if response.answers(*kind) {
             self.reply(id, Ok(response));
         } else {
             self.penalise(peer, Misbehaviour::InvalidResponse);

@@ -28,6 +28,7 @@ impl Adversary {
                 }
                 Response::Blocks(blocks)
             }
+            other => other,
         }
     }
 

@@ -1,0 +1,125 @@
+//! Encoding of what a light client is given. The paths to the slots of one account share most of their nodes, so each
+//! node is encoded once and named by its place.
+
+use super::{CertifiedHeader, EpochStep, MembersProof, PROOF_NODES_MAX, SlotProof};
+use crate::ValidatorSet;
+use crate::request::decode_bounded;
+use crate::vote::{decode_option, encode_option, option_length};
+use alloy_primitives::{Bytes, U256};
+use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
+use alloy_trie::TrieAccount;
+use std::collections::BTreeMap;
+
+/// Slots that the members of the largest set take: their number, and two for each.
+const SLOTS_MAX: usize = 1 + 2 * ValidatorSet::MAX_VALIDATORS;
+/// Nodes on the paths to that many slots, at most.
+const NODES_MAX: usize = SLOTS_MAX * PROOF_NODES_MAX;
+
+#[derive(RlpEncodable)]
+struct EncodedProof {
+    account: TrieAccount,
+    path: Vec<Bytes>,
+    nodes: Vec<Bytes>,
+    slots: Vec<EncodedSlot>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct EncodedSlot {
+    value: U256,
+    /// Places of its nodes.
+    path: Vec<u16>,
+}
+
+impl EncodedProof {
+    fn of(proof: &MembersProof) -> Self {
+        let (mut nodes, mut places) = (Vec::new(), BTreeMap::new());
+        let mut place = |node: &Bytes| {
+            *places.entry(node.clone()).or_insert_with(|| {
+                nodes.push(node.clone());
+                // More nodes than fit are more than a proof of members can have: decoding will refuse it.
+                u16::try_from(nodes.len() - 1).unwrap_or(u16::MAX)
+            })
+        };
+        let encoded =
+            |slot: &SlotProof| EncodedSlot { value: slot.value, path: slot.nodes.iter().map(&mut place).collect() };
+        let slots = proof.slots.iter().map(encoded).collect();
+        Self { account: proof.account, path: proof.nodes.clone(), nodes, slots }
+    }
+}
+
+impl Encodable for MembersProof {
+    fn encode(&self, out: &mut dyn BufMut) {
+        EncodedProof::of(self).encode(out);
+    }
+
+    fn length(&self) -> usize {
+        EncodedProof::of(self).length()
+    }
+}
+
+impl Decodable for MembersProof {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+        let (account, path) = (TrieAccount::decode(payload)?, decode_bounded(payload, PROOF_NODES_MAX)?);
+        let nodes: Vec<Bytes> = decode_bounded(payload, NODES_MAX)?;
+        let encoded: Vec<EncodedSlot> = decode_bounded(payload, SLOTS_MAX)?;
+        if !payload.is_empty() {
+            return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        let mut slots = Vec::with_capacity(encoded.len());
+        for EncodedSlot { value, path } in encoded {
+            if path.len() > PROOF_NODES_MAX {
+                return Err(alloy_rlp::Error::Custom("a path is longer than a key"));
+            }
+            let node = |place: &u16| nodes.get(usize::from(*place)).cloned();
+            let found = path.iter().map(node).collect::<Option<_>>();
+            let found = found.ok_or(alloy_rlp::Error::Custom("a path has a node that is not there"))?;
+            slots.push(SlotProof { value, nodes: found });
+        }
+        let proof = Self { account, nodes: path, slots };
+        // One proof has one encoding: every node is used, in the order of its first use.
+        let canonical = EncodedProof::of(&proof);
+        if canonical.nodes != nodes {
+            return Err(alloy_rlp::Error::Custom("the nodes are not in the order of their use"));
+        }
+        Ok(proof)
+    }
+}
+
+impl Encodable for EpochStep {
+    fn encode(&self, out: &mut dyn BufMut) {
+        let payload_length = self.header.length() + self.certificate.length() + self.members.length();
+        alloy_rlp::Header { list: true, payload_length }.encode(out);
+        self.header.encode(out);
+        self.certificate.encode(out);
+        self.members.encode(out);
+    }
+}
+
+impl Decodable for EpochStep {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+        let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
+        let step = Self { header, certificate, members: Decodable::decode(payload)? };
+        if payload.is_empty() { Ok(step) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+    }
+}
+
+impl Encodable for CertifiedHeader {
+    fn encode(&self, out: &mut dyn BufMut) {
+        let payload_length = self.header.length() + self.certificate.length() + option_length(&self.members);
+        alloy_rlp::Header { list: true, payload_length }.encode(out);
+        self.header.encode(out);
+        self.certificate.encode(out);
+        encode_option(&self.members, out);
+    }
+}
+
+impl Decodable for CertifiedHeader {
+    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
+        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
+        let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
+        let header = Self { header, certificate, members: decode_option(payload)? };
+        if payload.is_empty() { Ok(header) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+    }
+}
