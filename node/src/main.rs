@@ -14,6 +14,7 @@ macro_rules! tell {
 mod adapters;
 mod cache;
 mod chain_file;
+mod checkpoint;
 mod command;
 mod config;
 mod database;

@@ -19,6 +19,7 @@ use crate::adapters::{
     NetworkOutbound, NetworkPeers, NodeStatusView, PeerServer, SyncChain,
 };
 use crate::cache::CacheSize;
+use crate::command::SyncOptions;
 use crate::database;
 use crate::execution::Execution;
 use crate::keys::{self, ValidatorKey};
@@ -52,6 +53,8 @@ pub struct NodeConfig {
     pub execution: Execution,
     /// Past states to keep.
     pub history: History,
+    /// How to come to the head, and what others are served who do.
+    pub sync: SyncOptions,
     /// Key to validate with, and its sign state.
     pub validator_key: Option<ValidatorKey>,
     /// File of the network key; made when absent.

@@ -1,6 +1,6 @@
 //! `heddle devnet`: a local chain in one process, with funded accounts, for development.
 
-use super::{accounts, genesis};
+use super::{SyncOptions, accounts, genesis};
 use crate::cache::CacheSize;
 use crate::execution::Execution;
 use crate::keys::{self, KeyFile, ValidatorKey};
@@ -177,6 +177,7 @@ async fn run_validators(
             cache: CacheSize::default(),
             execution: Execution::default(),
             history: History::Archive,
+            sync: SyncOptions::default(),
             validator_key: Some(ValidatorKey {
                 key: key.clone(),
                 sign_state: keys::sign_state_path(&key_file(data_dir, index)),

@@ -2,6 +2,7 @@
 //! line of stdout.
 
 mod accounts;
+mod ask;
 mod bench;
 mod db;
 mod devnet;
@@ -12,9 +13,11 @@ mod init;
 mod key;
 mod node;
 mod sign_state;
+mod sync_options;
 mod validators;
 
 pub use node::NodeArgs;
+pub use sync_options::{BackfillMode, SyncMode, SyncOptions};
 
 use clap::{Parser, Subcommand};
 use heddle_network::NetworkError;

@@ -1,5 +1,6 @@
 //! `heddle node`: a node until a signal, or until something it cannot live without fails.
 
+use super::sync_options::SyncOptions;
 use crate::cache::CacheSize;
 use crate::execution::{Execution, ModeArg, parse_threads};
 use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
@@ -61,6 +62,8 @@ pub struct NodeArgs {
         help_heading = "Chain"
     )]
     history: History,
+    #[command(flatten)]
+    sync: SyncOptions,
     /// Key to validate with, mode 0600, in a directory that nobody else can change; without it the node follows the chain.
     #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     validator_key: Option<PathBuf>,
@@ -190,6 +193,7 @@ impl NodeArgs {
             cache: self.cache,
             execution: Execution { mode: self.execution, threads: self.execution_threads },
             history: self.history,
+            sync: self.sync,
             validator_key,
             listen: SocketAddr::new(self.addr, self.port),
             bootnodes: self.bootnodes,

@@ -1,12 +1,9 @@
 //! `heddle validators`: who decides, from a running node.
 
+use super::ask::ask;
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use std::error::Error;
-use std::time::Duration;
-
-/// A node that does not answer within this time is taken for gone.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Options of `heddle validators`.
 #[derive(Args)]
@@ -22,22 +19,13 @@ pub struct ValidatorsArgs {
 /// Runs `heddle validators`.
 pub fn run(args: ValidatorsArgs) -> Result<Value, Box<dyn Error>> {
     let block = args.height.map_or(json!("latest"), |height| json!(format!("{height:#x}")));
-    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "heddle_getValidators", "params": [block]});
-    let result = ask(&args.rpc, &request).map_err(|error| format!("{}: {error}", args.rpc))?;
+    let result =
+        ask(&args.rpc, "heddle_getValidators", json!([block])).map_err(|error| format!("{}: {error}", args.rpc))?;
     if result.is_null() {
         return Err("that height belongs to a later epoch, whose validators are not known yet".into());
     }
     print(&result);
     Ok(result)
-}
-
-fn ask(url: &str, request: &Value) -> Result<Value, Box<dyn Error>> {
-    let agent = ureq::Agent::from(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build());
-    let mut response: Value = agent.post(url).send_json(request)?.body_mut().read_json()?;
-    match response.get("error") {
-        None => Ok(response["result"].take()),
-        Some(error) => Err(error["message"].as_str().unwrap_or("an error without a message").into()),
-    }
 }
 
 fn print(set: &Value) {

@@ -3,6 +3,7 @@
 mod chain;
 mod executor;
 mod stages;
+mod sync;
 mod workload;
 
 use clap::Subcommand;
@@ -16,6 +17,8 @@ pub enum BenchCommand {
     Chain(chain::ChainArgs),
     /// Execute blocks of many kinds in every mode, beside a bare revm loop over the same state.
     Executor(executor::ExecutorArgs),
+    /// Bring new nodes to the head of a chain with many accounts, by its state and by its blocks.
+    Sync(sync::SyncArgs),
 }
 
 /// Runs `heddle bench`.
@@ -23,5 +26,6 @@ pub fn run(command: BenchCommand) -> Result<Value, Box<dyn Error>> {
     match command {
         BenchCommand::Chain(args) => chain::run(&args),
         BenchCommand::Executor(args) => executor::run(&args),
+        BenchCommand::Sync(args) => sync::run(&args),
     }
 }
