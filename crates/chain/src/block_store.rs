@@ -9,7 +9,7 @@ use alloy_eips::eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, Sealable, U256, keccak256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use heddle_primitives::{
-    Block, CommitCertificate, Epoch, Evidence, Header, Receipt, SealedHeader, Transaction, ValidatorSet,
+    Block, CommitCertificate, Epoch, Evidence, Header, MembersProof, Receipt, SealedHeader, Transaction, ValidatorSet,
 };
 use heddle_state::StateView;
 use heddle_storage::{Batch, Database, Snapshot, Table};
@@ -202,6 +202,15 @@ impl BlockStore {
     /// Writes the validators from `epoch` on.
     pub(crate) fn put_validators(batch: &mut Batch, epoch: Epoch, validators: &ValidatorSet) {
         batch.put(Table::ValidatorSets, epoch_key(epoch), alloy_rlp::encode(validators));
+    }
+
+    /// The proof of the validators that come after `epoch`, in the state after its last block.
+    pub(crate) fn epoch_proof(&self, epoch: Epoch) -> Result<Option<MembersProof>, ChainError> {
+        self.row(Table::EpochProofs, &epoch.as_u64().to_be_bytes(), "epoch proof")
+    }
+
+    pub(crate) fn put_epoch_proof(batch: &mut Batch, epoch: Epoch, members: &MembersProof) {
+        batch.put(Table::EpochProofs, epoch.as_u64().to_be_bytes(), alloy_rlp::encode(members));
     }
 
     /// The evidence in a block.

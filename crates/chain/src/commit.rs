@@ -127,6 +127,7 @@ impl Chain {
             tracing::error!(number = header.number, "the validator registry refused the block's notice");
         }
         let state = update.write_into(header.number, &mut batch)?;
+        self.prove_next_members(header.number, &mut batch)?;
         timings.rows = started.elapsed();
         let (block, certificate) = (proposed.block, certificate.cloned());
         let event = CommittedBlock { header, block, senders, receipts, certificate, changed_accounts, timings };

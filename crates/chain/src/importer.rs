@@ -97,6 +97,10 @@ impl Importer<'_> {
     }
 
     fn hand_over(&mut self, execution: Execution, certificate: Option<&CommitCertificate>) -> Result<(), ChainError> {
+        // What the end of an epoch adds is proven from the state that is on disk.
+        if self.chain.epoch_ended_by(execution.header.number).is_some() {
+            self.settle()?;
+        }
         let (prepared, state) = self.chain.prepare(&self.tip, execution, certificate)?;
         self.settle()?;
         let inner = &self.chain.inner;

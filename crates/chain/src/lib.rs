@@ -35,6 +35,7 @@ mod head;
 mod history;
 mod import;
 mod importer;
+mod light_client;
 mod logs;
 mod propose;
 mod reads;

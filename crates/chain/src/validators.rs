@@ -3,7 +3,7 @@
 
 use crate::block_store::BlockStore;
 use crate::{Chain, ChainError, Head};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{B256, U256};
 use heddle_evm::ChainCall;
 use heddle_primitives::registry::{RegistryNotice, SIGNED_SLOT, read_members, read_unusable_keys};
 use heddle_primitives::{
@@ -98,14 +98,6 @@ impl Chain {
         self.inner.genesis.heddle().ok_or(ChainError::ReadOnly)
     }
 
-    /// The epoch that starts after block `number`, if one does on a chain with a registry, and the registry.
-    fn epoch_after(&self, number: u64) -> Option<(Epoch, Address)> {
-        let heddle = self.inner.genesis.heddle()?;
-        let (height, length) = (Height::new(number), heddle.epoch_length);
-        let registry = heddle.registry.filter(|_| Epoch::is_last(height, length))?;
-        Some((Epoch::of(height.next(), length), registry))
-    }
-
     /// What the registry holds after a block, when that is the last one of an epoch: read from what the block changes
     /// and from its parent's state.
     pub(crate) fn next_set(
@@ -114,7 +106,8 @@ impl Chain {
         number: u64,
         changes: &StateChanges,
     ) -> Result<Option<NextSet>, ChainError> {
-        let Some((epoch, registry)) = self.epoch_after(number) else { return Ok(None) };
+        let Some((_, registry)) = self.epoch_ended_by(number) else { return Ok(None) };
+        let epoch = Epoch::of(Height::new(number).next(), self.heddle()?.epoch_length);
         let changed = changes.accounts.get(&registry);
         let read = |slot: U256| match changed {
             Some(change) if change.storage.contains_key(&slot) => {

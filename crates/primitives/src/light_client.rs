@@ -161,9 +161,10 @@ impl LightClient {
         })
     }
 
-    /// Starts at a later header that is trusted for a reason of its own, as is that `validators` decided it.
+    /// Starts at a later header that is trusted for a reason of its own, as is that `validators` decide the height after
+    /// it.
     pub fn trusting(self, header: SealedHeader, validators: ValidatorSet) -> Self {
-        let epoch = Epoch::of(Height::new(header.number), self.epoch_length);
+        let epoch = Epoch::of(Height::new(header.number).next(), self.epoch_length);
         Self { header, epoch, validators, ..self }
     }
 
@@ -263,8 +264,12 @@ impl LightClient {
 }
 
 impl MembersProof {
-    /// The members that the proof shows in the state of a header; the inner error is about what stands there.
-    fn verify(
+    /// The members that the proof shows in the state of a header, which is trusted; the inner error is about what stands
+    /// there.
+    ///
+    /// # Errors
+    /// See [`LightClientError`].
+    pub fn verify(
         &self,
         registry: Address,
         header: &SealedHeader,

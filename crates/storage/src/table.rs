@@ -40,6 +40,8 @@ pub enum Table {
     Evidence,
     /// Validator address -> evidence RLP that no block has yet.
     PendingEvidence,
+    /// Epoch -> proof RLP of the validators of the epoch after it, in the state after its last block.
+    EpochProofs,
 }
 
 const _: () = {
@@ -52,7 +54,7 @@ const _: () = {
 
 impl Table {
     /// Every table, in the order of declaration.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Meta,
         Self::Headers,
         Self::HeaderNumbers,
@@ -71,6 +73,7 @@ impl Table {
         Self::ValidatorSets,
         Self::Evidence,
         Self::PendingEvidence,
+        Self::EpochProofs,
     ];
 
     /// The column family's name on disk: part of the format.
@@ -94,6 +97,7 @@ impl Table {
             Self::ValidatorSets => "validator_sets",
             Self::Evidence => "evidence",
             Self::PendingEvidence => "pending_evidence",
+            Self::EpochProofs => "epoch_proofs",
         }
     }
 

@@ -1,10 +1,11 @@
-//! Validator sets, and evidence that waits. The evidence in blocks is checked with their headers, which bind it.
+//! Validator sets, the proofs of them, and evidence that waits. The evidence in blocks is checked with their headers, which bind it.
 
 use super::blocks::Last;
 use crate::block_store::epoch_key;
 use crate::{Chain, ChainError};
+use alloy_primitives::Sealable;
 use heddle_primitives::registry::read_members;
-use heddle_primitives::{Epoch, Evidence, HeddleConfig, Height, ValidatorSet};
+use heddle_primitives::{Epoch, Evidence, Header, HeddleConfig, Height, MembersProof, ValidatorSet};
 use heddle_state::{CheckObserver, CheckProgress, Findings, StateError};
 use heddle_storage::{Snapshot, Table};
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub(super) fn check(
     observer: CheckObserver<'_>,
 ) -> Result<(), ChainError> {
     check_sets(chain, snapshot, last, findings, observer)?;
+    check_proofs(chain, snapshot, last, findings)?;
     check_blocks(snapshot, last, findings)?;
     check_pending(chain, snapshot, findings)
 }
@@ -54,6 +56,46 @@ fn check_sets(
         findings.add(Table::ValidatorSets, key, "a row of no epoch");
     }
     Ok(())
+}
+
+/// Proofs show what the states hold of which the headers have the root. Older versions kept none, so that any may be
+/// missing.
+fn check_proofs(chain: &Chain, snapshot: &Snapshot, last: &Last, findings: &mut Findings) -> Result<(), ChainError> {
+    for row in snapshot.scan(Table::EpochProofs, &[])? {
+        let (key, row) = row?;
+        if !shows_next_members(chain, snapshot, last, &key, &row)? {
+            findings.add(Table::EpochProofs, &key, "not a proof of the validators after this epoch");
+        }
+    }
+    Ok(())
+}
+
+fn shows_next_members(
+    chain: &Chain,
+    snapshot: &Snapshot,
+    last: &Last,
+    key: &[u8],
+    row: &[u8],
+) -> Result<bool, ChainError> {
+    let Some((heddle, registry)) = chain.heddle().ok().and_then(|heddle| Some((heddle, heddle.registry?))) else {
+        return Ok(false);
+    };
+    let epoch = key.try_into().map(u64::from_be_bytes).unwrap_or(u64::MAX);
+    let end = epoch.saturating_add(1).saturating_mul(heddle.epoch_length);
+    if end > last.number {
+        return Ok(false);
+    }
+    let header = snapshot.get(Table::Headers, end.to_be_bytes())?;
+    let header = header.and_then(|row| alloy_rlp::decode_exact::<Header>(row).ok());
+    let proof = alloy_rlp::decode_exact::<MembersProof>(row).ok();
+    let (Some(header), Some(proof)) = (header, proof) else { return Ok(false) };
+    let Ok(shown) = proof.verify(registry, &header.seal_slow()) else { return Ok(false) };
+    // Where the registry holds no set, the old one goes on.
+    let after = chain.validators(Height::new(end).next())?;
+    Ok(match shown {
+        Ok(shown) => shown == *after,
+        Err(_) => chain.validators(Height::new(end))? == after,
+    })
 }
 
 /// The set that the registry held before the first height of an epoch, or none where it held no set; `None` when that

@@ -3,8 +3,12 @@
 use super::world::{World, addCall, administered, key, members_of, removeCall, set_of};
 use alloy_primitives::{Address, U256};
 use heddle_primitives::registry::{self, read_members};
-use heddle_primitives::{CommitCertificate, EpochStep, Header, LightClient, LightClientError, MembersProof, SlotProof};
+use heddle_primitives::{
+    CertifiedBlock, CertifiedHeader, CommitCertificate, Epoch, EpochStep, Header, Height, LightClient,
+    LightClientError, MembersProof, SlotProof,
+};
 use heddle_state::ProofLimits;
+use heddle_storage::{Batch, Table};
 
 /// What a node gives for the end of an epoch, by what `eth_getProof` has.
 fn step(world: &World, number: u64) -> EpochStep {
@@ -137,4 +141,77 @@ fn a_wrong_set_and_a_skipped_epoch_are_refused() {
     let mut step = step(&world, 4);
     step.members.nodes = too_long;
     assert!(client(&world).end_epoch(&step).unwrap_err().to_string().contains("at most 65"));
+}
+
+fn epoch(end: u64) -> Epoch {
+    Epoch::of(Height::new(end), 4)
+}
+
+#[test]
+fn a_node_keeps_the_steps_that_a_light_client_needs() {
+    let mut world = short();
+    for end in [4, 8] {
+        assert_eq!(world.chain.epoch_step(epoch(end)).unwrap(), Some(step(&world, end)));
+    }
+    assert_eq!(world.chain.epoch_step(epoch(12)).unwrap(), None);
+    world.run_to(12);
+    // With the certificate that is served: as soon as there is another one, that which the chain binds.
+    assert_eq!(world.chain.epoch_step(epoch(12)).unwrap(), Some(step(&world, 12)));
+    world.asleep = vec![1];
+    world.run_to(13);
+    for number in 1..=13 {
+        let (header, certificate) = header(&world, number);
+        let members = number.is_multiple_of(4).then(|| step(&world, number).members);
+        let expected = CertifiedHeader { header, certificate, members };
+        assert_eq!(world.chain.certified_header(Height::new(number)).unwrap(), Some(expected), "{number}");
+    }
+    for absent in [0, 14] {
+        assert_eq!(world.chain.certified_header(Height::new(absent)).unwrap(), None);
+    }
+    assert_eq!(world.chain.check(&mut |_| {}).unwrap().first(), &[]);
+}
+
+#[test]
+fn steps_are_kept_by_who_imports_in_bulk_too() {
+    let (world, peer) = (short(), short().peer());
+    let mut importer = peer.importer().unwrap();
+    for number in 1..=10 {
+        let block = world.chain.finalized_block(number).unwrap().unwrap();
+        let validators = importer.validators(Height::new(number)).unwrap();
+        importer.commit(&CertifiedBlock::verify(block, &validators, &world.context()).unwrap()).unwrap();
+    }
+    importer.finish().unwrap();
+    for end in [4, 8] {
+        assert_eq!(peer.epoch_step(epoch(end)).unwrap(), world.chain.epoch_step(epoch(end)).unwrap());
+    }
+}
+
+#[test]
+fn it_goes_on_from_the_head_wherever_that_is() {
+    let world = short();
+    for head in 1..=9 {
+        let peer = world.peer();
+        for number in 1..=head {
+            let block = world.chain.finalized_block(number).unwrap().unwrap();
+            let validators = peer.validators(Height::new(number)).unwrap();
+            peer.commit(&CertifiedBlock::verify(block, &validators, &world.context()).unwrap()).unwrap();
+        }
+        let mut client = peer.light_client_at_head().unwrap();
+        let rest = (head + 1..=10).map(|number| world.chain.certified_header(Height::new(number)).unwrap().unwrap());
+        assert_eq!(client.follow_linked(rest.collect()).unwrap().len() as u64, 10 - head);
+        assert_eq!(client.header().seal(), world.chain.head().hash());
+    }
+}
+
+#[test]
+fn a_proof_row_of_another_epoch_is_found() {
+    let world = short();
+    let row = world.database.get(Table::EpochProofs, 0u64.to_be_bytes()).unwrap().unwrap();
+    let mut batch = Batch::new();
+    for epoch in [1u64, 2] {
+        batch.put(Table::EpochProofs, epoch.to_be_bytes(), &row);
+    }
+    world.database.commit(batch).unwrap();
+    let findings = world.chain.check(&mut |_| {}).unwrap();
+    assert_eq!(findings.count(), 2, "{:?}", findings.first());
 }
