@@ -8,7 +8,7 @@ use alloy_trie::TrieAccount;
 
 /// About how many bytes of leaves a peer sends at once: it ends an answer with the leaf that reaches this.
 pub const STATE_RESPONSE_BYTES: usize = 512 * 1024;
-/// Most accounts whose slots, or most codes that, one request asks for.
+/// Most accounts whose slots one request asks for.
 pub const MAX_ACCOUNTS_PER_REQUEST: usize = 256;
 /// Most codes that one request asks for.
 pub const MAX_CODES_PER_REQUEST: usize = 64;
@@ -37,7 +37,8 @@ pub struct AccountsRequest {
     pub last: B256,
 }
 
-/// Asks for the slots of accounts of a snapshot: of the first from `first` on, of the others all.
+/// Asks for the slots of accounts of a snapshot: of the first from `first` on, of the last up to the first at or behind
+/// `last`, of the others all.
 #[derive(Clone, Debug, PartialEq, Eq, RlpEncodable)]
 pub struct StorageRequest {
     /// Height of the snapshot.
@@ -46,6 +47,8 @@ pub struct StorageRequest {
     pub accounts: Vec<B256>,
     /// The lowest hashed slot wanted of the first account.
     pub first: B256,
+    /// The highest hashed slot wanted of the last account.
+    pub last: B256,
 }
 
 /// Asks for code by hash.
@@ -55,7 +58,8 @@ pub struct CodeRequest {
     pub hashes: Vec<B256>,
 }
 
-/// Asks for the nodes that prove a snapshot's leaves from `first` to `last`, which the asker has.
+/// Asks for the nodes on the paths to `first` and to `last`, which show whether the leaves between them, both included,
+/// are those that the asker has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct RangeProofRequest {
     /// Height of the snapshot.
@@ -64,7 +68,7 @@ pub struct RangeProofRequest {
     pub owner: B256,
     /// Where the range starts.
     pub first: B256,
-    /// The last leaf in it.
+    /// Where it ends; a leaf or not.
     pub last: B256,
 }
 
@@ -95,13 +99,14 @@ pub struct AccountRange {
     pub proof: Vec<Bytes>,
 }
 
-/// Slots of accounts in the order asked for: of all but the last every one, from the start asked for.
+/// Slots of accounts in the order asked for, which may end early: of all but the last account every slot, and of the last
+/// those from the start asked for to some other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, RlpEncodable)]
 pub struct StorageRanges {
     /// Slots of each account, in the order of their keys.
     pub accounts: Vec<Vec<SlotLeaf>>,
-    /// The nodes on the paths to the start and to the last slot of the last account, in any order; none when that is
-    /// the whole trie.
+    /// The nodes on the paths to the start and to the last slot of the last account, in any order; none when its slots
+    /// are all that it has.
     pub proof: Vec<Bytes>,
 }
 
@@ -124,12 +129,14 @@ pub enum StateTask {
         /// The highest.
         last: B256,
     },
-    /// Slots of accounts: of the first from `first` on, of the others all.
+    /// Slots of accounts: of the first from `first` on, of the last up to `last`, of the others all.
     Storage {
         /// Hashed addresses, in order, 1 to [`MAX_ACCOUNTS_PER_REQUEST`].
         accounts: Vec<B256>,
         /// The lowest hashed slot wanted of the first account.
         first: B256,
+        /// The highest hashed slot wanted of the last account.
+        last: B256,
     },
     /// Code by hash, 1 to [`MAX_CODES_PER_REQUEST`].
     Code {
@@ -142,7 +149,7 @@ pub enum StateTask {
         owner: Option<B256>,
         /// Where the range starts.
         first: B256,
-        /// The last leaf in it.
+        /// Where it ends; a leaf or not.
         last: B256,
     },
 }
@@ -152,8 +159,8 @@ impl StateTask {
     pub fn request(&self, height: Height) -> Request {
         match self {
             Self::Accounts { first, last } => Request::Accounts(AccountsRequest { height, first: *first, last: *last }),
-            Self::Storage { accounts, first } => {
-                Request::Storage(StorageRequest { height, accounts: accounts.clone(), first: *first })
+            Self::Storage { accounts, first, last } => {
+                Request::Storage(StorageRequest { height, accounts: accounts.clone(), first: *first, last: *last })
             }
             Self::Code { hashes } => Request::Code(CodeRequest { hashes: hashes.clone() }),
             Self::RangeProof { owner, first, last } => {
@@ -176,7 +183,7 @@ impl Decodable for StorageRequest {
         decode_list(buf, |body| {
             let height = Decodable::decode(body)?;
             let accounts = decode_bounded(body, MAX_ACCOUNTS_PER_REQUEST)?;
-            Ok(Self { height, accounts, first: Decodable::decode(body)? })
+            Ok(Self { height, accounts, first: Decodable::decode(body)?, last: Decodable::decode(body)? })
         })
     }
 }

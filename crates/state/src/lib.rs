@@ -12,7 +12,7 @@
 //!
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
 //! (earlier states), `cache` and `caches` (of the last committed state), `proof` (proofs of accounts, slots and ranges),
-//! `range_proof` (verifying the latter), `rebuild` (a trie from its leaves), `migrate` (from older formats), `check` (whether the
+//! `range_proof` (verifying the latter), `snapshot` (a state from peer to peer, piece by piece), `rebuild` (a trie from its leaves), `migrate` (from older formats), `check` (whether the
 //! tables are what they must be), `rows` (keys and values of the tables), `genesis`, `error`.
 
 mod cache;
@@ -26,6 +26,7 @@ mod proof;
 mod range_proof;
 mod rebuild;
 mod rows;
+mod snapshot;
 mod store;
 mod trie;
 mod update;
@@ -41,6 +42,7 @@ pub use genesis::genesis_changes;
 pub use migrate::HASHED_KEYS;
 pub use proof::{AccountProof, ProofLimits, RangeProof, StorageProof};
 pub use range_proof::{RangeProofError, verify_range};
+pub use snapshot::{verify_accounts, verify_storage};
 pub use store::StateStore;
 pub use update::StateUpdate;
 pub use view::StateView;

@@ -10,12 +10,12 @@ mod path;
 #[cfg(test)]
 mod tests;
 
-use crate::rows::{self, AccountKey, TrieId, hash_slot};
+use crate::rows::{self, AccountKey, LAST_KEY, TrieId, hash_slot};
 use crate::{StateError, StateView};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use heddle_storage::Table;
-use past::TrieAt;
+pub(crate) use past::TrieAt;
 
 /// How much may be put back to prove something of an earlier state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,13 +112,18 @@ impl StateView {
         limits: &ProofLimits,
     ) -> Result<RangeProof, StateError> {
         let key = AccountKey(account);
-        let row = self.account_row(key)?;
-        let account = row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()?;
-        let root = account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let root = self.hashed_storage_root(key)?;
         prove_range(&self.storage_trie(key, root, limits)?, start, limit)
     }
 
-    fn accounts_trie(&self, limits: &ProofLimits) -> Result<TrieAt<'_>, StateError> {
+    /// The root of the storage trie of an account that is given by its key; the empty trie's when there is none.
+    pub(crate) fn hashed_storage_root(&self, key: AccountKey) -> Result<B256, StateError> {
+        let row = self.account_row(key)?;
+        let account = row.map(|row| rows::decode_account(Table::Accounts, key.as_ref(), &row)).transpose()?;
+        Ok(account.map_or(EMPTY_ROOT_HASH, |account| account.storage_root))
+    }
+
+    pub(crate) fn accounts_trie(&self, limits: &ProofLimits) -> Result<TrieAt<'_>, StateError> {
         let stored = TrieAt::stored(self.trie(TrieId::Accounts), rows::read_root(&self.snapshot)?);
         match self.past_number() {
             Some(number) => stored.put_back(past::replaced_accounts(&self.snapshot, number, limits)?),
@@ -127,7 +132,12 @@ impl StateView {
     }
 
     /// The storage trie of an account, which has this root in this state.
-    fn storage_trie(&self, key: AccountKey, root: B256, limits: &ProofLimits) -> Result<TrieAt<'_>, StateError> {
+    pub(crate) fn storage_trie(
+        &self,
+        key: AccountKey,
+        root: B256,
+        limits: &ProofLimits,
+    ) -> Result<TrieAt<'_>, StateError> {
         let stored = self.trie(TrieId::Storage(key));
         let Some(number) = self.past_number() else { return Ok(TrieAt::stored(stored, root)) };
         let head = self.snapshot.get(Table::Accounts, key)?;
@@ -145,12 +155,18 @@ impl StateView {
 }
 
 fn prove_range(trie: &TrieAt<'_>, start: B256, limit: usize) -> Result<RangeProof, StateError> {
-    let leaves: Vec<_> = trie.leaves(start, B256::repeat_byte(0xff))?.take(limit).collect::<Result<_, _>>()?;
-    let (mut proof, _) = path::prove(trie, trie.root, start)?;
-    if let Some((last, _)) = leaves.last() {
-        let (nodes, _) = path::prove(trie, trie.root, *last)?;
+    let leaves: Vec<_> = trie.leaves(start, LAST_KEY)?.take(limit).collect::<Result<_, _>>()?;
+    let proof = prove_ends(trie, start, leaves.last().map(|(last, _)| *last))?;
+    Ok(RangeProof { root: trie.root, leaves, proof })
+}
+
+/// The nodes on the paths to the ends of a range, each once.
+pub(crate) fn prove_ends(trie: &TrieAt<'_>, first: B256, last: Option<B256>) -> Result<Vec<Bytes>, StateError> {
+    let (mut proof, _) = path::prove(trie, trie.root, first)?;
+    if let Some(last) = last {
+        let (nodes, _) = path::prove(trie, trie.root, last)?;
         let shared = proof.iter().zip(&nodes).take_while(|(one, other)| one == other).count();
         proof.extend(nodes.into_iter().skip(shared));
     }
-    Ok(RangeProof { root: trie.root, leaves, proof })
+    Ok(proof)
 }

@@ -3,8 +3,10 @@
 //!
 //! The proof is checked from the root down, so that only nodes of the very trie are ever decoded: a node at an end is
 //! found among those given by the hash that its parent holds; a subtree wholly between the ends is built from the
-//! leaves and must give what its parent holds; a subtree outside says nothing, except that there is more.
+//! leaves and must give what its parent holds; a subtree outside says nothing, except that there is more. Where subtrees
+//! do not give what their parents hold, the rest still is what it is: so leaves of one trie are compared with another.
 
+use crate::rows::LAST_KEY;
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_trie::nodes::{BranchNode, ExtensionNodeRef, LeafNodeRef, RlpNode, TrieNode};
@@ -50,6 +52,22 @@ pub enum RangeProofError {
     /// A node of the trie does not decode.
     #[error("a proof node is not a trie node: {0}")]
     InvalidNode(alloy_rlp::Error),
+    /// The answer goes on behind the first key that is enough.
+    #[error("key {key} lies behind the end of the range {last}, and is not the first that does")]
+    BehindEnd {
+        /// The key.
+        key: B256,
+        /// The end asked for.
+        last: B256,
+    },
+    /// Not one to as many tries as were asked for.
+    #[error("{found} ranges answer a request of 1 to {asked}")]
+    Count {
+        /// How many ranges there are.
+        found: usize,
+        /// How many were asked for.
+        asked: usize,
+    },
     /// The trie holds something else there.
     #[error("the keys from {from} to {to} of the trie are not those of the range")]
     Mismatch {
@@ -75,19 +93,34 @@ pub fn verify_range<V: AsRef<[u8]>>(
     leaves: &[(B256, V)],
     proof: &[Bytes],
 ) -> Result<bool, RangeProofError> {
+    let end = leaves.last().map_or(LAST_KEY, |(last, _)| *last);
+    let mut range = Range::new(start, end, proof)?;
     check_leaves(start, leaves)?;
-    if proof.len() > PROOF_NODES_MAX {
-        return Err(RangeProofError::TooManyNodes { nodes: proof.len() });
-    }
-    let (first, last) = match leaves.last() {
-        _ if proof.is_empty() => (B256::ZERO, B256::repeat_byte(0xff)),
-        None => (start, B256::repeat_byte(0xff)),
-        Some((last, _)) => (start, *last),
-    };
-    let nodes = proof.iter().map(|node| (keccak256(node), node)).collect();
-    let mut range = Range { first, last, nodes, is_more: false };
     range.check_root(root, leaves)?;
-    Ok(range.is_more)
+    match range.differences.first() {
+        None => Ok(range.is_more),
+        Some((from, to)) => Err(RangeProofError::Mismatch { from: *from, to: *to }),
+    }
+}
+
+/// Compares the leaves that are known of a trie, from `first` to `last`, both included and leaves or not, with the trie
+/// that has this root: returns the ranges in which it may hold others, in order and without gaps in between that are
+/// not equal. `proof` is the nodes on the paths to `first` and to `last`. The coarser the leaves are hashed together, the
+/// longer the ranges: about a sixteenth of what lies between the ends.
+///
+/// # Errors
+/// The prover's, whatever the leaves are, unless these are out of order or out of the range.
+pub(crate) fn differences<V: AsRef<[u8]>>(
+    root: B256,
+    (first, last): (B256, B256),
+    leaves: &[(B256, V)],
+    proof: &[Bytes],
+) -> Result<Vec<(B256, B256)>, RangeProofError> {
+    let mut range = Range::new(first, last, proof)?;
+    check_leaves(first, leaves)?;
+    range.check_root(root, leaves)?;
+    let clip = |(from, to): (B256, B256)| (from.max(first), to.min(last));
+    Ok(range.differences.into_iter().map(clip).collect())
 }
 
 fn check_leaves<V: AsRef<[u8]>>(start: B256, leaves: &[(B256, V)]) -> Result<(), RangeProofError> {
@@ -109,18 +142,36 @@ struct Range<'a> {
     last: B256,
     nodes: HashMap<B256, &'a Bytes>,
     is_more: bool,
+    /// The keys of subtrees that hold something else than claimed, each from its first to its last, in order.
+    differences: Vec<(B256, B256)>,
 }
 
-impl Range<'_> {
+impl<'a> Range<'a> {
+    /// Without proof nodes the claim is one of the whole trie.
+    fn new(first: B256, last: B256, proof: &'a [Bytes]) -> Result<Self, RangeProofError> {
+        if proof.len() > PROOF_NODES_MAX {
+            return Err(RangeProofError::TooManyNodes { nodes: proof.len() });
+        }
+        let (first, last) = if proof.is_empty() { (B256::ZERO, LAST_KEY) } else { (first, last) };
+        let nodes = proof.iter().map(|node| (keccak256(node), node)).collect();
+        Ok(Self { first, last, nodes, is_more: false, differences: Vec::new() })
+    }
+
+    /// Notes that a subtree is not what was claimed.
+    fn differ(&mut self, prefix: &Prefix) -> Result<(), RangeProofError> {
+        self.differences.push((prefix.low, prefix.high()));
+        Ok(())
+    }
+
     /// A root is referred to by hash, however short it is.
     fn check_root<V: AsRef<[u8]>>(&mut self, root: B256, leaves: &[(B256, V)]) -> Result<(), RangeProofError> {
         let prefix = Prefix::default();
         if root == EMPTY_ROOT_HASH {
-            return if leaves.is_empty() { Ok(()) } else { Err(prefix.mismatch()) };
+            return if leaves.is_empty() { Ok(()) } else { self.differ(&prefix) };
         }
         if self.holds(&prefix) {
             let found = build_subtree(leaves, 0).map(keccak256);
-            return if found == Some(root) { Ok(()) } else { Err(prefix.mismatch()) };
+            return if found == Some(root) { Ok(()) } else { self.differ(&prefix) };
         }
         self.check_node(&RlpNode::word_rlp(&root), prefix, leaves)
     }
@@ -143,7 +194,7 @@ impl Range<'_> {
             return self.check_node(reference, prefix, leaves);
         }
         let found = build_subtree(leaves, prefix.nibbles).map(|node| RlpNode::from_rlp(&node));
-        if found.as_ref() == Some(reference) { Ok(()) } else { Err(prefix.mismatch()) }
+        if found.as_ref() == Some(reference) { Ok(()) } else { self.differ(&prefix) }
     }
 
     /// Checks a subtree across an end of the range: its node must be known.
@@ -159,7 +210,7 @@ impl Range<'_> {
                 let child = prefix.extend(&extension.key)?;
                 // The trie holds nothing beside the extension.
                 if child.select(leaves).len() != leaves.len() {
-                    return Err(prefix.mismatch());
+                    return self.differ(&prefix);
                 }
                 self.check(&extension.child, child, leaves)
             }
@@ -170,10 +221,10 @@ impl Range<'_> {
                 match leaves {
                     [] if !is_inside => Ok(()),
                     [(claimed, value)] if is_inside && *claimed == key && value.as_ref() == leaf.value => Ok(()),
-                    _ => Err(prefix.mismatch()),
+                    _ => self.differ(&prefix),
                 }
             }
-            TrieNode::EmptyRoot => Err(prefix.mismatch()),
+            TrieNode::EmptyRoot => self.differ(&prefix),
         }
     }
 
@@ -189,7 +240,7 @@ impl Range<'_> {
             match reference {
                 Some(reference) => self.check(reference, child, leaves)?,
                 None if leaves.is_empty() => {}
-                None => return Err(child.mismatch()),
+                None => self.differ(&child)?,
             }
         }
         Ok(())
@@ -247,10 +298,6 @@ impl Prefix {
         let from = leaves.partition_point(|(key, _)| *key < low);
         let to = leaves.partition_point(|(key, _)| *key <= high);
         &leaves[from..to]
-    }
-
-    fn mismatch(&self) -> RangeProofError {
-        RangeProofError::Mismatch { from: self.low, to: self.high() }
     }
 }
 

@@ -16,6 +16,9 @@ pub(crate) const OLDEST_KEY: &[u8] = b"state.oldest";
 /// Row of [`Table::Meta`]: root hash of the account trie.
 pub(crate) const ROOT_KEY: &[u8] = b"state.root";
 
+/// The highest key of any trie.
+pub(crate) const LAST_KEY: B256 = B256::repeat_byte(0xff);
+
 /// Reads a block number from [`Table::Meta`].
 pub(crate) fn read_number(snapshot: &Snapshot, key: &[u8]) -> Result<Option<u64>, StateError> {
     Ok(read_meta(snapshot, key, "not a block number")?.map(u64::from_be_bytes))

@@ -17,8 +17,8 @@ use std::sync::Arc;
 pub(super) type Leaves = BTreeMap<B256, Option<Vec<u8>>>;
 
 /// A trie of some state.
-pub(super) struct TrieAt<'a> {
-    pub(super) root: B256,
+pub(crate) struct TrieAt<'a> {
+    pub(crate) root: B256,
     stored: StoredTrie<'a>,
     /// Rows that differ from the stored ones.
     rows: BTreeMap<Nibbles, Option<Arc<[u8]>>>,
@@ -50,7 +50,7 @@ impl<'a> TrieAt<'a> {
     }
 
     /// The leaves from one key to another, both included, in order.
-    pub(super) fn leaves(
+    pub(crate) fn leaves(
         &self,
         first: B256,
         last: B256,
