@@ -3,6 +3,7 @@
 use crate::block_store::{BlockRows, BlockStore};
 use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
+use crate::snapshots::Snapshots;
 use crate::state_reader::ChainStateReader;
 use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head, Timings};
 use alloy_consensus::BlockBody;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) codes: CodeCache,
     pub(crate) head: ArcSwap<Head>,
     pub(crate) executions: ExecutionCache,
+    pub(crate) snapshots: Snapshots,
     /// As its table has it.
     pub(crate) pending_evidence: Mutex<PendingEvidence>,
     /// What the last blocks cost, by number.
@@ -65,7 +67,10 @@ impl Chain {
         }
         keep_genesis_file(&genesis, &database, &blocks)?;
         let head = Head::load(&genesis, &rules, &blocks, &states)?;
+        let snapshots = Snapshots::new(config.snapshot_interval);
+        snapshots.opened(&head);
         let inner = Inner {
+            snapshots,
             codes: CodeCache::new(config.code_cache_bytes),
             executions: ExecutionCache::new(config.executions_cached),
             timings: Mutex::new(LruCache::new(TIMINGS_KEPT)),

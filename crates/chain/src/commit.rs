@@ -146,6 +146,7 @@ impl Chain {
         let (header, certificate) = (event.header.clone(), event.certificate.clone());
         let head = Head::new(&inner.rules, header, certificate, total_difficulty, validators, state);
         let head = Arc::new(head);
+        inner.snapshots.committed(&head);
         inner.head.store(head.clone());
         inner.pending_evidence.lock().retain(|validator, _| !settled_evidence.contains(validator));
         inner.executions.clear();

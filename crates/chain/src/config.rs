@@ -51,6 +51,9 @@ pub struct ChainConfig {
     /// [`MAX_ACCESS_LIST_BYTES`]. The list saves its receivers aborts and waiting for reads, but each of its bytes is
     /// sent on the way to the vote.
     pub access_list_gossip_bytes: usize,
+    /// Blocks between two states that are kept for others to fetch, the newest two of which are served; 0 for none. The
+    /// more there are between them, the more replaced rows the database keeps for their sake.
+    pub snapshot_interval: u64,
 }
 
 impl Default for ChainConfig {
@@ -69,6 +72,8 @@ impl Default for ChainConfig {
             access_lists_kept: 8_192,
             // About three hundred transactions, sent in 5 ms to a peer at 100 Mbit/s.
             access_list_gossip_bytes: 64 << 10,
+            // About eight minutes of two blocks a second: a joining node has that long, and as long again, to fetch one.
+            snapshot_interval: 1_000,
         }
     }
 }

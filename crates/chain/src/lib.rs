@@ -39,6 +39,7 @@ mod light_client;
 mod logs;
 mod propose;
 mod reads;
+mod snapshots;
 mod state_reader;
 mod steps;
 mod validators;

@@ -9,3 +9,4 @@ mod lifecycle;
 mod membership;
 mod reads;
 mod rules;
+mod snapshots;
