@@ -116,6 +116,9 @@ pub(crate) fn differences<V: AsRef<[u8]>>(
     leaves: &[(B256, V)],
     proof: &[Bytes],
 ) -> Result<Vec<(B256, B256)>, RangeProofError> {
+    if proof.is_empty() && root != EMPTY_ROOT_HASH {
+        return Err(RangeProofError::MissingNode(root));
+    }
     let mut range = Range::new(first, last, proof)?;
     check_leaves(first, leaves)?;
     range.check_root(root, leaves)?;
