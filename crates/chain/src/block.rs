@@ -7,7 +7,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A block that was just committed: what the one broadcast says.
+/// A block that was just committed: what the one broadcast says. Of one whose state was adopted only the header and the
+/// certificate are known: it is told without transactions, and all else may have changed.
 #[derive(Clone, Debug)]
 pub struct CommittedBlock {
     /// The header with its hash.

@@ -27,6 +27,14 @@ pub(crate) const META_TOTAL_DIFFICULTY: &[u8] = b"chain.total_difficulty";
 /// Key in [`Table::Meta`] of the number of the oldest block with a row in [`Table::AccessLists`], when there is one.
 pub(crate) const META_ACCESS_LISTS_FROM: &[u8] = b"chain.access_lists_from";
 
+/// Key in [`Table::Meta`] of the number of the oldest header behind genesis with its certificate, and of the oldest block
+/// with all that belongs to it: all later ones are there. No row when nothing is missing.
+pub(crate) const META_HEADERS_FROM: &[u8] = b"chain.headers_from";
+pub(crate) const META_BLOCKS_FROM: &[u8] = b"chain.blocks_from";
+/// Key in [`Table::Meta`] of the block whose state is being adopted: while the row stands, the tables of the state hold
+/// none.
+pub(crate) const META_ADOPTING: &[u8] = b"chain.adopting";
+
 /// The row of [`Table::Bodies`]: senders stand beside the transactions, because recovering them costs more than reading.
 #[derive(RlpEncodable, RlpDecodable)]
 pub(crate) struct BodyRow {
@@ -128,11 +136,20 @@ impl BlockStore {
 
     pub(crate) fn block(&self, number: u64) -> Result<Option<StoredBlock>, ChainError> {
         let Some(header) = self.header(number)? else { return Ok(None) };
+        if self.is_bodiless(number)? {
+            return Ok(None);
+        }
         let row: Option<BodyRow> = self.row(Table::Bodies, &number.to_be_bytes(), "body")?;
         let BodyRow { body, senders } = row.ok_or_else(|| missing("body", number))?;
         let block = Block { header: header.inner().clone(), body };
         let size = block.length();
         Ok(Some(StoredBlock { header, block, senders, size }))
+    }
+
+    /// Whether the body of a block whose header is there is not.
+    fn is_bodiless(&self, number: u64) -> Result<bool, ChainError> {
+        let Some(oldest) = self.blocks_from()? else { return Ok(false) };
+        Ok(number < oldest && self.hash(number)? != self.genesis_hash()?)
     }
 
     pub(crate) fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, ChainError> {
@@ -171,14 +188,52 @@ impl BlockStore {
         }
     }
 
+    /// Number of the oldest header with its certificate; `None` when none is missing.
+    pub(crate) fn headers_from(&self) -> Result<Option<u64>, ChainError> {
+        self.row(Table::Meta, META_HEADERS_FROM, "oldest header")
+    }
+
+    /// Number of the oldest block with all that belongs to it; `None` when none is missing.
+    pub(crate) fn blocks_from(&self) -> Result<Option<u64>, ChainError> {
+        self.row(Table::Meta, META_BLOCKS_FROM, "oldest block")
+    }
+
+    /// The block whose state is being adopted.
+    pub(crate) fn adopting(&self) -> Result<Option<BlockId>, ChainError> {
+        self.row(Table::Meta, META_ADOPTING, "adoption")
+    }
+
+    pub(crate) fn put_adopting(batch: &mut Batch, pivot: &SealedHeader) {
+        let id = BlockId { number: pivot.number, hash: pivot.seal() };
+        batch.put(Table::Meta, META_ADOPTING, alloy_rlp::encode(id));
+    }
+
     /// Writes a block with its indices, and makes it the head.
     pub(crate) fn put_head(batch: &mut Batch, rows: &BlockRows<'_>) {
+        Self::put_head_header(batch, rows.header);
+        Self::put_body(batch, rows);
+    }
+
+    /// Makes a block the head.
+    pub(crate) fn put_head_header(batch: &mut Batch, header: &SealedHeader) {
+        Self::put_header(batch, header);
+        let id = BlockId { number: header.number, hash: header.seal() };
+        batch.put(Table::Meta, META_HEAD, alloy_rlp::encode(id));
+    }
+
+    /// Writes a header with its index.
+    pub(crate) fn put_header(batch: &mut Batch, header: &SealedHeader) {
+        let number = header.number;
+        batch.put(Table::Headers, number.to_be_bytes(), alloy_rlp::encode(header.inner()));
+        batch.put(Table::HeaderNumbers, header.seal().as_slice(), alloy_rlp::encode(number));
+    }
+
+    /// Writes what a block has beside its header, with its index.
+    pub(crate) fn put_body(batch: &mut Batch, rows: &BlockRows<'_>) {
         let BlockRows { header, body, senders, receipts } = rows;
-        let (number, hash) = (header.number, header.seal());
+        let number = header.number;
         let key = number.to_be_bytes();
         let body_row = BodyRowRef { body, senders: senders.to_vec() };
-        batch.put(Table::Headers, key, alloy_rlp::encode(header.inner()));
-        batch.put(Table::HeaderNumbers, hash.as_slice(), alloy_rlp::encode(number));
         batch.put(Table::Bodies, key, alloy_rlp::encode(body_row));
         let mut receipts_rlp = Vec::new();
         alloy_rlp::encode_list(receipts, &mut receipts_rlp);
@@ -187,7 +242,6 @@ impl BlockStore {
             let row = alloy_rlp::encode(LookupRow { number, index });
             batch.put(Table::TransactionLookup, transaction.tx_hash().as_slice(), row);
         }
-        batch.put(Table::Meta, META_HEAD, alloy_rlp::encode(BlockId { number, hash }));
     }
 
     /// The validators of `epoch`, where they are not those of genesis.

@@ -1,5 +1,7 @@
 //! The chain's handle: opening it, and what it holds in memory.
 
+use crate::adopt::put_back_genesis_state;
+use crate::beginning::Beginning;
 use crate::block_store::{BlockRows, BlockStore};
 use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
@@ -7,10 +9,12 @@ use crate::snapshots::Snapshots;
 use crate::state_reader::ChainStateReader;
 use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head, Timings};
 use alloy_consensus::BlockBody;
+use alloy_primitives::B256;
 use arc_swap::ArcSwap;
 use heddle_evm::CodeCache;
 use heddle_primitives::{Genesis, SigningContext};
-use heddle_state::{StateConfig, StateStore, StateView, genesis_changes};
+use heddle_state::{StateConfig, StateStore, StateUpdate, StateView, genesis_changes};
+
 use heddle_storage::{Batch, Database};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -39,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) head: ArcSwap<Head>,
     pub(crate) executions: ExecutionCache,
     pub(crate) snapshots: Snapshots,
+    /// As its rows have it.
+    pub(crate) beginning: Beginning,
     /// As its table has it.
     pub(crate) pending_evidence: Mutex<PendingEvidence>,
     /// What the last blocks cost, by number.
@@ -51,26 +57,55 @@ pub(crate) struct Inner {
 }
 
 impl Chain {
-    /// Opens the chain of `genesis` in `database`; an empty database gets the genesis block first.
+    /// Opens the chain of `genesis` in `database`; an empty database gets the genesis block first, and one in which the
+    /// adoption of a state was interrupted its genesis state back.
     ///
     /// # Errors
     /// [`ChainError::GenesisMismatch`] for a database of another chain, [`ChainError::Corrupt`] when the head's rows
     /// contradict each other, or the database's own.
     pub fn open(genesis: Genesis, database: Database, config: ChainConfig) -> Result<Self, ChainError> {
-        let rules = ChainRules::new(&genesis);
         let blocks = BlockStore::new(database.clone());
         let states = StateStore::new(database.clone(), &StateConfig { cache_bytes: config.state_cache_bytes });
         match blocks.genesis_hash()? {
             None => write_genesis(&genesis, &database, &states)?,
-            Some(found) if found == genesis.hash() => {}
-            Some(found) => return Err(ChainError::GenesisMismatch { database: found, genesis: genesis.hash() }),
+            Some(found) => require_genesis(&genesis, found)?,
+        }
+        if blocks.adopting()?.is_some() {
+            put_back_genesis_state(&genesis, &database, &states)?;
         }
         keep_genesis_file(&genesis, &database, &blocks)?;
+        Self::load(genesis, database, config, blocks, states)
+    }
+
+    /// Opens the chain that a database holds, without writing anything: what is committed later is not seen, and whatever
+    /// commits fails.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`ChainError::Empty`] and [`ChainError::Adopting`] when there is no chain to be read.
+    pub fn open_read_only(genesis: Genesis, database: Database, config: ChainConfig) -> Result<Self, ChainError> {
+        let blocks = BlockStore::new(database.clone());
+        let states = StateStore::new(database.clone(), &StateConfig { cache_bytes: config.state_cache_bytes });
+        require_genesis(&genesis, blocks.genesis_hash()?.ok_or(ChainError::Empty)?)?;
+        if let Some(pivot) = blocks.adopting()? {
+            return Err(ChainError::Adopting { number: pivot.number });
+        }
+        Self::load(genesis, database, config, blocks, states)
+    }
+
+    fn load(
+        genesis: Genesis,
+        database: Database,
+        config: ChainConfig,
+        blocks: BlockStore,
+        states: StateStore,
+    ) -> Result<Self, ChainError> {
+        let rules = ChainRules::new(&genesis);
         let head = Head::load(&genesis, &rules, &blocks, &states)?;
         let snapshots = Snapshots::new(config.snapshot_interval);
         snapshots.opened(&head);
         let inner = Inner {
             snapshots,
+            beginning: Beginning::load(&genesis, &blocks)?,
             codes: CodeCache::new(config.code_cache_bytes),
             executions: ExecutionCache::new(config.executions_cached),
             timings: Mutex::new(LruCache::new(TIMINGS_KEPT)),
@@ -151,22 +186,37 @@ fn keep_genesis_file(genesis: &Genesis, database: &Database, blocks: &BlockStore
     Ok(database.commit(batch)?)
 }
 
+fn require_genesis(genesis: &Genesis, found: B256) -> Result<(), ChainError> {
+    match found == genesis.hash() {
+        true => Ok(()),
+        false => Err(ChainError::GenesisMismatch { database: found, genesis: genesis.hash() }),
+    }
+}
+
 fn write_genesis(genesis: &Genesis, database: &Database, states: &StateStore) -> Result<(), ChainError> {
     let header = genesis.header();
-    let update = states.compute(&states.view()?, &genesis_changes(genesis))?;
-    if update.state_root != header.state_root {
-        return Err(ChainError::Corrupt(format!(
-            "the genesis state has root {}, its header {}",
-            update.state_root, header.state_root
-        )));
-    }
-    let body = BlockBody { withdrawals: header.withdrawals_root.map(|_| Default::default()), ..Default::default() };
     let mut batch = Batch::new();
-    let state = update.write_into(header.number, &mut batch)?;
+    let state = genesis_state(genesis, states, &states.view()?)?.write_into(header.number, &mut batch)?;
+    let body = BlockBody { withdrawals: header.withdrawals_root.map(|_| Default::default()), ..Default::default() };
     BlockStore::put_genesis_hash(&mut batch, genesis.hash());
     BlockStore::put_head(&mut batch, &BlockRows { header, body: &body, senders: &[], receipts: &[] });
     BlockStore::put_total_difficulty(&mut batch, header.difficulty, header.difficulty);
     database.commit(batch)?;
     states.committed(state);
     Ok(())
+}
+
+/// What the genesis block makes of the empty state.
+pub(crate) fn genesis_state(
+    genesis: &Genesis,
+    states: &StateStore,
+    empty: &StateView,
+) -> Result<StateUpdate, ChainError> {
+    let update = states.compute(empty, &genesis_changes(genesis))?;
+    match (update.state_root, genesis.header().state_root) {
+        (found, expected) if found == expected => Ok(update),
+        (found, expected) => {
+            Err(ChainError::Corrupt(format!("the genesis state has root {found}, its header {expected}")))
+        }
+    }
 }

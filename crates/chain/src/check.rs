@@ -9,7 +9,10 @@ mod indices;
 mod membership;
 
 use crate::block::BlockId;
-use crate::block_store::{META_ACCESS_LISTS_FROM, META_GENESIS, META_GENESIS_FILE, META_HEAD, META_TOTAL_DIFFICULTY};
+use crate::block_store::{
+    META_ACCESS_LISTS_FROM, META_BLOCKS_FROM, META_GENESIS, META_GENESIS_FILE, META_HEAD, META_HEADERS_FROM,
+    META_TOTAL_DIFFICULTY,
+};
 use crate::{Chain, ChainError};
 use blocks::Last;
 use heddle_state::{CheckObserver, Findings, META_KEYS};
@@ -53,7 +56,8 @@ impl Chain {
         }
         for row in snapshot.scan(Table::Meta, &[])? {
             let (key, _) = row?;
-            let known = [META_GENESIS_FILE, META_ACCESS_LISTS_FROM, META_FORMAT_KEY];
+            let known =
+                [META_GENESIS_FILE, META_ACCESS_LISTS_FROM, META_FORMAT_KEY, META_HEADERS_FROM, META_BLOCKS_FROM];
             let mut known = known.iter().chain(&META_KEYS).chain(expected.iter().map(|(key, _)| key));
             if !known.any(|known| *known == key) {
                 findings.add(Table::Meta, &key, "not a row of this version");

@@ -1,6 +1,6 @@
 //! What can go wrong, and whose fault it is.
 
-use crate::EvidenceRuleError;
+use crate::{BackfillError, BaseError, EvidenceRuleError};
 use alloy_primitives::{Address, B256};
 use heddle_evm::{CallError, ExecutionError, RuleError, TransactionError};
 use heddle_primitives::CertificateError;
@@ -127,6 +127,26 @@ pub enum ChainError {
         /// Number of the head.
         head: u64,
     },
+    /// A block from before the state that the chain began with: the caller's fault.
+    #[error("block {number} is not in this node's database: the oldest is {oldest}")]
+    AbsentBlock {
+        /// The number asked for.
+        number: u64,
+        /// Number of the oldest block that is there.
+        oldest: u64,
+    },
+    /// A state can only be adopted by a chain that has none but that of genesis: the caller's fault.
+    #[error("the chain is at block {head}: only one at genesis can begin with another state")]
+    NotAtGenesis {
+        /// Number of the head.
+        head: u64,
+    },
+    /// What was to be adopted does not fit together: the fault of whoever sent it.
+    #[error("the chain cannot begin with this state: {0}")]
+    Base(#[from] BaseError),
+    /// What was to be put before the blocks that are there does not belong there: the peer's fault.
+    #[error("not a part of this chain: {0}")]
+    Backfill(#[from] BackfillError),
     /// A search over too many blocks, or backwards: the caller's fault.
     #[error("block range {from} to {to} is invalid or longer than {blocks_max} blocks")]
     LogRange {
@@ -201,6 +221,15 @@ pub enum ChainError {
         /// Of the file.
         genesis: B256,
     },
+    /// Nothing was ever written to the database: the caller's fault.
+    #[error("the database holds no chain")]
+    Empty,
+    /// The adoption of a state was interrupted, or is going on: the caller's fault.
+    #[error("the database is in the middle of adopting the state of block {number}: start its node, which ends that")]
+    Adopting {
+        /// The block.
+        number: u64,
+    },
     /// Rows contradict each other.
     #[error("the database is corrupt: {0}")]
     Corrupt(String),
@@ -222,9 +251,13 @@ impl ChainError {
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::InvalidBlock(_) | Self::InvalidEvidence(_) => Fault::Peer,
+            Self::InvalidBlock(_) | Self::InvalidEvidence(_) | Self::Base(_) | Self::Backfill(_) => Fault::Peer,
             Self::NotNext { .. }
             | Self::UnknownBlock { .. }
+            | Self::AbsentBlock { .. }
+            | Self::NotAtGenesis { .. }
+            | Self::Empty
+            | Self::Adopting { .. }
             | Self::LogRange { .. }
             | Self::TooManyLogs { .. }
             | Self::TooManyLogBytes { .. }

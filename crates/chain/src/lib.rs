@@ -21,7 +21,10 @@
 //! importer the same for many blocks in a row, each executed while the one before is written
 //! ```
 
+mod adopt;
 mod assemble;
+mod backfill;
+mod beginning;
 mod block;
 mod block_store;
 mod chain;
@@ -48,7 +51,9 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::{AdoptedBase, BaseError};
 pub use assemble::BlockTemplate;
+pub use backfill::BackfillError;
 pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
 pub use config::{ChainConfig, ExecutionMode};

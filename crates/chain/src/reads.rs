@@ -14,7 +14,8 @@ use heddle_primitives::{
 };
 use std::sync::Arc;
 
-/// Each of these fails only when the database does, unless it says otherwise; what was never committed is `None`.
+/// Each of these fails only when the database does, unless it says otherwise; what was never committed is `None`, and so is
+/// what lies before the state that the chain began with ([`Chain::blocks_from`]).
 impl Chain {
     /// A header by number.
     ///
@@ -92,7 +93,7 @@ impl Chain {
     /// The database's.
     pub fn finalized_block(&self, number: u64) -> Result<Option<FinalizedBlock>, ChainError> {
         let Some(certificate) = self.certificate(number)? else { return Ok(None) };
-        let stored = self.block(number)?.ok_or_else(|| missing("header", number))?;
+        let Some(stored) = self.block(number)? else { return Ok(None) };
         let parent_certificate = match number.checked_sub(1) {
             Some(parent) => self.certificate(parent)?,
             None => None,
@@ -108,11 +109,15 @@ impl Chain {
     ///
     /// # Errors
     /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`] and [`ChainError::TooManyLogBytes`] when `limits` are
-    /// passed, or the database's.
+    /// passed, [`ChainError::AbsentBlock`] for a range that begins before the oldest block, or the database's.
     pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
         let (from, to) = (filter.from, filter.to);
         if to.checked_sub(from).is_none_or(|distance| distance >= limits.blocks_max) {
             return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
+        }
+        let first_behind_genesis = from.max(self.inner.genesis.header().number.saturating_add(1));
+        if first_behind_genesis <= to {
+            self.require_block(first_behind_genesis)?;
         }
         let matcher = LogMatcher::from(filter.clone());
         let (mut logs, mut bytes) = (Vec::new(), 0);
@@ -190,6 +195,7 @@ impl Chain {
     /// As [`Self::state_at`], for the state before the block.
     pub fn parallelism(&self, number: u64) -> Result<Parallelism, ChainError> {
         let head = self.head().header.number;
+        self.require_block(number)?;
         let stored = self.block(number)?.ok_or(ChainError::UnknownBlock { number, head })?;
         let Some(parent) = number.checked_sub(1) else { return Ok(Parallelism::default()) };
         let state = self.state_at(parent)?;

@@ -1,6 +1,7 @@
 //! Whole chains in temporary directories, with real keys, signatures and databases.
 
 mod access_lists;
+mod adopt;
 mod check;
 mod fixture;
 mod import;

@@ -60,7 +60,8 @@ impl Backend {
         let head = self.head_number();
         match tag {
             BlockNumberOrTag::Number(number) => (number <= head).then_some(number),
-            BlockNumberOrTag::Earliest => Some(0),
+            // A chain that began with a state may have no block yet but its head's header.
+            BlockNumberOrTag::Earliest => Some(self.chain.blocks_from().min(head)),
             BlockNumberOrTag::Latest
             | BlockNumberOrTag::Safe
             | BlockNumberOrTag::Finalized

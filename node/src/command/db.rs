@@ -65,8 +65,15 @@ fn stats(place: &Place) -> Result<Value, Box<dyn Error>> {
         bytes += file_bytes;
     }
     let (head, oldest) = (chain.head().header.number, oldest(&chain)?);
+    let (headers_from, blocks_from) = (chain.headers_from(), chain.blocks_from());
     tell!("{bytes} bytes in all; the head is block {head}, the oldest state that of block {oldest}");
-    Ok(json!({ "head": head, "oldest": oldest, "fileBytes": bytes, "tables": tables }))
+    if blocks_from > chain.genesis().header().number {
+        tell!("the chain began with a state: its oldest header is {headers_from}, its oldest block {blocks_from}");
+    }
+    Ok(json!({
+        "head": head, "oldest": oldest, "headersFrom": headers_from, "blocksFrom": blocks_from, "fileBytes": bytes,
+        "tables": tables,
+    }))
 }
 
 fn check(place: &Place) -> Result<Value, Box<dyn Error>> {

@@ -63,6 +63,12 @@ fn range(chain: &Chain, args: &ExportArgs) -> Result<(u64, u64), Box<dyn Error>>
     if from > to || to > head {
         return Err(format!("blocks {from} to {to} are no range of this chain, whose head is block {head}").into());
     }
+    let oldest = chain.blocks_from();
+    if from < oldest {
+        return Err(
+            format!("block {from} is not in this database, which began with a state: its oldest is {oldest}").into()
+        );
+    }
     Ok((from, to))
 }
 

@@ -1,6 +1,6 @@
 //! Blocks by number: headers, bodies, receipts, certificates, and what they put into the indices.
 
-use crate::block_store::{BodyRow, BodyRowRef, LookupRow};
+use crate::block_store::{BodyRow, BodyRowRef, LookupRow, META_BLOCKS_FROM, META_HEADERS_FROM};
 use crate::verify::recover;
 use crate::{Chain, ChainError};
 use alloy_consensus::proofs::calculate_receipt_root;
@@ -23,13 +23,33 @@ pub(super) struct Last {
     pub(super) hash: B256,
     pub(super) state_root: B256,
     pub(super) total_difficulty: U256,
+    /// The first block behind genesis that has a certificate, and the first that has a body and receipts.
+    pub(super) certified_from: u64,
+    pub(super) bodies_from: u64,
+    /// How many headers there are.
+    pub(super) headers: u64,
+    /// How many bodies there must be, with as many lists of receipts.
+    pub(super) bodies: u64,
     /// How many transactions there are.
     pub(super) transactions: u64,
     /// How many certificates there must be.
     pub(super) certificates: u64,
 }
 
-/// Checks the blocks from genesis to the last header.
+impl Last {
+    /// Whether there must be a body of block `number`.
+    pub(super) fn has_body(&self, number: u64) -> bool {
+        number == self.first || (self.bodies_from..=self.number).contains(&number)
+    }
+
+    /// Whether there must be a certificate of block `number`, on a chain whose blocks have one.
+    pub(super) fn has_certificate(&self, number: u64) -> bool {
+        number != self.first && (self.certified_from..=self.number).contains(&number)
+    }
+}
+
+/// Checks the blocks from genesis to the last header. Behind genesis headers may be missing up to a state that was adopted;
+/// the one with which they begin again is known by those after it.
 pub(super) fn check(
     chain: &Chain,
     snapshot: &Snapshot,
@@ -37,8 +57,9 @@ pub(super) fn check(
     observer: CheckObserver<'_>,
 ) -> Result<Last, ChainError> {
     let first = chain.genesis().header().number;
-    let mut check =
-        BlockCheck { chain, snapshot, findings, last: Last { first, ..Last::default() }, certificate: None };
+    let (certified_from, bodies_from) = beginning(chain, first, findings);
+    let last = Last { first, certified_from, bodies_from, ..Last::default() };
+    let mut check = BlockCheck { chain, snapshot, findings, last, certificate: None };
     let mut expected = first;
     for row in snapshot.scan(Table::Headers, &[])? {
         let (key, row) = row?;
@@ -47,7 +68,11 @@ pub(super) fn check(
             check.findings.add(Table::Headers, &key, "not the number of a block");
             continue;
         };
-        if number > expected {
+        let is_beginning = expected == first.saturating_add(1) && number <= certified_from;
+        if number > expected && is_beginning {
+            check.last.hash = read::<Header>(&row).map(|header| header.parent_hash).unwrap_or_default();
+            check.certificate = None;
+        } else if number > expected {
             let problem = format!("the row is missing, and so are those up to block {number}");
             check.findings.add(Table::Headers, &expected.to_be_bytes(), problem);
         }
@@ -58,6 +83,25 @@ pub(super) fn check(
         }
     }
     Ok(check.last)
+}
+
+/// The first block behind genesis with a certificate, and the first with a body.
+fn beginning(chain: &Chain, first: u64, findings: &mut Findings) -> (u64, u64) {
+    let blocks = &chain.inner.blocks;
+    let mut read = |key: &[u8], found: Result<Option<u64>, ChainError>| match found {
+        Ok(None) => first.saturating_add(1),
+        Ok(Some(from)) if from > first.saturating_add(1) => from,
+        _ => {
+            findings.add(Table::Meta, key, "not the number of a block behind the first");
+            first.saturating_add(1)
+        }
+    };
+    let certified_from = read(META_HEADERS_FROM, blocks.headers_from());
+    let bodies_from = read(META_BLOCKS_FROM, blocks.blocks_from());
+    if certified_from >= bodies_from && bodies_from > first.saturating_add(1) {
+        findings.add(Table::Meta, META_HEADERS_FROM, "the parent of the oldest block has no certificate");
+    }
+    (certified_from, bodies_from)
 }
 
 struct BlockCheck<'a> {
@@ -82,14 +126,19 @@ impl BlockCheck<'_> {
             self.findings.add(Table::HeaderNumbers, hash.as_slice(), format!("not the number {number} of this block"));
         }
         self.certificate(&header, hash)?;
-        self.receipts(&header)?;
         self.last = Last {
             number,
+            headers: self.last.headers + 1,
             hash,
             state_root: header.state_root,
             total_difficulty: self.last.total_difficulty.saturating_add(header.difficulty),
             ..std::mem::take(&mut self.last)
         };
+        if !self.last.has_body(number) {
+            return Ok(());
+        }
+        self.last.bodies += 1;
+        self.receipts(&header)?;
         self.body(header)
     }
 
@@ -105,7 +154,11 @@ impl BlockCheck<'_> {
         let evidence = self.row::<Vec<Evidence>>(Table::Evidence, &key)?.unwrap_or_default();
         let expected = consensus_root(self.certificate.as_ref(), &evidence);
         let is_bound = self.chain.rules().is_heddle() && header.number > self.last.first;
-        if is_bound && header.parent_beacon_block_root.unwrap_or_default() != expected {
+        // What the header of a block without body binds may be evidence too.
+        if is_bound
+            && header.number >= self.last.bodies_from
+            && header.parent_beacon_block_root.unwrap_or_default() != expected
+        {
             let key = (header.number - 1).to_be_bytes();
             self.findings.add(Table::Certificates, &key, "not what the next header binds, or its evidence is not");
         }
@@ -115,7 +168,8 @@ impl BlockCheck<'_> {
     /// The genesis block has none, and neither has any block of a plain Ethereum chain.
     fn certificate(&mut self, header: &Header, hash: B256) -> Result<(), ChainError> {
         self.certificate = None;
-        if !self.chain.rules().is_heddle() || header.number == self.last.first {
+        let is_certified = header.number != self.last.first && header.number >= self.last.certified_from;
+        if !self.chain.rules().is_heddle() || !is_certified {
             return Ok(());
         }
         self.last.certificates += 1;

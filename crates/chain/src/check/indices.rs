@@ -13,14 +13,12 @@ pub(super) fn check(
     findings: &mut Findings,
     observer: CheckObserver<'_>,
 ) -> Result<(), ChainError> {
-    let blocks = last.number - last.first + 1;
-    let first = last.first;
     for (table, rows, is_known) in [
-        (Table::HeaderNumbers, blocks, &header_number as IsKnown<'_>),
-        (Table::Bodies, blocks, &|_, key, _| Ok(is_number(key, first, last.number))),
-        (Table::Receipts, blocks, &|_, key, _| Ok(is_number(key, first, last.number))),
+        (Table::HeaderNumbers, last.headers, &header_number as IsKnown<'_>),
+        (Table::Bodies, last.bodies, &|_, key, _| Ok(is_number(key, |number| last.has_body(number)))),
+        (Table::Receipts, last.bodies, &|_, key, _| Ok(is_number(key, |number| last.has_body(number)))),
         (Table::Certificates, last.certificates, &|_, key, _| {
-            Ok(last.certificates > 0 && is_number(key, first + 1, last.number))
+            Ok(last.certificates > 0 && is_number(key, |number| last.has_certificate(number)))
         }),
         (Table::TransactionLookup, last.transactions, &lookup),
     ] {
@@ -56,8 +54,8 @@ fn find_unknown(
     Ok(())
 }
 
-fn is_number(key: &[u8], first: u64, last: u64) -> bool {
-    key.try_into().is_ok_and(|key| (first..=last).contains(&u64::from_be_bytes(key)))
+fn is_number(key: &[u8], is_known: impl FnOnce(u64) -> bool) -> bool {
+    key.try_into().is_ok_and(|key| is_known(u64::from_be_bytes(key)))
 }
 
 fn header_number(snapshot: &Snapshot, hash: &[u8], row: &[u8]) -> Result<bool, ChainError> {

@@ -38,8 +38,8 @@ fn populated() -> World {
 }
 
 /// What a tool sees: the first error, or what the check finds.
-fn problems(database: Database) -> Vec<String> {
-    let chain = match Chain::open(genesis(administered(), EPOCH_LENGTH), database, ChainConfig::default()) {
+pub(super) fn problems(database: Database, epoch_length: u64) -> Vec<String> {
+    let chain = match Chain::open(genesis(administered(), epoch_length), database, ChainConfig::default()) {
         Ok(chain) => chain,
         Err(error) => return vec![error.to_string()],
     };
@@ -49,7 +49,7 @@ fn problems(database: Database) -> Vec<String> {
     }
 }
 
-fn in_memory(rows: &Rows) -> Database {
+pub(super) fn in_memory(rows: &Rows) -> Database {
     let database = Database::open_in_memory(&DatabaseConfig::default()).unwrap();
     let mut batch = Batch::new();
     batch.delete_range(Table::Meta, [], [0xff]);
@@ -88,7 +88,7 @@ fn each_of_400_flipped_bits_of_rows_is_found() {
             "row {:?} of {table:?} at byte {at}",
             B256::right_padding_from(&whole[row].1[..whole[row].1.len().min(32)])
         );
-        assert!(!problems(in_memory(&damaged)).is_empty(), "{name}");
+        assert!(!problems(in_memory(&damaged), EPOCH_LENGTH).is_empty(), "{name}");
     }
 }
 
@@ -144,7 +144,7 @@ fn each_of_100_flipped_bits_of_files_is_found_or_changes_nothing() {
         std::fs::write(&path, content).unwrap();
         let is_found = match Database::open(copy.path(), &DatabaseConfig::default()) {
             Err(_) => true,
-            Ok(database) => !problems(database).is_empty(),
+            Ok(database) => !problems(database, EPOCH_LENGTH).is_empty(),
         };
         if is_found {
             found += 1;

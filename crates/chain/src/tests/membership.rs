@@ -6,4 +6,4 @@ mod light_client;
 mod sets;
 mod world;
 
-pub(super) use world::{World, administered, genesis};
+pub(super) use world::{World, addCall, administered, genesis, key, removeCall};

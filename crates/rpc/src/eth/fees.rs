@@ -106,7 +106,11 @@ fn fee_history(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<FeeHi
         let (requested, head) = (newest.as_number().unwrap_or_default(), backend.head_number());
         MethodError::Rejected(format!("request beyond head block: requested {requested}, head {head}"))
     })?;
-    let count = (count as u64).min(HISTORY_BLOCKS_MAX).min(newest + 1);
+    let oldest = backend.chain.headers_from();
+    let known = newest.checked_sub(oldest).ok_or_else(|| {
+        MethodError::Rejected(format!("request before oldest block: requested {newest}, oldest {oldest}"))
+    })?;
+    let count = (count as u64).min(HISTORY_BLOCKS_MAX).min(known + 1);
     if count == 0 {
         return Ok(FeeHistory::default());
     }
