@@ -41,10 +41,20 @@ pub enum Bug {
     OutcomeIgnored,
     /// The state root that execution gives is not compared with the header's.
     StateRootIgnored,
+    /// State sync takes a header as its pivot without verifying its certificate.
+    PivotUnverified,
+    /// Who offered another block than the final one is not blamed.
+    ForgedOfferIgnored,
+    /// Who sent a wrong piece of the state is asked again.
+    LiarKept,
+    /// A piece that a peer failed to send is forgotten.
+    PieceLost,
+    /// The headers before the pivot need not lead to it.
+    AncestorsUnlinked,
 }
 
 impl Bug {
-    /// All of them.
+    /// Those that a network of nodes must suffer from.
     pub const ALL: [Self; 19] = [
         Self::QuorumOffByOne,
         Self::PublishBeforeFlush,
@@ -66,6 +76,10 @@ impl Bug {
         Self::OutcomeIgnored,
         Self::StateRootIgnored,
     ];
+
+    /// Those that a node which fetches a state must suffer from.
+    pub const OF_STATE_SYNC: [Self; 5] =
+        [Self::PivotUnverified, Self::ForgedOfferIgnored, Self::LiarKept, Self::PieceLost, Self::AncestorsUnlinked];
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -58,6 +58,9 @@ pub enum PeerFault {
     /// A block with an access list that is not the block's. The block may be right, and is executed without the list.
     #[error("sent block {0} with another access list than its own: {1}")]
     WrongAccessList(Height, AccessListMismatch),
+    /// Something that is no part of the state being fetched, or of the chain that leads to it.
+    #[error(transparent)]
+    State(#[from] crate::StateFault),
 }
 
 /// Why a peer's request is not answered.

@@ -28,6 +28,7 @@ mod ports;
 mod server;
 mod service;
 mod state;
+mod states;
 
 pub use config::SyncConfig;
 pub use error::{CommitError, PeerFault, RequestError, ServeError, SyncError};
@@ -37,3 +38,4 @@ pub use ports::{BlockSource, Chain, Peers};
 pub use server::SyncServer;
 pub use service::{SyncHandle, start, verify};
 pub use state::{Input, Output, State, SyncStatus};
+pub use states::*;

@@ -70,7 +70,7 @@ impl Peers for NetworkPeers {
         let misbehaviour = match fault {
             PeerFault::WrongAnswer | PeerFault::WrongAccessList(..) => Misbehaviour::InvalidResponse,
             PeerFault::BrokenPromise => Misbehaviour::Unresponsive,
-            PeerFault::InvalidBlock(_) => Misbehaviour::InvalidBlock,
+            PeerFault::InvalidBlock(_) | PeerFault::State(_) => Misbehaviour::InvalidBlock,
         };
         if let Some(peer) = network_peer(peer) {
             self.0.report(peer, misbehaviour);

@@ -3,7 +3,7 @@
 
 use super::{LightClient, LightClientError, MembersProof};
 use crate::certificate::verify_certificates;
-use crate::{CommitCertificate, Header, SealedHeader};
+use crate::{Bug, CommitCertificate, Header, SealedHeader, SigningContext, ValidatorSet, planted};
 use alloy_primitives::{B256, Sealable};
 
 /// A header and the certificate said to finalize it, as peers send them: nothing checked yet.
@@ -18,7 +18,8 @@ pub struct CertifiedHeader {
     pub members: Option<MembersProof>,
 }
 
-/// A header that is final: a [`LightClient`] found it at the end of a chain of headers from one that it trusted.
+/// A header that is final: a quorum of those who decide its height signed it, or a [`LightClient`] found it at the end of
+/// a chain of headers from one that it trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedHeader {
     header: SealedHeader,
@@ -26,6 +27,27 @@ pub struct VerifiedHeader {
 }
 
 impl VerifiedHeader {
+    /// Checks that the certificate is for this header and carries a quorum of `validators`, who must be those that decide
+    /// its height.
+    ///
+    /// # Errors
+    /// [`LightClientError::OtherBlock`] or [`LightClientError::Certificate`].
+    pub fn verify(
+        header: Header,
+        certificate: CommitCertificate,
+        validators: &ValidatorSet,
+        context: &SigningContext,
+    ) -> Result<Self, LightClientError> {
+        let header = header.seal_slow();
+        let number = header.number;
+        super::check_subject(number, header.seal(), &certificate)?;
+        if !planted(Bug::PivotUnverified) {
+            let verified = certificate.verify(validators, context);
+            verified.map_err(|error| LightClientError::Certificate { number, error })?;
+        }
+        Ok(Self { header, certificate })
+    }
+
     /// The header.
     pub fn header(&self) -> &SealedHeader {
         &self.header
