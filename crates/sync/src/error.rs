@@ -82,6 +82,9 @@ pub enum ServeError {
         /// What the source said.
         reason: String,
     },
+    /// A state could not be read. Ours.
+    #[error("cannot read a state: {0}")]
+    State(String),
     /// The task that reads blocks died. Ours.
     #[error("reading blocks did not finish: {0}")]
     Interrupted(String),

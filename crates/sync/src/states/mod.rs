@@ -18,18 +18,29 @@
 //! - memory is bounded by [`StateSyncConfig::requests_max`] answers, and by the tasks that follow from so many.
 //!
 //! Modules: `core` (the pure [`StateSync`]; `headers` and `pieces` in it), `trust` (the light client), `peers` (whom to
-//! ask), `tasks` (pieces), `service` (the loop), `server` and `budget` (the other side).
+//! ask), `tasks` (pieces), `service` (the loop), `pace`, `metrics`, `ports`, `server` and `budget` (the other side).
 
+mod budget;
 mod config;
 mod core;
 mod fault;
+mod metrics;
+mod pace;
 mod peers;
+mod ports;
+mod server;
+mod service;
 mod tasks;
 mod trust;
 
+pub use budget::ServeConfig;
 pub use config::{Checkpoint, StateSyncConfig};
 pub use core::{
     Input as StateInput, Output as StateOutput, Piece, RequestId, Stage as StateSyncStage, StateSync, SyncedBase,
 };
 pub use fault::{CheckpointError, Outcome as StateOutcome, StateFault};
+pub use metrics::StateSyncMetrics;
+pub use ports::{PieceRefusal, SnapshotSource, StateProgress, StateTarget};
+pub use server::SnapshotServer;
+pub use service::{StateSyncError, StateSyncStatus, fetch_state};
 pub use tasks::TaskId;
