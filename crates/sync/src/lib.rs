@@ -20,6 +20,7 @@
 //! [`start`] gives the loop that catches up, [`SyncServer`] answers peers that do. The pure [`State`] is public for the
 //! simulator, which runs it without either.
 
+mod backfill;
 mod config;
 mod error;
 mod metrics;
@@ -30,6 +31,7 @@ mod service;
 mod state;
 mod states;
 
+pub use backfill::{BackfillConfig, Depth, Past, backfill};
 pub use config::SyncConfig;
 pub use error::{CommitError, PeerFault, RequestError, ServeError, SyncError};
 pub use metrics::SyncMetrics;
