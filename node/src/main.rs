@@ -14,7 +14,6 @@ macro_rules! tell {
 mod adapters;
 mod cache;
 mod chain_file;
-mod checkpoint;
 mod command;
 mod config;
 mod database;

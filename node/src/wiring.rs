@@ -5,18 +5,19 @@
 //!                        +--> PeerServer --> chain                  (requests; responses return)
 //!   consensus --> ChainApplication --> chain, mempool, sync.wake
 //!             --> NetworkOutbound, ConsensusFiles
-//!   sync ------> SyncChain --> chain;  NetworkPeers --> network
+//!   sync ------> StagedState, SyncChain, ChainPast --> chain;  NetworkPeers --> network
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, mempool, sync, consensus, head, peers, pruning, telemetry, metrics server. The first that ends stops the
-//! node.
+//! Tasks: network, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server. The first that ends
+//! stops the node.
 
 mod followers;
+mod sync;
 
 use crate::adapters::{
-    ChainApplication, ConsensusFiles, ConsensusFilesError, Inbound, MempoolBlocks, MempoolChain, MempoolGossip,
-    NetworkOutbound, NetworkPeers, NodeStatusView, PeerServer, SyncChain,
+    ChainApplication, ConsensusFiles, ConsensusFilesError, Inbound, Live, MempoolBlocks, MempoolChain, MempoolGossip,
+    NetworkOutbound, NodeStatusView, PeerServer, ServedStates, SyncChain,
 };
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
@@ -25,13 +26,13 @@ use crate::execution::Execution;
 use crate::keys::{self, ValidatorKey};
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
-use heddle_chain::{Chain, ChainError, Head, History};
-use heddle_consensus::{ConsensusConfig, ConsensusHandle, ConsensusMetrics};
+use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
+use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
-use heddle_sync::{SyncConfig, SyncHandle, SyncMetrics, SyncServer};
+use heddle_sync::{ServeConfig, SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
@@ -93,7 +94,11 @@ impl Node {
     /// # Errors
     /// One sentence that names the cause, for example the busy port and its flag.
     pub async fn start(config: NodeConfig) -> Result<Self, Box<dyn Error>> {
-        let chain_config = config.execution.apply(config.cache.chain());
+        let chain_config = ChainConfig {
+            snapshot_interval: config.sync.snapshot_interval,
+            checkpoint: config.sync.checkpoint,
+            ..config.execution.apply(config.cache.chain())
+        };
         let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, chain_config)?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
@@ -132,15 +137,18 @@ impl Node {
         let source = Arc::new(SyncChain(chain.clone()));
         let inbound = Arc::new(Inbound::new(mempool.clone()));
         let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
-        let sync = self.start_sync(source, &network, registry);
+        let catching_up = self.start_sync(config, source, &network, registry);
+        let sync = catching_up.sync.clone();
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());
         self.tell_own_validator(own)?;
         let application = ChainApplication { chain: chain.clone(), mempool: mempool.clone(), sync: sync.clone(), own };
-        inbound.connect(self.start_consensus(config, heddle, application, &network, registry)?);
+        let consensus = self.prepare_consensus(config, heddle, application, &network, registry)?;
+        self.start_consensus(consensus, catching_up.has_state, inbound)?;
         let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
         self.network = Some(network.clone());
-        Ok(NodeStatusView { live: Some((network, sync)), chain, own })
+        let live = Live { network, sync, state: catching_up.state };
+        Ok(NodeStatusView { live: Some(live), chain, own })
     }
 
     /// A key that is none of the validators' only earns a warning: they may change.
@@ -169,7 +177,10 @@ impl Node {
             ..NetworkConfig::default()
         };
         let key = keys::load_or_create_node_key(&config.node_key_file)?;
-        let server = Arc::new(PeerServer(SyncServer::new(source)));
+        let bounds =
+            ServeConfig { bytes_per_second: config.sync.snapshot_bytes_per_second(), ..ServeConfig::default() };
+        let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), bounds);
+        let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states });
         let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();
         let (network, service) = Network::start(network_config, key, genesis_hash, inbound, server, metrics).await?;
@@ -177,24 +188,14 @@ impl Node {
         Ok(network)
     }
 
-    fn start_sync(&mut self, source: Arc<SyncChain>, network: &NetworkHandle, registry: &mut Registry) -> SyncHandle {
-        let metrics = SyncMetrics::default();
-        metrics.register(registry);
-        let peers = Arc::new(NetworkPeers(network.clone()));
-        let context = self.chain.signing_context();
-        let (sync, service) = heddle_sync::start(SyncConfig::default(), context, source, peers, metrics);
-        self.spawn("sync", async { service.await.to_string() });
-        sync
-    }
-
-    fn start_consensus(
+    fn prepare_consensus(
         &mut self,
         config: &NodeConfig,
         heddle: &HeddleConfig,
         application: ChainApplication,
         network: &NetworkHandle,
         registry: &mut Registry,
-    ) -> Result<ConsensusHandle, Box<dyn Error>> {
+    ) -> Result<PreparedConsensus, Box<dyn Error>> {
         let context = self.chain.signing_context();
         let validator_key = config.validator_key.as_ref();
         let sign_state = validator_key.map(|key| key.open_sign_state(context.genesis_hash)).transpose()?;
@@ -222,10 +223,31 @@ impl Node {
             committed: head,
             peers,
         };
-        let (consensus, service) = heddle_consensus::start(setup, ports, metrics)
-            .map_err(|error| ConsensusFilesError::starting(error, &config.datadir))?;
-        self.spawn("consensus", async { ending(service.await) });
-        Ok(consensus)
+        Ok(PreparedConsensus { chain: self.chain.clone(), datadir: config.datadir.clone(), setup, ports, metrics })
+    }
+
+    /// Starts consensus now, or when the chain has the state that is being fetched.
+    fn start_consensus(
+        &mut self,
+        consensus: PreparedConsensus,
+        mut has_state: watch::Receiver<bool>,
+        inbound: Arc<Inbound>,
+    ) -> Result<(), Box<dyn Error>> {
+        if *has_state.borrow() {
+            self.spawn("consensus", consensus.start(&inbound)?);
+            return Ok(());
+        }
+        self.spawn("consensus", async move {
+            if has_state.wait_for(|has_state| *has_state).await.is_err() {
+                // The task of sync says why.
+                return std::future::pending().await;
+            }
+            match consensus.start(&inbound) {
+                Ok(service) => service.await,
+                Err(error) => error.to_string(),
+            }
+        });
+        Ok(())
     }
 
     async fn start_telemetry(
@@ -311,6 +333,26 @@ impl Node {
     /// Where JSON-RPC is served.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.rpc.as_ref().map(RpcServer::local_addr)
+    }
+}
+
+/// Consensus with all that it needs, before it starts.
+struct PreparedConsensus {
+    chain: Chain,
+    datadir: PathBuf,
+    setup: heddle_consensus::Setup,
+    ports: heddle_consensus::Ports,
+    metrics: ConsensusMetrics,
+}
+
+impl PreparedConsensus {
+    /// Starts it at the head, and lets its messages in.
+    fn start(mut self, inbound: &Inbound) -> Result<impl Future<Output = String> + use<>, ConsensusFilesError> {
+        self.setup.head = self.chain.head().height();
+        let (consensus, service) = heddle_consensus::start(self.setup, self.ports, self.metrics)
+            .map_err(|error| ConsensusFilesError::starting(error, &self.datadir))?;
+        inbound.connect(consensus);
+        Ok(async { ending(service.await) })
     }
 }
 

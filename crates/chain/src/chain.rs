@@ -121,7 +121,9 @@ impl Chain {
             blocks,
             states,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let chain = Self { inner: Arc::new(inner) };
+        chain.require_checkpoint_below_head()?;
+        Ok(chain)
     }
 
     /// The genesis that a database was last opened with, for tools that are given only the database; `None` when it is

@@ -55,6 +55,7 @@ impl Chain {
             return Ok(None);
         }
         require_next(head, number)?;
+        self.require_checkpoint(number, certified.hash())?;
         match self.inner.executions.take(certified.hash()) {
             Some(execution) => Ok(Some(execution)),
             None => self.verify_certified(head, certified).map(Some),

@@ -2,7 +2,7 @@
 
 use alloy_eips::eip7928::BlockAccessList;
 use heddle_evm::Mode;
-use heddle_primitives::{MAX_ACCESS_LIST_BYTES, ProposedBlock};
+use heddle_primitives::{Checkpoint, MAX_ACCESS_LIST_BYTES, ProposedBlock};
 use heddle_state::StateConfig;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -54,6 +54,8 @@ pub struct ChainConfig {
     /// Blocks between two states that are kept for others to fetch, the newest two of which are served; 0 for none. The
     /// more there are between them, the more replaced rows the database keeps for their sake.
     pub snapshot_interval: u64,
+    /// A block that must be on the chain: another one at its height is never committed.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 impl Default for ChainConfig {
@@ -74,6 +76,7 @@ impl Default for ChainConfig {
             access_list_gossip_bytes: 64 << 10,
             // About eight minutes of two blocks a second: a joining node has that long, and as long again, to fetch one.
             snapshot_interval: 1_000,
+            checkpoint: None,
         }
     }
 }

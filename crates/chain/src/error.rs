@@ -221,6 +221,18 @@ pub enum ChainError {
         /// Of the file.
         genesis: B256,
     },
+    /// The chain, or a block that two thirds certified, has another block where the operator's checkpoint is.
+    #[error(
+        "block {number} is {hash}, the checkpoint says {checkpoint}: this is another chain, or the checkpoint is wrong"
+    )]
+    Checkpoint {
+        /// The checkpoint's height.
+        number: u64,
+        /// The block there.
+        hash: B256,
+        /// The checkpoint's hash.
+        checkpoint: B256,
+    },
     /// Nothing was ever written to the database: the caller's fault.
     #[error("the database holds no chain")]
     Empty,
@@ -271,6 +283,7 @@ impl ChainError {
             Self::SafetyViolation { .. }
             | Self::InvalidCertified { .. }
             | Self::GenesisMismatch { .. }
+            | Self::Checkpoint { .. }
             | Self::Corrupt(_)
             | Self::Writer(_)
             | Self::Storage(_)

@@ -29,6 +29,7 @@ mod block;
 mod block_store;
 mod chain;
 mod check;
+mod checkpoint;
 mod commit;
 mod config;
 mod error;

@@ -3,6 +3,7 @@
 mod access_lists;
 mod adopt;
 mod check;
+mod checkpoint;
 mod fixture;
 mod import;
 mod importer;

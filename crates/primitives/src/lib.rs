@@ -10,6 +10,7 @@ mod account;
 mod block;
 mod certificate;
 mod certified;
+mod checkpoint;
 mod evidence;
 mod genesis;
 mod hints;
@@ -38,6 +39,7 @@ pub use certificate::{
     RoundSignature,
 };
 pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
+pub use checkpoint::{Checkpoint, CheckpointParseError};
 pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;

@@ -24,4 +24,6 @@ pub struct SyncProgress {
     pub current: u64,
     /// The highest head that peers report.
     pub highest: u64,
+    /// While a state is fetched to begin with, how much of it is there, in parts of a million.
+    pub state: Option<u32>,
 }

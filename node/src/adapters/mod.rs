@@ -4,6 +4,7 @@ mod application;
 mod chain_reader;
 mod gossip;
 mod log;
+mod states;
 mod status;
 mod sync;
 
@@ -11,5 +12,6 @@ pub use application::ChainApplication;
 pub use chain_reader::{MempoolBlocks, MempoolChain};
 pub use gossip::{Inbound, MempoolGossip, NetworkOutbound};
 pub use log::{ConsensusFiles, ConsensusFilesError};
-pub use status::NodeStatusView;
+pub use states::{ChainPast, ServedStates, StagedState};
+pub use status::{Live, NodeStatusView};
 pub use sync::{NetworkPeers, PeerServer, SyncChain};

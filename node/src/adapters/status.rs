@@ -5,16 +5,36 @@ use heddle_chain::Chain;
 use heddle_network::NetworkHandle;
 use heddle_primitives::ValidatorAddress;
 use heddle_rpc::{NodeStatus, SyncProgress};
-use heddle_sync::SyncHandle;
+use heddle_sync::{StateSyncStage, StateSyncStatus, SyncHandle};
+use tokio::sync::watch;
 
 /// Blocks that a ready node may be behind the best peer.
 const LAG_MAX: u64 = 5;
 
-/// The running parts; none of them on a node that serves a plain Ethereum chain.
+/// The parts that a node of a Heddle chain has.
+#[derive(Clone)]
+pub struct Live {
+    /// The peers.
+    pub network: NetworkHandle,
+    /// Coming to the head by blocks.
+    pub sync: SyncHandle,
+    /// Beginning with a state.
+    pub state: watch::Receiver<StateSyncStatus>,
+}
+
+impl Live {
+    /// The state that is being fetched, if one is.
+    fn fetching(&self) -> Option<StateSyncStatus> {
+        let status = *self.state.borrow();
+        (status.stage != StateSyncStage::Ended && status.pivot.is_some()).then_some(status)
+    }
+}
+
+/// What the node knows of itself.
 #[derive(Clone)]
 pub struct NodeStatusView {
-    /// Network and sync.
-    pub live: Option<(NetworkHandle, SyncHandle)>,
+    /// None of it on a node that serves a plain Ethereum chain.
+    pub live: Option<Live>,
     /// Who decides.
     pub chain: Chain,
     /// The validator whose key this node has.
@@ -38,7 +58,7 @@ impl NodeStatus for NodeStatusView {
     }
 
     fn peer_count(&self) -> u64 {
-        self.live.as_ref().map_or(0, |(network, _)| network.peer_count() as u64)
+        self.live.as_ref().map_or(0, |live| live.network.peer_count() as u64)
     }
 
     fn is_listening(&self) -> bool {
@@ -46,9 +66,14 @@ impl NodeStatus for NodeStatusView {
     }
 
     fn sync_progress(&self) -> Option<SyncProgress> {
-        let (_, sync) = self.live.as_ref()?;
-        let status = sync.status();
+        let live = self.live.as_ref()?;
+        if let Some(StateSyncStatus { pivot: Some(pivot), progress, .. }) = live.fetching() {
+            let highest = pivot.max(live.sync.status().highest).as_u64();
+            return Some(SyncProgress { starting: 0, current: 0, highest, state: Some(progress.covered) });
+        }
+        let status = live.sync.status();
         status.syncing.then(|| SyncProgress {
+            state: None,
             starting: status.starting.as_u64(),
             current: status.current.as_u64(),
             highest: status.highest.as_u64(),
@@ -58,7 +83,11 @@ impl NodeStatus for NodeStatusView {
 
 impl Health for NodeStatusView {
     fn ready(&self) -> Result<String, String> {
-        let Some((network, sync)) = &self.live else { return Ok("ready: serving read-only".to_owned()) };
+        let Some(live) = &self.live else { return Ok("ready: serving read-only".to_owned()) };
+        let Live { network, sync, .. } = live;
+        if let Some(fetching) = live.fetching() {
+            return Err(format!("not ready: {}% of the state is fetched", fetching.progress.covered / 10_000));
+        }
         let peers = network.peer_count();
         if peers == 0 && !self.is_alone() {
             return Err("not ready: no peers".to_owned());

@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use heddle_chain::{Chain, ChainError, Fault};
 use heddle_network::{Misbehaviour, NetworkHandle, RequestServer};
-use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, Status, ValidatorSet};
-use heddle_sync::{BlockSource, CommitError, PeerFault, PeerId, Peers, RequestError, SyncServer};
+use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, RequestKind, Response, Status, ValidatorSet};
+use heddle_sync::{BlockSource, CommitError, PeerFault, PeerId, Peers, RequestError, SnapshotServer, SyncServer};
 use std::sync::Arc;
 use tracing::{debug, warn};
 
 /// The chain as sync sees it, and as it is served to others.
 pub struct SyncChain(pub Chain);
 
-fn commit_error(error: ChainError) -> CommitError {
+pub(super) fn commit_error(error: ChainError) -> CommitError {
     match error {
         ChainError::NotNext { .. } | ChainError::UnknownBlock { .. } => CommitError::Stale,
         error if error.fault() == Fault::Peer => CommitError::Invalid(error.to_string()),
@@ -79,12 +79,25 @@ impl Peers for NetworkPeers {
 }
 
 /// Answers the requests of peers.
-pub struct PeerServer(pub SyncServer);
+pub struct PeerServer {
+    /// Headers, blocks and what belongs to them.
+    pub blocks: SyncServer,
+    /// States.
+    pub states: SnapshotServer,
+}
 
 #[async_trait]
 impl RequestServer for PeerServer {
     async fn serve(&self, peer: heddle_network::PeerId, request: Request) -> Option<Response> {
-        match self.0.answer(request).await {
+        let answer = match request.kind() {
+            RequestKind::Snapshots
+            | RequestKind::Accounts
+            | RequestKind::Storage
+            | RequestKind::Code
+            | RequestKind::RangeProof => self.states.answer(request).await,
+            _ => self.blocks.answer(request).await,
+        };
+        match answer {
             Ok(response) => Some(response),
             Err(error) => {
                 warn!(%peer, %error, "request not answered");

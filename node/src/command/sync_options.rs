@@ -1,7 +1,7 @@
 //! Options of how a node comes to the head, and of what it serves to others that do.
 
-use crate::checkpoint::Checkpoint;
 use clap::{Args, ValueEnum, ValueHint};
+use heddle_primitives::Checkpoint;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -8,6 +8,9 @@ use alloy_primitives::{U64, U256};
 use alloy_rpc_types_eth::{SyncInfo, SyncStatus};
 use jsonrpsee::server::RegisterMethodError;
 
+/// What the whole of a state is when its progress is told.
+const STATE_PARTS: u32 = 1_000_000;
+
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.memory("eth_chainId", &[], chain_id)?;
     registry.memory("eth_blockNumber", &[], block_number)?;
@@ -29,6 +32,8 @@ fn syncing(backend: &Backend, _: &mut Arguments<'_>) -> Result<SyncStatus, Metho
             starting_block: U256::from(progress.starting),
             current_block: U256::from(progress.current),
             highest_block: U256::from(progress.highest),
+            warp_chunks_amount: progress.state.map(|_| U256::from(STATE_PARTS)),
+            warp_chunks_processed: progress.state.map(U256::from),
             ..SyncInfo::default()
         }))
     }))

@@ -97,7 +97,7 @@ async fn the_node_tells_where_it_stands() {
     assert_eq!(node.get("net_listening", json!([])).await, true);
     assert_eq!(node.get("eth_chainId", json!([])).await, format!("{CHAIN_ID:#x}"));
     assert_eq!(node.get("eth_syncing", json!([])).await, false);
-    *node.status.progress.lock() = Some(SyncProgress { starting: 1, current: 2, highest: 30 });
+    *node.status.progress.lock() = Some(SyncProgress { starting: 1, current: 2, highest: 30, state: None });
     let syncing = node.get("eth_syncing", json!([])).await;
     assert_eq!(
         (&syncing["startingBlock"], &syncing["currentBlock"], &syncing["highestBlock"]),

@@ -1,12 +1,14 @@
 //! A block that an operator trusts, from a source of their own.
 
+use crate::Height;
 use alloy_primitives::B256;
-use heddle_primitives::Height;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A block that must be on the chain: `HEIGHT:HASH`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Checkpoint {
     /// Its height, at least 1.
     pub height: Height,
@@ -33,6 +35,20 @@ impl FromStr for Checkpoint {
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.height, self.hash)
+    }
+}
+
+impl From<Checkpoint> for String {
+    fn from(checkpoint: Checkpoint) -> Self {
+        checkpoint.to_string()
+    }
+}
+
+impl TryFrom<String> for Checkpoint {
+    type Error = CheckpointParseError;
+
+    fn try_from(text: String) -> Result<Self, CheckpointParseError> {
+        text.parse()
     }
 }
 

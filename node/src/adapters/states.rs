@@ -1,0 +1,162 @@
+//! States: what is fetched goes into a staging database and from there to the chain; what peers fetch comes from the
+//! states that the chain keeps.
+
+use alloy_primitives::Bytes;
+use async_trait::async_trait;
+use heddle_chain::{AdoptedBase, Chain, ChainError, StateView};
+use heddle_primitives::{
+    AccountRange, AccountsRequest, CertifiedHeader, CodeRequest, FinalizedBlock, Height, Pivot, RangeProofRequest,
+    Receipt, Response, SnapshotOffer, StateTask, StorageRanges, StorageRequest,
+};
+use heddle_state::{AcceptError, StagedProgress, Staging, StateError};
+use heddle_storage::{Database, DatabaseConfig};
+use heddle_sync::{CommitError, Past, PieceRefusal, SnapshotSource, StateProgress, StateTarget, SyncedBase};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use super::sync::commit_error;
+
+/// A state on its way into a chain that is at genesis.
+pub struct StagedState {
+    chain: Chain,
+    staging: Staging,
+    directory: PathBuf,
+}
+
+impl StagedState {
+    /// The directory of the staging database in a data directory.
+    pub fn directory(datadir: &Path) -> PathBuf {
+        datadir.join("state-sync")
+    }
+
+    /// Goes on with what an earlier one left in the data directory.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn open(chain: Chain, datadir: &Path, config: &DatabaseConfig) -> Result<Self, Box<dyn Error>> {
+        let directory = Self::directory(datadir);
+        let staging = Staging::new(Database::open(&directory.join("db"), config)?)?;
+        Ok(Self { chain, staging, directory })
+    }
+
+    /// Removes what was staged in a data directory, if anything was: the chain has a state.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove(datadir: &Path) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(Self::directory(datadir)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives the state to the chain.
+    ///
+    /// # Errors
+    /// Those of [`Chain::adopt_with`]; the chain is at genesis then.
+    pub fn adopt(&self, base: AdoptedBase) -> Result<(), ChainError> {
+        let header = base.pivot.header();
+        let (number, root, scratch) = (header.number, header.state_root, self.directory.join("tables"));
+        let restore =
+            |states: &heddle_state::StateStore| states.restore(&self.staging, number, root, &scratch, &mut |_| {});
+        self.chain.adopt_with(base, restore).map(drop)
+    }
+}
+
+fn words<T>(result: Result<T, StateError>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
+}
+
+impl StateTarget for StagedState {
+    fn plan(&self, pivot: Pivot) -> Result<Vec<StateTask>, String> {
+        words(self.staging.plan(pivot))
+    }
+
+    fn accept(&self, pivot: Pivot, task: &StateTask, response: &Response) -> Result<Vec<StateTask>, PieceRefusal> {
+        match self.staging.accept(pivot, task, response) {
+            Ok(accepted) => Ok(accepted.tasks),
+            Err(AcceptError::Peer(error)) => Err(PieceRefusal::Peer(error.to_string())),
+            Err(AcceptError::Ours(error)) => Err(PieceRefusal::Ours(error.to_string())),
+        }
+    }
+
+    fn progress(&self) -> Result<StateProgress, String> {
+        let StagedProgress { covered, accounts, slots, codes, bytes } = words(self.staging.progress())?;
+        Ok(StateProgress { covered, accounts, slots, codes, bytes })
+    }
+
+    fn finish(&self, base: SyncedBase) -> Result<(), String> {
+        let SyncedBase { pivot, ancestors, validator_sets } = base;
+        self.adopt(AdoptedBase { pivot, ancestors, validator_sets }).map_err(|error| error.to_string())
+    }
+}
+
+/// The states that the chain keeps, as they are served.
+pub struct ServedStates(pub Chain);
+
+impl ServedStates {
+    fn read<T>(
+        &self,
+        height: Height,
+        read: impl FnOnce(StateView) -> Result<T, StateError>,
+    ) -> Result<Option<T>, String> {
+        words(self.0.snapshot(height).map(read).transpose())
+    }
+}
+
+impl SnapshotSource for ServedStates {
+    fn offers(&self) -> Vec<SnapshotOffer> {
+        self.0.snapshots()
+    }
+
+    fn accounts(&self, request: &AccountsRequest, bytes_max: usize) -> Result<Option<AccountRange>, String> {
+        self.read(request.height, |state| state.serve_accounts(request, bytes_max))
+    }
+
+    fn storage(&self, request: &StorageRequest, bytes_max: usize) -> Result<Option<StorageRanges>, String> {
+        self.read(request.height, |state| state.serve_storage(request, bytes_max))
+    }
+
+    fn code(&self, request: &CodeRequest, bytes_max: usize) -> Result<Option<Vec<Bytes>>, String> {
+        // Code is named by its hash and never removed: the newest state has that of all others.
+        let Some(newest) = self.0.snapshots().first().copied() else { return Ok(None) };
+        self.read(newest.height, |state| state.serve_code(&request.hashes, bytes_max))
+    }
+
+    fn range_proof(&self, request: &RangeProofRequest) -> Result<Option<Vec<Bytes>>, String> {
+        self.read(request.height, |state| state.serve_range_proof(request))
+    }
+}
+
+/// A chain whose beginning is absent.
+pub struct ChainPast(pub Chain);
+
+impl ChainPast {
+    async fn write(
+        &self,
+        write: impl FnOnce(&Chain) -> Result<u64, ChainError> + Send + 'static,
+    ) -> Result<(), CommitError> {
+        let chain = self.0.clone();
+        let written = tokio::task::spawn_blocking(move || write(&chain)).await;
+        written.map_err(|error| CommitError::Internal(error.to_string()))?.map(drop).map_err(commit_error)
+    }
+}
+
+#[async_trait]
+impl Past for ChainPast {
+    fn headers_from(&self) -> Height {
+        Height::new(self.0.headers_from())
+    }
+
+    fn blocks_from(&self) -> Height {
+        Height::new(self.0.blocks_from())
+    }
+
+    async fn add_headers(&self, newest_first: Vec<CertifiedHeader>) -> Result<(), CommitError> {
+        self.write(move |chain| chain.backfill_headers(&newest_first)).await
+    }
+
+    async fn add_blocks(&self, newest_first: Vec<(FinalizedBlock, Vec<Receipt>)>) -> Result<(), CommitError> {
+        self.write(move |chain| chain.backfill_blocks(newest_first)).await
+    }
+}
