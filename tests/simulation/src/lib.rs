@@ -28,6 +28,7 @@ mod node;
 mod runner;
 mod scenario;
 mod state_root;
+pub mod state_sync;
 mod time;
 mod trace;
 mod world;

@@ -37,6 +37,8 @@ pub struct StateSyncConfig {
     /// How long peers may answer without an offer before there is nothing to fetch; ten times that once a state
     /// has been chosen.
     pub no_offers: Duration,
+    /// Height of the state that was being fetched before an interruption: it is gone on with where it is still served.
+    pub resumed: Option<Height>,
     /// A block that the chain must have.
     pub checkpoint: Option<Checkpoint>,
 }
@@ -53,6 +55,7 @@ impl Default for StateSyncConfig {
             reconsider: Duration::from_secs(10),
             stall: Duration::from_secs(60),
             no_offers: Duration::from_secs(15),
+            resumed: None,
             checkpoint: None,
         }
     }

@@ -138,6 +138,11 @@ impl Peers {
         self.0.values().any(|peer| peer.is_present() && peer.has_answered)
     }
 
+    /// Whether somebody may still say what it offers for the first time.
+    pub(super) fn has_unheard(&self) -> bool {
+        self.0.values().any(|peer| peer.is_present() && peer.polling && !peer.has_answered)
+    }
+
     /// Forgets the offers above a height, and lets those rest who made them.
     pub(super) fn forget_above(&mut self, now: Duration, height: Height) {
         for peer in self.0.values_mut().filter(|peer| peer.offers.keys().next_back() > Some(&height)) {

@@ -87,14 +87,21 @@ impl StateSync {
             return self.begin(Goal::Checkpoint(checkpoint.height));
         }
         match self.stage {
-            Stage::Seeking if self.next_pivot.is_none() => {
-                if let Some(height) = self.peers.best(now, None) {
+            Stage::Seeking if self.next_pivot.is_none() && self.has_heard(now) => {
+                let resumed = self.config.resumed.take().filter(|height| self.peers.class(*height) > 0);
+                if let Some(height) = resumed.or_else(|| self.peers.best(now, None)) {
                     self.prove(height);
                 }
             }
             Stage::Linking => self.link(),
             _ => {}
         }
+    }
+
+    /// Whether everybody has said what it offers, or was waited for.
+    fn has_heard(&self, now: Duration) -> bool {
+        let has_waited = self.unserved_since.is_some_and(|since| now >= since + self.config.patience);
+        has_waited || (self.peers.has_answers() && !self.peers.has_unheard())
     }
 
     fn request(&self, goal: Goal) -> Request {
