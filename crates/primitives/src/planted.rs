@@ -49,6 +49,8 @@ pub enum Bug {
     LiarKept,
     /// A piece that a peer failed to send is forgotten.
     PieceLost,
+    /// A state that nobody serves any more is waited for.
+    PivotKept,
     /// The headers before the pivot need not lead to it.
     AncestorsUnlinked,
 }
@@ -78,8 +80,14 @@ impl Bug {
     ];
 
     /// Those that a node which fetches a state must suffer from.
-    pub const OF_STATE_SYNC: [Self; 5] =
-        [Self::PivotUnverified, Self::ForgedOfferIgnored, Self::LiarKept, Self::PieceLost, Self::AncestorsUnlinked];
+    pub const OF_STATE_SYNC: [Self; 6] = [
+        Self::PivotUnverified,
+        Self::ForgedOfferIgnored,
+        Self::LiarKept,
+        Self::PieceLost,
+        Self::PivotKept,
+        Self::AncestorsUnlinked,
+    ];
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -2,6 +2,8 @@
 
 mod headers;
 mod pieces;
+#[cfg(test)]
+pub(super) mod tests;
 
 use super::config::{Checkpoint, StateSyncConfig};
 use super::fault::{Outcome, StateFault};
@@ -328,7 +330,7 @@ impl StateSync {
     /// Whether another state is to be proven, because it is served and the pivot is not, or by fewer, or to no effect.
     fn reconsider(&mut self, now: Duration) {
         let (Stage::Fetching, Some(pivot)) = (self.stage, self.pivot_height()) else { return };
-        if self.errand.is_some() || self.next_pivot.is_some() {
+        if self.errand.is_some() || self.next_pivot.is_some() || planted(Bug::PivotKept) {
             return;
         }
         let Some(best) = self.peers.best(now, Some(pivot)) else { return };

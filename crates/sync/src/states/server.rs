@@ -103,3 +103,7 @@ fn read(source: &dyn SnapshotSource, request: &Request) -> Result<Response, Serv
     };
     Ok(answer.map_err(ServeError::State)?.unwrap_or(Response::Refused(Refusal::Gone)))
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

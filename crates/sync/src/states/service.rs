@@ -238,3 +238,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| StateSyncError::Interrupted(error.to_string()))
 }
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;

@@ -129,10 +129,10 @@ impl Tasks {
     pub(super) fn fail(&mut self, id: TaskId, peer: &PeerId) {
         let Some(running) = self.running.get_mut(&id) else { return };
         running.asked.retain(|asked| asked != peer);
-        if running.asked.is_empty()
-            && let Some(Running { task, .. }) = self.running.remove(&id)
-            && !planted(Bug::PieceLost)
-        {
+        if !running.asked.is_empty() || planted(Bug::PieceLost) {
+            return;
+        }
+        if let Some(Running { task, .. }) = self.running.remove(&id) {
             self.add(vec![task]);
         }
     }

@@ -68,8 +68,9 @@ impl Trust {
         VerifiedHeader::verify(header.header, header.certificate, set, &self.context)
     }
 
-    /// Every set that was met, with the first epoch of each.
-    pub(super) fn sets(&self) -> Vec<(Epoch, ValidatorSet)> {
-        self.sets.iter().map(|(epoch, set)| (*epoch, set.clone())).collect()
+    /// Every set that was met on the way to the block after a height, with the first epoch of each.
+    pub(super) fn sets(&self, height: Height) -> Vec<(Epoch, ValidatorSet)> {
+        let last = Epoch::of(height.next(), self.epoch_length);
+        self.sets.range(..=last).map(|(epoch, set)| (*epoch, set.clone())).collect()
     }
 }

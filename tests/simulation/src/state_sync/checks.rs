@@ -3,10 +3,12 @@
 use super::chain::ServedChain;
 use super::joiner::Joiner;
 use crate::state_root::recompute;
-use alloy_primitives::{Sealable, keccak256};
-use heddle_primitives::{Height, Pivot, StateChanges};
+use alloy_primitives::{KECCAK256_EMPTY, Sealable, keccak256};
+use alloy_trie::TrieAccount;
+use heddle_primitives::{Epoch, Height, Pivot, StateChanges};
 use heddle_storage::{Snapshot, Table};
 use heddle_sync::SyncedBase;
+use std::collections::BTreeMap;
 
 /// A state must be that of the chain's own block.
 pub fn check_pivot(chain: &ServedChain, pivot: &Pivot) -> Result<(), String> {
@@ -29,15 +31,13 @@ pub fn check_base(chain: &ServedChain, base: &SyncedBase) -> Result<(), String> 
     if ancestors != base.ancestors {
         return Err("the headers before the pivot are not the chain's".to_owned());
     }
-    let last = chain
-        .genesis
-        .heddle()
-        .map_or(0, |heddle| heddle_primitives::Epoch::of(Height::new(height), heddle.epoch_length).as_u64());
-    let is_needed = |(epoch, _): &&(heddle_primitives::Epoch, _)| epoch.as_u64() <= last;
-    let needed = chain.sets.iter().filter(is_needed);
-    match needed.clone().all(|set| base.validator_sets.contains(set)) {
+    let length = chain.genesis.heddle().map_or(0, |heddle| heddle.epoch_length);
+    let last = Epoch::of(Height::new(height), length);
+    let mut needed = chain.sets.iter().filter(|(epoch, _)| *epoch <= last);
+    let is_complete = needed.all(|set| base.validator_sets.contains(set));
+    match is_complete && base.validator_sets.iter().all(|set| chain.sets.contains(set)) {
         true => Ok(()),
-        false => Err("a validator set is missing".to_owned()),
+        false => Err("the validator sets are not the chain's".to_owned()),
     }
 }
 
@@ -50,9 +50,14 @@ pub fn check_state(chain: &ServedChain, joiner: &Joiner, pivot: u64) -> Result<(
             return Err(format!("the rows of {table:?} are not those of block {pivot}"));
         }
     }
-    for (hash, code) in rows(&staged, Table::Code)? {
-        if keccak256(code) != *hash {
-            return Err("a code is stored under another hash".to_owned());
+    let codes = BTreeMap::from_iter(rows(&staged, Table::Code)?);
+    if codes.iter().any(|(hash, code)| keccak256(code) != **hash) {
+        return Err("a code is stored under another hash".to_owned());
+    }
+    for (_, row) in rows(&staged, Table::Accounts)? {
+        let account: TrieAccount = alloy_rlp::decode_exact(&row).map_err(|error| error.to_string())?;
+        if account.code_hash != KECCAK256_EMPTY && !codes.contains_key(account.code_hash.as_slice()) {
+            return Err(format!("code {} is missing", account.code_hash));
         }
     }
     let root = recompute(&staged, &StateChanges::default())?;
@@ -76,7 +81,9 @@ pub fn check_written_once(chain: &ServedChain, joiner: &Joiner, pivot: u64) -> R
     }
 }
 
-fn rows(snapshot: &Snapshot, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+type Row = (Vec<u8>, Vec<u8>);
+
+fn rows(snapshot: &Snapshot, table: Table) -> Result<Vec<Row>, String> {
     let rows = snapshot.scan(table, &[]).map_err(|error| error.to_string())?;
     rows.map(|row| row.map_err(|error| error.to_string())).collect()
 }

@@ -57,7 +57,7 @@ impl Scenario {
             has_registry: rng.random_ratio(1, 2),
             peers,
             head,
-            block_time: rng.random_ratio(3, 4).then(|| 30 * MILLISECOND << rng.random_range(0..7)),
+            block_time: rng.random_ratio(3, 4).then(|| (30 * MILLISECOND) << rng.random_range(0..7)),
             bytes_max: rng.random_range(1_000..4_000),
             stops,
             has_checkpoint: rng.random_ratio(1, 4),

@@ -246,7 +246,8 @@ impl StateSync {
             return self.begin(Goal::Ancestors(Height::new(lowest)));
         }
         let ancestors = self.ancestors.iter().rev().cloned().collect();
-        let base = SyncedBase { pivot: pivot.clone(), ancestors, validator_sets: self.trust.sets() };
+        let validator_sets = self.trust.sets(Height::new(pivot.header().number));
+        let base = SyncedBase { pivot: pivot.clone(), ancestors, validator_sets };
         self.stage = Stage::Finishing;
         self.outputs.push(Output::Finish(Box::new(base)));
     }
