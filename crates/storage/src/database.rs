@@ -6,10 +6,11 @@ use crate::{
     Batch, DatabaseConfig, DirectoryLock, PendingBatch, Snapshot, StorageError, Table, floor, manifest, options, wal,
 };
 use parking_lot::Mutex;
-use rocksdb::{ColumnFamily, DB, Env, FlushOptions, Options, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, DB, Env, FlushOptions, IngestExternalFileOptions, Options, WriteBatch, WriteOptions};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Most bytes that RocksDB adds to the key and the value of a write: its kind, its table, and two lengths.
 const WRITE_OVERHEAD_BYTES: usize = 12;
@@ -23,12 +24,25 @@ pub struct Database {
 }
 
 pub(crate) struct Inner {
-    /// Dropped, and so closed, before the lock is released.
+    /// Dropped, and so closed, before the lock in the kind is released.
     pub(crate) db: DB,
-    /// `None` in memory, where nothing is shared and nothing is synced.
-    lock: Option<DirectoryLock>,
+    /// Where the files are, if not on disk.
+    pub(crate) memory: Option<Env>,
+    kind: Kind,
+    /// Numbers the files that are made to be ingested.
+    pub(crate) files: AtomicU64,
     /// Held by the one write at a time.
     writes: Mutex<Writes>,
+}
+
+/// What a database is for, and so what it promises.
+pub(crate) enum Kind {
+    /// Every batch survives, and where the files end is recorded.
+    Durable(#[expect(dead_code, reason = "held, not read")] DirectoryLock),
+    /// What a power loss leaves is the beginning of what was written.
+    Scratch(#[expect(dead_code, reason = "held, not read")] DirectoryLock),
+    /// Nothing is to survive: in memory, or nothing can be written.
+    Transient,
 }
 
 /// What became of the writes so far.
@@ -59,7 +73,8 @@ impl Database {
         refuse_unknown_tables(directory, &options)?;
         refuse_damaged_log(directory, &options, config)?;
         let expected = floor::read(directory)?;
-        let database = Self::with_options(directory, &options, config, Some(lock))?;
+        let db = DB::open_cf_descriptors(&options, directory, options::tables(config))?;
+        let database = Self::of(db, Kind::Durable(lock), None);
         let found = database.inner.db.latest_sequence_number();
         if found < expected {
             return Err(StorageError::RolledBack { directory: directory.to_owned(), found, expected });
@@ -75,22 +90,19 @@ impl Database {
     /// RocksDB's own.
     pub fn open_in_memory(config: &DatabaseConfig) -> Result<Self, StorageError> {
         let mut options = options::database(config);
-        options.set_env(&Env::mem_env()?);
+        let memory = Env::mem_env()?;
+        options.set_env(&memory);
         // RocksDB's binding creates the directory on disk, so it is one that exists; the files are in memory.
         let directory = std::env::temp_dir();
-        let database = Self::with_options(&directory, &options, config, None)?;
+        let db = DB::open_cf_descriptors(&options, &directory, options::tables(config))?;
+        let database = Self::of(db, Kind::Transient, Some(memory));
         database.migrate(&directory, &[], &mut |_| {})?;
         Ok(database)
     }
 
-    fn with_options(
-        directory: &Path,
-        options: &Options,
-        config: &DatabaseConfig,
-        lock: Option<DirectoryLock>,
-    ) -> Result<Self, StorageError> {
-        let db = DB::open_cf_descriptors(options, directory, options::tables(config))?;
-        Ok(Self { inner: Arc::new(Inner { db, lock, writes: Mutex::default() }) })
+    pub(crate) fn of(db: DB, kind: Kind, memory: Option<Env>) -> Self {
+        let inner = Inner { db, memory, kind, files: AtomicU64::new(0), writes: Mutex::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Reads a row.
@@ -136,7 +148,7 @@ impl Database {
             // Otherwise a crash could keep this batch and lose an earlier one.
             inner.flush(writes)?;
             let mut options = WriteOptions::default();
-            options.set_sync(inner.lock.is_some());
+            options.set_sync(inner.is_durable());
             inner.write(batch.as_ref(), &options)
         })
     }
@@ -163,9 +175,24 @@ impl Database {
     pub fn sync(&self) -> Result<(), StorageError> {
         self.inner.exclusively(Inner::flush)
     }
+
+    /// Adds files that hold rows of a table, each sorted and no two with keys between each other's, in the place of these
+    /// files. They are durable afterwards, and so is every earlier batch.
+    pub(crate) fn ingest_files(&self, table: Table, files: Vec<&Path>) -> Result<(), StorageError> {
+        self.inner.exclusively(|inner, writes| {
+            inner.flush(writes)?;
+            let mut options = IngestExternalFileOptions::default();
+            options.set_move_files(true);
+            Ok(inner.db.ingest_external_file_cf_opts(inner.family(table)?, &options, files)?)
+        })
+    }
 }
 
 impl Inner {
+    fn is_durable(&self) -> bool {
+        matches!(self.kind, Kind::Durable(_))
+    }
+
     fn exclusively(
         &self,
         write: impl FnOnce(&Self, &mut Writes) -> Result<(), StorageError>,
@@ -193,7 +220,7 @@ impl Inner {
     /// Writes to tables what is in no log: all tables at once ([`options::database`] asks for that), so that what
     /// survives a crash ends at a batch.
     fn flush(&self, writes: &mut Writes) -> Result<(), StorageError> {
-        if writes.unsynced && self.lock.is_some() {
+        if writes.unsynced && !matches!(self.kind, Kind::Transient) {
             let families = Table::ALL.iter().map(|table| self.family(*table)).collect::<Result<Vec<_>, _>>()?;
             let mut options = FlushOptions::default();
             options.set_wait(true);
@@ -214,7 +241,7 @@ impl Drop for Inner {
     /// opening only knows less.
     fn drop(&mut self) {
         let is_whole = self.exclusively(Self::flush).is_ok() && !self.writes.get_mut().failed;
-        if self.lock.is_some() && is_whole {
+        if self.is_durable() && is_whole {
             let _ = floor::raise(self.db.path(), self.db.latest_sequence_number());
             let _ = manifest::note(self.db.path());
         }
@@ -228,7 +255,7 @@ impl fmt::Debug for Database {
 }
 
 /// A table that this version does not know means a newer format, which RocksDB's own message would not say.
-fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), StorageError> {
+pub(crate) fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), StorageError> {
     if !directory.join(CURRENT_FILE).exists() {
         return Ok(());
     }
@@ -247,15 +274,24 @@ fn refuse_unknown_tables(directory: &Path, options: &Options) -> Result<(), Stor
 /// and would remove the evidence, therefore it is asked read-only how far it would come.
 fn refuse_damaged_log(directory: &Path, options: &Options, config: &DatabaseConfig) -> Result<(), StorageError> {
     let Some(damage) = wal::find_damage(directory)? else { return Ok(()) };
-    // A database of an earlier version may lack a table, which reading alone does not make.
-    let existing = DB::list_cf(options, directory)?;
-    let tables = options::tables(config).into_iter().filter(|table| existing.iter().any(|name| name == table.name()));
-    let db = DB::open_cf_descriptors_read_only(options, directory, tables, false)?;
+    let db = open_files_read_only(directory, options, config)?;
     if db.latest_sequence_number() >= damage.sequence {
         return Ok(());
     }
     let reason = "intact writes follow, so no crash cut it off";
     Err(StorageError::Corrupt { path: damage.path, offset: damage.offset, reason })
+}
+
+/// Opens the files without writing to any.
+pub(crate) fn open_files_read_only(
+    directory: &Path,
+    options: &Options,
+    config: &DatabaseConfig,
+) -> Result<DB, StorageError> {
+    // A database of an earlier version may lack a table, which reading alone does not make.
+    let existing = DB::list_cf(options, directory)?;
+    let tables = options::tables(config).into_iter().filter(|table| existing.iter().any(|name| name == table.name()));
+    Ok(DB::open_cf_descriptors_read_only(options, directory, tables, false)?)
 }
 
 #[cfg(test)]

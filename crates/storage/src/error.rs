@@ -1,5 +1,6 @@
 //! What can go wrong with storage. None of it is a peer's fault.
 
+use crate::Table;
 use std::path::{Path, PathBuf};
 
 /// Why storage did not do what was asked.
@@ -12,6 +13,12 @@ pub enum StorageError {
         path: PathBuf,
         /// The other process, if it could be read.
         pid: Option<u32>,
+    },
+    /// Nobody's: another process changed the files every time they were opened.
+    #[error("database {} changes faster than it can be opened: try again", directory.display())]
+    Busy {
+        /// The database's directory.
+        directory: PathBuf,
     },
     /// The operator's: the database was written by another version of this program.
     #[error(
@@ -62,6 +69,12 @@ pub enum StorageError {
     /// The system's or the disk's: RocksDB failed.
     #[error("database: {0}")]
     Engine(#[from] rocksdb::Error),
+    /// Ours: rows for a file were not given in the order of their keys.
+    #[error("rows of table {} are written out of order", table.name())]
+    Unsorted {
+        /// The table.
+        table: Table,
+    },
     /// Ours: a table was not opened with the database.
     #[error("database: table {0} is not open")]
     UnknownTable(&'static str),

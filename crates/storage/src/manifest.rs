@@ -58,6 +58,17 @@ pub(crate) fn check(directory: &Path) -> Result<(), StorageError> {
     }
 }
 
+/// The list in use and its length in bytes, which grows with every change; `None` when there is no database.
+pub(crate) fn in_use_with_length(directory: &Path) -> Result<Option<(PathBuf, u64)>, StorageError> {
+    let Some(path) = in_use(directory)? else { return Ok(None) };
+    match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(Some((path, metadata.len()))),
+        // Another one took its place.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some((path, 0))),
+        Err(source) => Err(StorageError::io("look at", &path)(source)),
+    }
+}
+
 /// The list in use; `None` when there is no database.
 fn in_use(directory: &Path) -> Result<Option<PathBuf>, StorageError> {
     let path = directory.join(CURRENT_FILE);

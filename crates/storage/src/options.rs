@@ -1,7 +1,9 @@
 //! RocksDB's options.
 
 use crate::{DatabaseConfig, Table};
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DBRecoveryMode, Env, LogLevel, Options,
+};
 
 /// Options of the database as a whole.
 pub(crate) fn database(config: &DatabaseConfig) -> Options {
@@ -29,6 +31,15 @@ pub(crate) fn database(config: &DatabaseConfig) -> Options {
 pub(crate) fn tables(config: &DatabaseConfig) -> [ColumnFamilyDescriptor; Table::ALL.len()] {
     let cache = Cache::new_lru_cache(config.block_cache_bytes);
     Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), self::table(table, &cache)))
+}
+
+/// A table that is written to files of their own, to be added to the database later.
+pub(crate) fn files(table: Table, memory: Option<&Env>) -> Options {
+    let mut options = self::table(table, &Cache::new_lru_cache(0));
+    if let Some(memory) = memory {
+        options.set_env(memory);
+    }
+    options
 }
 
 fn table(table: Table, cache: &Cache) -> Options {

@@ -1,6 +1,7 @@
 //! Looking after a database: its size, its dead rows.
 
-use crate::{Database, StorageError, Table};
+use crate::{Batch, Database, StorageError, Table};
+use rocksdb::IteratorMode;
 
 /// The size of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,21 @@ impl Database {
             file_bytes: property("rocksdb.live-sst-files-size")?,
             memory_bytes: property("rocksdb.cur-size-all-mem-tables")?,
         })
+    }
+
+    /// Removes every row of a table, durably, and returns their space. Snapshots keep what they see. Costs as much as
+    /// reading the table, so not for one that is large and in use.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn wipe(&self, table: Table) -> Result<(), StorageError> {
+        let last = self.inner.db.iterator_cf(self.inner.family(table)?, IteratorMode::End).next().transpose()?;
+        let Some((last, _)) = last else { return Ok(()) };
+        let mut batch = Batch::new();
+        batch.delete_range(table, [], [&last[..], &[0]].concat());
+        self.commit(batch)?;
+        // Files that are ingested go to the lowest level where nothing overlaps them, removed rows included.
+        self.compact(table)
     }
 
     /// Rewrites a table without the rows that were removed, so that their space returns to the file system. Takes as
