@@ -91,6 +91,13 @@ impl<K: Hash + Eq, V: Clone + HeapBytes> HeadCache<K, V> {
         }
     }
 
+    /// Forgets everything, the head too.
+    pub(crate) fn reset(&self) {
+        let _door = self.door.write();
+        self.head.store(NO_HEAD, Ordering::Release);
+        self.entries.clear();
+    }
+
     /// Moves the head to block `number`, which is committed and changed these keys; `None` for a value that is not to be
     /// cached. Entries that are not `kept` are forgotten first, for changes whose keys are not known.
     pub(crate) fn commit(

@@ -74,6 +74,13 @@ impl Caches {
         self.nodes.start(number);
     }
 
+    /// Forgets everything: the state is another one.
+    pub(crate) fn reset(&self) {
+        self.accounts.reset();
+        self.slots.reset();
+        self.nodes.reset();
+    }
+
     /// Takes over what a commit changed.
     pub(crate) fn commit(&self, committed: CommittedState) {
         let CommittedState { number, accounts, slots, wiped, nodes } = committed;

@@ -42,7 +42,10 @@ pub use genesis::genesis_changes;
 pub use migrate::HASHED_KEYS;
 pub use proof::{AccountProof, ProofLimits, RangeProof, StorageProof};
 pub use range_proof::{RangeProofError, verify_range};
-pub use snapshot::{AcceptError, Accepted, PieceError, StagedProgress, Staging, verify_accounts, verify_storage};
+pub use snapshot::{
+    AcceptError, Accepted, PieceError, RestoreObserver, RestoreProgress, StagedProgress, Staging, verify_accounts,
+    verify_storage,
+};
 pub use store::StateStore;
 pub use update::StateUpdate;
 pub use view::StateView;

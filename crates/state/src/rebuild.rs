@@ -6,9 +6,11 @@ use alloy_primitives::B256;
 use alloy_trie::nodes::RlpNode;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 
-/// Takes the leaves of a trie in order and gives its rows, each after those below it.
+/// Takes the leaves of a trie, or of one subtrie of it, in order and gives its rows, each after those below it.
 #[derive(Default)]
 pub(crate) struct Rebuild {
+    /// Nibbles above the subtrie, which all its keys share; 0 for the whole trie.
+    above: usize,
     /// The last leaf: where it hangs depends on the next one.
     last: Option<(Nibbles, Vec<u8>)>,
     /// The branches above it that are not complete.
@@ -24,7 +26,20 @@ struct Open {
 /// Takes the rows: a path and what [`Branch::encode_row`] makes of the branch there.
 pub(crate) type RowSink<'a> = &'a mut dyn FnMut(&Nibbles, Vec<u8>) -> Result<(), StateError>;
 
+/// The topmost node of a trie or a subtrie.
+pub(crate) struct Top {
+    /// Its RLP.
+    pub(crate) node: Vec<u8>,
+    /// Whether it is a leaf, which has no row.
+    pub(crate) is_leaf: bool,
+}
+
 impl Rebuild {
+    /// For the keys that share so many nibbles, of a trie that has others too.
+    pub(crate) fn below(above: usize) -> Self {
+        Self { above, ..Self::default() }
+    }
+
     /// Adds the next leaf. A key that is not greater than the last is ignored; sorted tables have none.
     pub(crate) fn add(&mut self, key: B256, value: Vec<u8>, sink: RowSink<'_>) -> Result<(), StateError> {
         let key = Nibbles::unpack_array(&key);
@@ -37,14 +52,19 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Gives the remaining rows, and returns the root hash.
-    pub(crate) fn finish(mut self, sink: RowSink<'_>) -> Result<B256, StateError> {
-        let Some((last, value)) = self.last.take() else { return Ok(EMPTY_ROOT_HASH) };
+    /// Gives the remaining rows of a whole trie, and returns its root hash.
+    pub(crate) fn finish(self, sink: RowSink<'_>) -> Result<B256, StateError> {
+        Ok(self.finish_top(sink)?.map_or(EMPTY_ROOT_HASH, |top| hash_root(&top.node)))
+    }
+
+    /// Gives the remaining rows, and returns the topmost node.
+    pub(crate) fn finish_top(mut self, sink: RowSink<'_>) -> Result<Option<Top>, StateError> {
+        let Some((last, value)) = self.last.take() else { return Ok(None) };
         let Some(depth) = self.open.last().map(|open| open.depth) else {
-            return Ok(hash_root(&encode_leaf(&last, 0, &value)));
+            return Ok(Some(Top { node: encode_leaf(&last, self.above, &value), is_leaf: true }));
         };
         self.place(&last, &value, depth);
-        Ok(self.close(&last, None, sink)?.unwrap_or(EMPTY_ROOT_HASH))
+        Ok(self.close(&last, None, sink)?.map(|node| Top { node, is_leaf: false }))
     }
 
     /// Hangs a leaf below the lowest open branch, which is a new one if the next key parts from it lower down.
@@ -64,17 +84,17 @@ impl Rebuild {
     }
 
     /// Completes the branches lower than where the next key parts from `key`, which all lead to; at the end of the trie
-    /// all of them, and returns the root hash.
-    fn close(&mut self, key: &Nibbles, next: Option<usize>, sink: RowSink<'_>) -> Result<Option<B256>, StateError> {
+    /// all of them, and returns the topmost node.
+    fn close(&mut self, key: &Nibbles, next: Option<usize>, sink: RowSink<'_>) -> Result<Option<Vec<u8>>, StateError> {
         while let Some(mut closed) = self.open.pop_if(|open| next.is_none_or(|depth| open.depth > depth)) {
             let parent = match next {
                 Some(depth) => Some(self.open_at(depth)),
                 None => self.open.last_mut(),
             };
             let Some(parent) = parent else {
-                closed.branch.extension = key.slice(..closed.depth);
-                sink(&Nibbles::new(), closed.branch.encode_row())?;
-                return Ok(Some(hash_root(&closed.branch.encode_top())));
+                closed.branch.extension = key.slice(self.above..closed.depth);
+                sink(&key.slice(..self.above), closed.branch.encode_row())?;
+                return Ok(Some(closed.branch.encode_top()));
             };
             closed.branch.extension = key.slice(parent.depth + 1..closed.depth);
             sink(&key.slice(..parent.depth + 1), closed.branch.encode_row())?;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// The committed states of a chain; clones share the database and the caches.
 #[derive(Clone, Debug)]
 pub struct StateStore {
-    database: Database,
-    caches: Arc<Caches>,
+    pub(crate) database: Database,
+    pub(crate) caches: Arc<Caches>,
 }
 
 impl StateStore {

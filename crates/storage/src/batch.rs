@@ -56,6 +56,17 @@ impl Batch {
         self.add(table, Kind::DeleteRange, from.as_ref(), to.as_ref());
     }
 
+    /// Adds the writes of another batch behind its own.
+    pub fn extend(&mut self, other: &Self) {
+        for (table, operation) in other.operations() {
+            match operation {
+                Operation::Put { key, value } => self.put(table, key, value),
+                Operation::Delete { key } => self.delete(table, key),
+                Operation::DeleteRange { from, to } => self.delete_range(table, from, to),
+            }
+        }
+    }
+
     fn add(&mut self, table: Table, kind: Kind, key: &[u8], value: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(key);

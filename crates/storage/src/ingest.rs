@@ -55,7 +55,29 @@ impl SstWriter {
         self.bytes += key.len() + value.len();
         self.last.clear();
         self.last.extend_from_slice(key);
-        if self.bytes >= FILE_BYTES { self.close() } else { Ok(()) }
+        if self.bytes >= FILE_BYTES { self.complete() } else { Ok(()) }
+    }
+
+    /// Takes over the rows of another writer of the same table, to be added together with its own. No key of either may
+    /// lie between keys of the other.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn append(&mut self, mut other: Self) -> Result<(), StorageError> {
+        self.complete()?;
+        other.complete()?;
+        self.files.append(&mut other.files);
+        self.last = std::mem::take(&mut other.last).max(std::mem::take(&mut self.last));
+        Ok(())
+    }
+
+    /// Completes the file that is being written: what takes time of adding it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn complete(&mut self) -> Result<(), StorageError> {
+        let Some(mut file) = self.current.take() else { return Ok(()) };
+        Ok(file.with_dependent_mut(|_, writer| writer.finish())?)
     }
 
     /// Makes the rows part of the table, durably and all at once.
@@ -63,7 +85,7 @@ impl SstWriter {
     /// # Errors
     /// The disk's.
     pub fn ingest(mut self) -> Result<(), StorageError> {
-        self.close()?;
+        self.complete()?;
         match self.files.is_empty() {
             true => Ok(()),
             false => self.database.ingest_files(self.table, self.files.iter().map(PathBuf::as_path).collect()),
@@ -80,11 +102,6 @@ impl SstWriter {
         self.files.push(path);
         self.bytes = 0;
         Ok(file)
-    }
-
-    fn close(&mut self) -> Result<(), StorageError> {
-        let Some(mut file) = self.current.take() else { return Ok(()) };
-        Ok(file.with_dependent_mut(|_, writer| writer.finish())?)
     }
 }
 
@@ -144,6 +161,11 @@ mod tests {
             let second = write(&database, scratch.path(), (0..1000).filter(even));
             first.ingest().unwrap();
             second.ingest().unwrap();
+            // And one behind the other.
+            let mut first = write(&database, scratch.path(), 0..300);
+            first.append(write(&database, scratch.path(), 300..1000)).unwrap();
+            assert!(first.put(&key(999), b"").is_err());
+            first.ingest().unwrap();
             assert!(rows(&database).into_iter().eq((0..1000).chain([9999])));
             assert_eq!(snapshot.prefix(Table::Storage, &[]).unwrap().count(), 101, "a snapshot stays as it is");
         }

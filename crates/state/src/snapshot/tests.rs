@@ -5,13 +5,14 @@ use super::*;
 use crate::range_proof::RangeProofError;
 use crate::rows::LAST_KEY;
 use crate::tests::{Chain, any_history};
-use crate::{StateError, StateView};
+use crate::{StateError, StateStore, StateView};
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use heddle_primitives::{
     Account, AccountChange, AccountLeaf, AccountRange, AccountsRequest, Height, Pivot, RangeProofRequest, SlotLeaf,
     StateChanges, StorageRanges, StorageRequest,
 };
+use heddle_storage::Database;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -47,6 +48,10 @@ impl Source {
         let view = self.0.store.view().unwrap();
         let height = Height::new(view.number().unwrap());
         (view, Pivot { height, state_root })
+    }
+
+    pub(crate) fn store(&self) -> (&StateStore, &Database) {
+        (&self.0.store, &self.0.database)
     }
 
     /// A state with nothing of it.
