@@ -1,6 +1,8 @@
 //! The pure core: facts come in with the time, and what is to be done comes out.
 
+mod events;
 mod headers;
+mod moves;
 mod pieces;
 #[cfg(test)]
 pub(super) mod tests;
@@ -12,100 +14,16 @@ use super::tasks::{TaskId, Tasks};
 use super::trust::Trust;
 use crate::{PeerFault, PeerId};
 use alloy_primitives::B256;
+pub use events::{Input, Output, Piece, RequestId, Stage, SyncedBase};
 use headers::Errand;
 use heddle_primitives::{
-    Bug, Epoch, Genesis, Height, Pivot, Request, Response, SealedHeader, SnapshotOffer, StateTask, ValidatorSet,
-    VerifiedHeader, planted,
+    Bug, Genesis, Height, Pivot, Request, Response, SealedHeader, SnapshotOffer, StateTask, VerifiedHeader, planted,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Names a request.
-pub type RequestId = u64;
 /// Hashes of final blocks that offers are compared with.
 const FINAL_HASHES_MAX: usize = 16;
-/// How much longer than at the beginning offers are waited for when something is fetched already.
-const WAIT_FACTOR: u32 = 10;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Time passed; these peers are connected. To come a few times a second.
-    Tick(Vec<PeerId>),
-    /// The answer to a request.
-    Answered(RequestId, Response),
-    /// A request ended without an answer.
-    Failed(RequestId),
-    /// What is missing for the pivot.
-    Planned(Vec<StateTask>),
-    /// The answer was right and is stored; these tasks follow from it.
-    Accepted(TaskId, Vec<StateTask>),
-    /// The answer was wrong, and nothing of it is stored.
-    Refuted(TaskId, String),
-    /// The chain starts at the pivot.
-    Finished,
-}
-
-/// An answer to be verified against a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Names it.
-    pub id: TaskId,
-    /// Who sent it.
-    pub peer: PeerId,
-    /// The state.
-    pub pivot: Pivot,
-    /// What was asked for.
-    pub task: StateTask,
-    /// What came.
-    pub response: Response,
-}
-
-/// Where a chain starts whose state was fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncedBase {
-    /// The block whose state it is.
-    pub pivot: VerifiedHeader,
-    /// The up to 256 headers before it, each the parent of the next, oldest first; genesis is not among them.
-    pub ancestors: Vec<SealedHeader>,
-    /// Every validator set on the way, with the first epoch of each.
-    pub validator_sets: Vec<(Epoch, ValidatorSet)>,
-}
-
-/// What to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send this request; exactly one [`Input::Answered`] or [`Input::Failed`] must follow.
-    Ask(RequestId, PeerId, Request),
-    /// Find out what is missing for this state; one [`Input::Planned`] must follow. No piece is being verified meanwhile.
-    Plan(Pivot),
-    /// Verify and store this; one [`Input::Accepted`] or [`Input::Refuted`] must follow.
-    Accept(Piece),
-    /// Everything is stored: let the chain start there; [`Input::Finished`] must follow.
-    Finish(Box<SyncedBase>),
-    /// Tell the network.
-    Report(PeerId, PeerFault),
-    /// It is over: nothing more comes, and nothing more has an effect.
-    End(Outcome),
-}
-
-/// What is being done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
-    /// A state is looked for.
-    #[default]
-    Seeking,
-    /// What is missing of it is being found out.
-    Planning,
-    /// Pieces come in.
-    Fetching,
-    /// The headers before it come in.
-    Linking,
-    /// The chain moves there.
-    Finishing,
-    /// It is over.
-    Ended,
-}
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -325,40 +243,6 @@ impl StateSync {
     fn target(&self) -> Option<Pivot> {
         let header = self.pivot.as_ref()?.header();
         Some(Pivot { height: Height::new(header.number), state_root: header.state_root })
-    }
-
-    /// Whether another state is to be proven, because it is served and the pivot is not, or by fewer, or to no effect.
-    fn reconsider(&mut self, now: Duration) {
-        let (Stage::Fetching, Some(pivot)) = (self.stage, self.pivot_height()) else { return };
-        if self.errand.is_some() || self.next_pivot.is_some() || planted(Bug::PivotKept) {
-            return;
-        }
-        let Some(best) = self.peers.best(now, Some(pivot)) else { return };
-        let is_better = self.peers.class(best) > self.peers.class(pivot);
-        self.better_since = if is_better { self.better_since.or(Some(now)) } else { None };
-        let has_been_better = self.better_since.is_some_and(|since| now >= since + self.config.reconsider);
-        let is_stalled = now >= self.delivered_at + self.config.stall;
-        if self.peers.serving(pivot) == 0 || has_been_better || is_stalled {
-            self.delivered_at = now;
-            self.better_since = None;
-            self.prove(best);
-        }
-    }
-
-    /// Ends when peers have answered for long, and nobody has anything to fetch.
-    fn give_up(&mut self, now: Duration) {
-        let is_served = self.pivot_height().is_some_and(|pivot| self.peers.serving(pivot) > 0);
-        let is_over = !matches!(self.stage, Stage::Seeking | Stage::Fetching);
-        if is_served || is_over || self.next_pivot.is_some() || !self.peers.has_answers() {
-            self.unserved_since = None;
-            return;
-        }
-        let since = *self.unserved_since.get_or_insert(now);
-        let factor = if self.pivot.is_some() { WAIT_FACTOR } else { 1 };
-        let is_late = now >= since + self.config.no_offers.saturating_mul(factor);
-        if is_late && self.errand.is_none() && self.peers.best(now, None).is_none() {
-            self.end(Outcome::NoSnapshots);
-        }
     }
 
     fn end(&mut self, outcome: Outcome) {

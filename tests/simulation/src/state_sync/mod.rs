@@ -14,6 +14,7 @@
 mod chain;
 mod checks;
 mod joiner;
+mod lies;
 mod peer;
 mod scenario;
 mod world;

@@ -40,11 +40,13 @@ impl Scenario {
     /// The run of a seed.
     pub fn draw(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let head = rng.random_range(INTERVAL + 1..60);
+        let is_young = rng.random_ratio(1, 12);
+        let head = if is_young { rng.random_range(2..STARTED_AT) } else { rng.random_range(INTERVAL + 1..60) };
         let others = rng.random_range(0..8);
         let mut peers = Vec::from_iter((0..others).map(|_| Manner::draw(&mut rng)));
         peers.insert(rng.random_range(0..=others), Manner::Honest);
-        let started_at = |rng: &mut ChaCha8Rng| (head / INTERVAL - rng.random_range(0..=1)) * INTERVAL + STARTED_AT;
+        let started_at =
+            |rng: &mut ChaCha8Rng| (head / INTERVAL).saturating_sub(rng.random_range(0..=1)) * INTERVAL + STARTED_AT;
         let peers = Vec::from_iter(peers.into_iter().map(|manner| (manner, started_at(&mut rng).min(head))));
         let mut stops = Vec::new();
         for _ in 0..rng.random_range(0..4) {
@@ -57,11 +59,16 @@ impl Scenario {
             has_registry: rng.random_ratio(1, 2),
             peers,
             head,
-            block_time: rng.random_ratio(3, 4).then(|| (30 * MILLISECOND) << rng.random_range(0..7)),
+            block_time: (!is_young && rng.random_ratio(3, 4)).then(|| (30 * MILLISECOND) << rng.random_range(0..7)),
             bytes_max: rng.random_range(1_000..4_000),
             stops,
             has_checkpoint: rng.random_ratio(1, 4),
         }
+    }
+
+    /// Whether the chain is too young to have a state to offer.
+    pub fn is_empty(&self) -> bool {
+        self.head < STARTED_AT
     }
 
     /// The head at a time.
