@@ -17,7 +17,8 @@ use alloy_primitives::B256;
 pub use events::{Input, Output, Piece, RequestId, Stage, SyncedBase};
 use headers::Errand;
 use heddle_primitives::{
-    Bug, Genesis, Height, Pivot, Request, Response, SealedHeader, SnapshotOffer, StateTask, VerifiedHeader, planted,
+    Bug, Genesis, Height, Pivot, Refusal, Request, Response, SealedHeader, SnapshotOffer, StateTask, VerifiedHeader,
+    planted,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -153,6 +154,7 @@ impl StateSync {
         }
         match (asked.purpose, response) {
             (Purpose::Offers, Response::Snapshots(offers)) => self.on_offers(now, &asked.peer, &offers),
+            (Purpose::Offers, Response::Refused(Refusal::Busy)) => self.peers.offer(now, &asked.peer, None),
             (Purpose::Offers, _) => self.on_offers(now, &asked.peer, &[]),
             (Purpose::Headers(errand), response) => self.on_headers(now, errand, &asked, response),
             (Purpose::Piece(task), Response::Refused(refusal)) => self.on_refusal(now, task, &asked.peer, refusal),

@@ -5,7 +5,7 @@ mod run;
 use super::*;
 use crate::states::fault::CheckpointError;
 use alloy_primitives::Sealable;
-use heddle_primitives::{BlocksRequest, Epoch, Refusal, RequestKind};
+use heddle_primitives::{BlocksRequest, Epoch, RequestKind};
 use run::{PIECE, Run, accounts, code, id, pivot};
 pub(in crate::states) use run::{chain, genesis};
 
@@ -183,6 +183,23 @@ fn the_busy_rest_and_nobody_is_named() {
     run.wait(500);
     assert_eq!(run.asked_for(RequestKind::Accounts), ["a"]);
     assert_eq!(run.reports, []);
+}
+
+#[test]
+fn one_who_has_no_time_to_say_what_it_offers_still_offers_what_it_did() {
+    let mut run = Run::fetching(&["a"], vec![accounts(1)]);
+    run.wait(5_000);
+    run.piece("a", RequestKind::Snapshots, Response::Refused(Refusal::Busy));
+    run.piece("a", RequestKind::Accounts, PIECE);
+    run.accept(vec![accounts(2)]);
+    run.wait(1_000);
+    assert_eq!(run.asked_for(RequestKind::Accounts), ["a"]);
+    run.wait(5_000);
+    run.piece("a", RequestKind::Snapshots, Response::Refused(Refusal::Gone));
+    run.piece("a", RequestKind::Accounts, PIECE);
+    run.accept(vec![accounts(3)]);
+    run.wait(1_000);
+    assert_eq!(run.asked_for(RequestKind::Accounts), [""; 0], "it serves no states at all");
 }
 
 #[test]
