@@ -11,6 +11,8 @@ mod staging;
 mod verify;
 
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod tests;
 
 pub use restore::{RestoreObserver, RestoreProgress};

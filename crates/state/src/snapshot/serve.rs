@@ -48,7 +48,7 @@ impl StateView {
         for (index, account) in request.accounts.iter().enumerate() {
             let key = AccountKey(*account);
             let root = self.hashed_storage_root(key)?;
-            if root == EMPTY_ROOT_HASH || room.is_full() {
+            if root == EMPTY_ROOT_HASH || (index > 0 && room.is_full()) {
                 break;
             }
             let last = if index + 1 == request.accounts.len() { request.last } else { LAST_KEY };

@@ -90,19 +90,29 @@ impl Write<'_> {
             marks::set_missing_code(&mut self.batch, staged, account, false);
         }
         let Some(hash) = hash else { return Ok(()) };
-        let is_asked_for = marks::missing_codes(&self.snapshot, Some(hash))?.next().transpose()?.is_some();
-        if staged == Some(hash) {
-            // Asked for when its account came, but perhaps before a crash.
-            if is_asked_for && marks::is_missing_code(&self.snapshot, hash, account)? {
-                self.codes.insert(hash);
-            }
-        } else if is_asked_for || self.snapshot.get(Table::Code, hash)?.is_none() {
+        if self.is_present(hash)? {
+            return Ok(());
+        }
+        if staged != Some(hash) {
             marks::set_missing_code(&mut self.batch, hash, account, true);
-            if !is_asked_for {
-                self.codes.insert(hash);
-            }
+        }
+        // Whoever has it too asked for it already, but for this account perhaps only before a crash.
+        if staged == Some(hash) || marks::missing_codes(&self.snapshot, Some(hash))?.next().transpose()?.is_none() {
+            self.codes.insert(hash);
         }
         Ok(())
+    }
+
+    /// Whether a code is there. Many accounts have the same.
+    fn is_present(&mut self, hash: B256) -> Result<bool, StateError> {
+        if self.present.contains(&hash) {
+            return Ok(true);
+        }
+        let is_present = self.snapshot.get(Table::Code, hash)?.is_some();
+        if is_present {
+            self.present.insert(hash);
+        }
+        Ok(is_present)
     }
 
     /// The storage that is there is of another root than the account's now.

@@ -1,9 +1,12 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 //! Random states that are fetched while they change, from peers that tell the truth and from others.
 
+mod lies;
+mod restored;
+
 use super::*;
-use crate::snapshot::tests::Source;
-use crate::{StateView, snapshot::tests::any_chain};
+use crate::StateView;
+use crate::snapshot::sources::{Random, Source, any_chain};
 use alloy_primitives::{Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
 use heddle_primitives::{Height, Request};
@@ -140,7 +143,7 @@ proptest! {
         bytes_max in any_bytes(),
     ) {
         let mut source = Source::new();
-        let mut random = crate::snapshot::tests::Random(seed);
+        let mut random = Random(seed);
         let mut joiner = Joiner::new();
         for (steps, blocks, is_crash) in rounds {
             let mut served = None;
@@ -163,252 +166,12 @@ proptest! {
         joiner.finish(&served, bytes_max);
         joiner.check(&served);
     }
-
-    #[test]
-    fn a_lie_is_refused_and_leaves_nothing(
-        seed in any::<u64>(),
-        bytes_max in any_bytes(),
-        lies in prop::collection::vec((any::<prop::sample::Index>(), 0..12u8), 1..80),
-    ) {
-        let mut source = Source::new();
-        let mut random = crate::snapshot::tests::Random(seed);
-        source.commit(&random.block());
-        let (view, pivot) = source.commit(&random.block());
-        let served = Served { view, pivot };
-        let (view, pivot) = source.commit(&random.block());
-        let later = Served { view, pivot };
-        let other = source.other();
-        let mut joiner = Joiner::new();
-        for (round, (at, kind)) in lies.iter().enumerate() {
-            let now = if round < lies.len() / 2 { &served } else { &later };
-            if round == lies.len() / 2 {
-                joiner.queue.clear();
-            }
-            if joiner.queue.is_empty() {
-                joiner.queue.extend(joiner.staging.plan(now.pivot).unwrap());
-            }
-            if let Some(task) = joiner.queue.front().cloned() {
-                let honest = now.answer(&task, bytes_max);
-                let lie = lie(&honest, *at, *kind, now, &other, &task);
-                if lie != honest {
-                    let before = joiner.rows();
-                    let accepted = joiner.staging.accept(now.pivot, &task, &lie);
-                    prop_assert!(matches!(accepted, Err(AcceptError::Peer(_))), "{:?}: {:?} instead of {:?}", task, lie, honest);
-                    prop_assert_eq!(before, joiner.rows());
-                }
-            }
-            joiner.step(now, bytes_max);
-        }
-        joiner.queue.clear();
-        joiner.finish(&later, bytes_max);
-        joiner.check(&later);
-    }
-}
-
-/// A wrong answer made of a right one; the right one where there is no such way to lie.
-fn lie(
-    honest: &Response,
-    at: prop::sample::Index,
-    kind: u8,
-    served: &Served,
-    other: &StateView,
-    task: &StateTask,
-) -> Response {
-    let mut answer = honest.clone();
-    let is_whole = matches!(task, StateTask::RangeProof { first: B256::ZERO, last: crate::rows::LAST_KEY, .. });
-    let other = Served { view: other.clone(), pivot: Pivot { height: Height::GENESIS, state_root: B256::ZERO } };
-    match (&mut answer, kind) {
-        (_, 0) => {
-            return Response::Status(heddle_primitives::Status {
-                height: Height::GENESIS,
-                hash: B256::ZERO,
-                earliest: Height::GENESIS,
-            });
-        }
-        (Response::Accounts(range), _) => lie_accounts(range, at, kind, served, &other, task),
-        (Response::Storage(ranges), 1..=2) => {
-            *ranges = if kind == 1 { Default::default() } else { ranges.clone() };
-            ranges.accounts.push(vec![]);
-        }
-        (Response::Storage(ranges), _) => lie_storage(ranges, at, kind),
-        (Response::Code(codes), 1..=4) => codes.clear(),
-        (Response::Code(codes), 5..=8) => {
-            let at = at.index(codes.len());
-            codes[at] = [&codes[at][..], &[0]].concat().into();
-        }
-        (Response::Code(codes), _) => codes.push(Bytes::from_static(&[1, 2, 3])),
-        // Without its nodes a proof proves nothing, but of all keys the root alone does.
-        (Response::RangeProof(proof), _) if kind < 10 || is_whole => proof.clear(),
-        (Response::RangeProof(proof), _) => proof.iter_mut().for_each(|node| *node = [&node[..], &[0]].concat().into()),
-        _ => {}
-    }
-    // An empty trie has no nodes.
-    if matches!(honest, Response::RangeProof(proof) if proof.is_empty()) { honest.clone() } else { answer }
-}
-
-fn lie_accounts(
-    range: &mut heddle_primitives::AccountRange,
-    at: prop::sample::Index,
-    kind: u8,
-    served: &Served,
-    other: &Served,
-    task: &StateTask,
-) {
-    let all = served.view.snapshot().prefix(Table::Accounts, &[]).unwrap().count();
-    let accounts = &mut range.accounts;
-    // Without its last leaf an answer says less, which can be true.
-    let last = accounts.len().saturating_sub(1);
-    let index = (last > 0).then(|| at.index(last));
-    match (kind, index) {
-        (1, Some(index)) => accounts[index].account.balance += U256::ONE,
-        (2, Some(index)) => drop(accounts.remove(index)),
-        (3, Some(index)) => accounts.swap(index, index + 1),
-        (4, Some(index)) => accounts[index].account.storage_root = B256::repeat_byte(1),
-        (5, Some(index)) => {
-            let account = Default::default();
-            accounts.insert(
-                index + 1,
-                heddle_primitives::AccountLeaf { key: spans::after(accounts[index].key).unwrap(), account },
-            );
-        }
-        (6, _) if range.proof.len() > 1 && !accounts.is_empty() => {
-            accounts.clear();
-            range.proof.clear();
-        }
-        (7, _) if !range.proof.is_empty() => {
-            if let Response::Accounts(theirs) = other.answer(task, 1 << 20) {
-                *range = theirs;
-            }
-        }
-        // Without proof they must be all.
-        (8, Some(_)) if all > accounts.len() => range.proof.clear(),
-        (9, Some(_)) => accounts[last].account.nonce += 1,
-        (10, _) => range.proof = vec![Bytes::from_static(&[0xc0]); 131],
-        _ => {}
-    }
-}
-
-fn lie_storage(ranges: &mut heddle_primitives::StorageRanges, at: prop::sample::Index, kind: u8) {
-    let is_shorter = ranges.accounts.len() > 1 && ranges.accounts[0] != ranges.accounts[1];
-    let Some(slots) = ranges.accounts.first_mut().filter(|slots| !slots.is_empty()) else { return };
-    let index = at.index(slots.len());
-    match kind {
-        3 => slots[index].value += U256::ONE,
-        4 if index + 1 < slots.len() => drop(slots.remove(index)),
-        5 if index + 1 < slots.len() => slots.swap(index, index + 1),
-        6 => slots.insert(index, slots[index]),
-        7 => slots[index].value = U256::ZERO,
-        8 if is_shorter => drop(ranges.accounts.remove(0)),
-        9 => ranges.proof = vec![Bytes::from_static(&[0xc0]); 131],
-        10 => {
-            let more = slots.clone();
-            ranges.accounts.extend(vec![more; 257]);
-        }
-        _ => {}
-    }
-}
-
-/// The tables of the state, without its history.
-fn state_rows(snapshot: &Snapshot) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
-    let rows = |table| snapshot.prefix(table, &[]).unwrap().map(Result::unwrap).collect();
-    [Table::Accounts, Table::Storage, Table::TrieNodes].map(rows).into()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_restored_state_is_as_if_its_blocks_had_been_committed(
-        seed in any::<u64>(),
-        before in 0..3usize,
-        blocks in 1..4usize,
-        tiny in prop::option::of(any_chain()),
-    ) {
-        let mut random = crate::snapshot::tests::Random(seed);
-        let mut source = Source::new();
-        let changes: Vec<_> = tiny.unwrap_or_else(|| (0..blocks).map(|_| random.block()).collect());
-        let (view, pivot) = changes.iter().map(|changes| source.commit(changes)).last().unwrap();
-        let served = Served { view, pivot };
-        let mut joiner = Joiner::new();
-        joiner.finish(&served, 3000);
-
-        // Over another state with history, of which nothing may stay.
-        let mut target = Source::new();
-        (0..before).for_each(|_| drop(target.commit(&random.block())));
-        let (store, database) = target.store();
-        let old = store.view().unwrap();
-        let old_rows = state_rows(old.snapshot());
-        let address = alloy_primitives::Address::with_last_byte(7);
-        let _ = (old.account(address).unwrap(), old.storage(address, U256::ONE).unwrap());
-        let scratch = tempfile::tempdir().unwrap();
-        let mut last = 0;
-        let mut observer = |progress: crate::RestoreProgress| last = progress.accounts_done;
-        let number = pivot.height.as_u64() + 100;
-        let batch = store.restore(&joiner.staging, number, pivot.state_root, scratch.path(), &mut observer).unwrap();
-        prop_assert_eq!(last, joiner.staging.progress().unwrap().accounts);
-        prop_assert!(store.view().unwrap().number().is_none(), "not before the batch is committed");
-        database.commit(batch).unwrap();
-        prop_assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
-        prop_assert_eq!(state_rows(old.snapshot()), old_rows, "who looks at the state before still sees it");
-
-        let view = store.view().unwrap();
-        prop_assert_eq!(view.number(), Some(number));
-        prop_assert_eq!(state_rows(view.snapshot()), state_rows(served.view.snapshot()));
-        let mut findings = crate::Findings::default();
-        crate::check(view.snapshot(), number, pivot.state_root, &mut findings, &mut |_| {}).unwrap();
-        prop_assert_eq!(findings, crate::Findings::default());
-        prop_assert_eq!(view.account(address).unwrap(), served.view.account(address).unwrap());
-        let is_pruned = matches!(store.view_at(number - 1), Err(StateError::HistoryPruned { .. }));
-        prop_assert!(is_pruned);
-        // It goes on like the other.
-        let block = random.block();
-        let expected = source.commit(&block).1.state_root;
-        let update = store.compute(&view, &block).unwrap();
-        prop_assert_eq!(update.state_root, expected);
-        let mut batch = heddle_storage::Batch::new();
-        let committed = update.write_into(number + 1, &mut batch).unwrap();
-        database.commit(batch).unwrap();
-        store.committed(committed);
-        let view = store.view_at(number).unwrap();
-        let proof = view.proof(address, &[U256::ONE], &crate::ProofLimits::default()).unwrap();
-        let leaf = proof.account.map(alloy_rlp::encode);
-        let path = alloy_trie::Nibbles::unpack(keccak256(address));
-        alloy_trie::proof::verify_proof(pivot.state_root, path, leaf, &proof.proof).unwrap();
-    }
-}
-
-#[test]
-fn what_is_not_whole_is_not_restored() {
-    let mut source = Source::new();
-    let mut random = crate::snapshot::tests::Random(3);
-    source.commit(&random.block());
-    let (view, pivot) = source.commit(&random.block());
-    let served = Served { view, pivot };
-    let mut joiner = Joiner::new();
-    let mut target = Source::new();
-    target.commit(&random.block());
-    let (store, database) = target.store();
-    let scratch = tempfile::tempdir().unwrap();
-    let restore = |joiner: &Joiner, root| store.restore(&joiner.staging, 9, root, scratch.path(), &mut |_| {});
-    let mut refused = 0;
-    while joiner.step(&served, 3000) {
-        if !joiner.staging.plan(pivot).unwrap().is_empty() {
-            restore(&joiner, pivot.state_root).unwrap_err();
-            refused += 1;
-        }
-    }
-    assert!(refused > 10);
-    restore(&joiner, keccak256("another")).unwrap_err();
-    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
-    assert_eq!(state_rows(&database.snapshot()), vec![vec![]; 3]);
-    assert!(store.view().unwrap().number().is_none());
-    restore(&joiner, pivot.state_root).unwrap();
 }
 
 #[test]
 fn what_is_no_longer_wanted_is_dropped() {
     let mut source = Source::new();
-    let mut random = crate::snapshot::tests::Random(7);
+    let mut random = Random(7);
     source.commit(&random.block());
     let (view, pivot) = source.commit(&random.block());
     let served = Served { view, pivot };

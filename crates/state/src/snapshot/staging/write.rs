@@ -17,8 +17,9 @@ pub(super) struct Write<'a> {
     pub(super) batch: Batch,
     pub(super) counts: Counts,
     pub(super) accepted: Accepted,
-    /// Codes that this write found to be missing.
+    /// Codes that this write found to be missing, and ones that it found to be there.
     pub(super) codes: BTreeSet<B256>,
+    pub(super) present: BTreeSet<B256>,
     staged: MutexGuard<'a, Counts>,
 }
 
@@ -33,6 +34,7 @@ impl Staging {
             counts: *staged,
             accepted: Accepted::default(),
             codes: BTreeSet::new(),
+            present: BTreeSet::new(),
             staged,
         }
     }
