@@ -15,24 +15,13 @@ use heddle_primitives::{
     Block, CertificateError, Epoch, Genesis, HeddleConfig, Height, SealedHeader, StateChanges, ValidatorSet,
     VerifiedHeader,
 };
-use heddle_state::{META_KEYS, StateError, StateStore};
+use heddle_state::{RestoreObserver, Staging, StateError, StateStore};
 use heddle_storage::{Batch, Database, PendingBatch, Table};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Headers whose hashes the next block can ask for.
 const ANCESTORS: u64 = 256;
-/// The tables of the state, and the key behind all of theirs.
-const STATE_TABLES: [Table; 7] = [
-    Table::Accounts,
-    Table::Storage,
-    Table::Code,
-    Table::AccountHistory,
-    Table::StorageHistory,
-    Table::ChangeSets,
-    Table::TrieNodes,
-];
-const END_OF_KEYS: [u8; 128] = [0xff; 128];
-
 /// What a chain takes over, beside a state, to go on from there.
 #[derive(Clone, Debug)]
 pub struct AdoptedBase {
@@ -78,14 +67,92 @@ pub enum BaseError {
     Certificate(#[from] CertificateError),
 }
 
-impl Chain {
-    /// Makes the pivot the head of a chain that is at genesis, its state put in place by `restore`, which returns the batch
-    /// with which that is done. Subscribers are told of a block without body.
+impl AdoptedBase {
+    /// Checks that it fits together, as [`Chain::adopt`] does.
     ///
     /// # Errors
-    /// [`ChainError::NotAtGenesis`]; [`ChainError::Base`] for a base that does not fit together; those of `restore`, after
-    /// which the state is that of genesis again; the database's, after which that is so when it is opened again.
-    pub fn adopt_with(
+    /// The fault of whoever put it together; of a plain Ethereum chain too.
+    pub fn verify(&self, genesis: &Genesis) -> Result<(), ChainError> {
+        let heddle = genesis.heddle().ok_or(ChainError::ReadOnly)?;
+        Ok(self.check(genesis, heddle).map(drop)?)
+    }
+
+    /// Checks that the ancestors are linked, and that the last of the sets decided the pivot. Gives the sets up to the pivot
+    /// that differ from those before them.
+    fn check(&self, genesis: &Genesis, heddle: &HeddleConfig) -> Result<Vec<(Epoch, ValidatorSet)>, BaseError> {
+        self.check_ancestors(genesis.header())?;
+        let sets = self.changes(heddle)?;
+        self.pivot.certificate().verify(last_of(heddle, &sets), &genesis.signing_context())?;
+        Ok(sets)
+    }
+
+    fn check_ancestors(&self, genesis: &SealedHeader) -> Result<(), BaseError> {
+        let pivot = self.pivot.header();
+        let Some(expected) = pivot.number.checked_sub(genesis.number + 1).map(|between| between.min(ANCESTORS)) else {
+            return Err(BaseError::NotBehindGenesis(pivot.number));
+        };
+        let found = self.ancestors.len();
+        if found as u64 != expected {
+            return Err(BaseError::AncestorCount { found, expected, pivot: pivot.number });
+        }
+        let mut child = pivot;
+        for header in self.ancestors.iter().rev() {
+            let (number, hash) = (child.number - 1, header.inner().hash_slow());
+            if header.number != number || child.parent_hash != hash || header.seal() != hash {
+                return Err(BaseError::Unlinked { number, hash });
+            }
+            child = header;
+        }
+        if child.number == genesis.number + 1 && child.parent_hash != genesis.seal() {
+            return Err(BaseError::Unlinked { number: genesis.number, hash: genesis.seal() });
+        }
+        Ok(())
+    }
+
+    /// The sets up to the pivot's epoch that differ from those before them, in order.
+    fn changes(&self, heddle: &HeddleConfig) -> Result<Vec<(Epoch, ValidatorSet)>, BaseError> {
+        let pivot = Height::new(self.pivot.header().number);
+        let epoch_of = |height| Epoch::of(height, heddle.epoch_length);
+        let (mut before, mut changes) = (None, Vec::new());
+        for (epoch, set) in &self.validator_sets {
+            let known = last_of(heddle, &changes);
+            let is_of_genesis = *epoch == Epoch::default() || heddle.registry.is_none();
+            let is_late = before.is_some_and(|before| before >= epoch) || *epoch > epoch_of(pivot.next());
+            if is_late || (is_of_genesis && set != known) {
+                return Err(BaseError::ValidatorSets(*epoch));
+            }
+            before = Some(epoch);
+            // Of an epoch that starts behind the pivot its state says more.
+            if set != known && *epoch <= epoch_of(pivot) {
+                changes.push((*epoch, set.clone()));
+            }
+        }
+        Ok(changes)
+    }
+}
+
+impl Chain {
+    /// Makes the pivot the head of a chain that is at genesis, with the state that was staged for it; files are put together in
+    /// `scratch`, a directory of the database's file system. Subscribers are told of a block without body.
+    ///
+    /// # Errors
+    /// [`ChainError::NotAtGenesis`]; [`ChainError::Base`] for a base that does not fit together; [`ChainError::State`]
+    /// when what was staged is not the pivot's state, after which the state is that of genesis again; the database's, after
+    /// which that is so when it is opened again.
+    pub fn adopt(
+        &self,
+        base: AdoptedBase,
+        staging: &Staging,
+        scratch: &Path,
+        observer: RestoreObserver<'_>,
+    ) -> Result<Arc<Head>, ChainError> {
+        let header = base.pivot.header();
+        let (number, state_root) = (header.number, header.state_root);
+        self.adopt_with(base, |states| states.restore(staging, number, state_root, scratch, observer))
+    }
+
+    /// As [`Self::adopt`], the state put in place by `restore`, which returns the batch with which that is done.
+    pub(crate) fn adopt_with(
         &self,
         base: AdoptedBase,
         restore: impl FnOnce(&StateStore) -> Result<Batch, StateError>,
@@ -98,7 +165,7 @@ impl Chain {
         if head.hash() != inner.genesis.hash() {
             return Err(ChainError::NotAtGenesis { head: head.header.number });
         }
-        let sets = self.check_base(&base)?;
+        let sets = base.check(&inner.genesis, self.heddle()?)?;
         let mut marker = Batch::new();
         BlockStore::put_adopting(&mut marker, base.pivot.header());
         inner.database.commit(marker)?;
@@ -114,39 +181,6 @@ impl Chain {
                 Err(error)
             }
         }
-    }
-
-    /// Checks what can be checked; gives the sets up to the pivot that differ from those before them.
-    fn check_base(&self, base: &AdoptedBase) -> Result<Vec<(Epoch, ValidatorSet)>, ChainError> {
-        let heddle = self.heddle()?;
-        self.check_ancestors(base)?;
-        let sets = changes_of(heddle, base)?;
-        let verified = base.pivot.certificate().verify(last_of(heddle, &sets), &self.signing_context());
-        verified.map_err(BaseError::from)?;
-        Ok(sets)
-    }
-
-    fn check_ancestors(&self, base: &AdoptedBase) -> Result<(), BaseError> {
-        let (genesis, pivot) = (self.inner.genesis.header(), base.pivot.header());
-        let Some(expected) = pivot.number.checked_sub(genesis.number + 1).map(|between| between.min(ANCESTORS)) else {
-            return Err(BaseError::NotBehindGenesis(pivot.number));
-        };
-        let found = base.ancestors.len();
-        if found as u64 != expected {
-            return Err(BaseError::AncestorCount { found, expected, pivot: pivot.number });
-        }
-        let mut child = pivot;
-        for header in base.ancestors.iter().rev() {
-            let (number, hash) = (child.number - 1, header.inner().hash_slow());
-            if header.number != number || child.parent_hash != hash || header.seal() != hash {
-                return Err(BaseError::Unlinked { number, hash });
-            }
-            child = header;
-        }
-        if child.number == genesis.number + 1 && child.parent_hash != genesis.seal() {
-            return Err(BaseError::Unlinked { number: genesis.number, hash: genesis.seal() });
-        }
-        Ok(())
     }
 
     /// The one batch after which the state is there.
@@ -207,27 +241,6 @@ impl Chain {
     }
 }
 
-/// The sets up to the pivot's epoch that differ from those before them, in order.
-fn changes_of(heddle: &HeddleConfig, base: &AdoptedBase) -> Result<Vec<(Epoch, ValidatorSet)>, BaseError> {
-    let pivot = Height::new(base.pivot.header().number);
-    let epoch_of = |height| Epoch::of(height, heddle.epoch_length);
-    let (mut before, mut changes) = (None, Vec::new());
-    for (epoch, set) in &base.validator_sets {
-        let known = last_of(heddle, &changes);
-        let is_of_genesis = *epoch == Epoch::default() || heddle.registry.is_none();
-        let is_late = before.is_some_and(|before| before >= epoch) || *epoch > epoch_of(pivot.next());
-        if is_late || (is_of_genesis && set != known) {
-            return Err(BaseError::ValidatorSets(*epoch));
-        }
-        before = Some(epoch);
-        // Of an epoch that starts behind the pivot its state says more.
-        if set != known && *epoch <= epoch_of(pivot) {
-            changes.push((*epoch, set.clone()));
-        }
-    }
-    Ok(changes)
-}
-
 /// The set with which these changes end.
 fn last_of<'a>(heddle: &'a HeddleConfig, changes: &'a [(Epoch, ValidatorSet)]) -> &'a ValidatorSet {
     changes.last().map_or(&heddle.validators, |(_, set)| set)
@@ -239,12 +252,11 @@ pub(crate) fn put_back_genesis_state(
     database: &Database,
     states: &StateStore,
 ) -> Result<(), ChainError> {
+    states.wipe()?;
     let mut batch = Batch::new();
-    STATE_TABLES.iter().for_each(|table| batch.delete_range(*table, [], END_OF_KEYS));
-    META_KEYS.iter().for_each(|key| batch.delete(Table::Meta, key));
-    let empty = states.view_with(Arc::new(PendingBatch::new(batch.clone())))?;
-    // What is cached is of genesis, or of nothing.
-    let _ = genesis_state(genesis, states, &empty)?.write_into(genesis.header().number, &mut batch)?;
+    let state = genesis_state(genesis, states, &states.view()?)?.write_into(genesis.header().number, &mut batch)?;
     batch.delete(Table::Meta, META_ADOPTING);
-    Ok(database.commit(batch)?)
+    database.commit(batch)?;
+    states.committed(state);
+    Ok(())
 }

@@ -3,9 +3,9 @@
 use crate::beginning::Oldest;
 use crate::block_store::{BlockRows, BlockStore};
 use crate::verify::recover;
-use crate::{BlockError, Chain, ChainError};
+use crate::{BlockError, Chain, ChainError, ChainRules};
 use alloy_consensus::proofs::calculate_receipt_root;
-use alloy_primitives::{B256, Bloom, Sealable};
+use alloy_primitives::{Address, B256, Bloom, Sealable};
 use heddle_evm::validate_body;
 use heddle_primitives::{
     CertificateError, CertifiedHeader, CommitCertificate, FinalizedBlock, Height, LightClientError, Receipt,
@@ -168,29 +168,43 @@ impl Chain {
         receipts: &[Receipt],
         batch: &mut Batch,
     ) -> Result<(), ChainError> {
-        let (number, proposed) = (header.number, &block.proposed);
-        let wrong = |error: BlockError| ChainError::from(BackfillError::Block { number, error });
-        let hash = proposed.hash();
-        if hash != header.seal() {
-            return Err(BackfillError::Unlinked { number, hash }.into());
-        }
-        let certificate = proposed.parent_certificate.as_ref();
-        let found = header.parent_beacon_block_root.unwrap_or_default();
-        let expected = consensus_root(certificate, &proposed.evidence);
-        if found != expected {
-            return Err(wrong(BlockError::ParentCertificateDigest { found, expected }));
-        }
-        validate_body(&self.inner.rules, &proposed.block).map_err(|error| wrong(error.into()))?;
-        let bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
-        if calculate_receipt_root(receipts) != header.receipts_root || bloom != header.logs_bloom {
-            return Err(BackfillError::Receipts(number).into());
-        }
-        let transactions = recover(&self.inner.rules, &proposed.block, &|_| None).map_err(wrong)?;
-        let senders = Vec::from_iter(transactions.iter().map(RecoveredTransaction::signer));
+        let senders = check_finalized(&self.inner.rules, header, block, receipts)?;
+        let proposed = &block.proposed;
         let rows = BlockRows { header, body: &proposed.block.body, senders: &senders, receipts };
         BlockStore::put_body(batch, &rows);
-        BlockStore::put_evidence(batch, number, &proposed.evidence);
-        certificate.into_iter().for_each(|certificate| BlockStore::put_certificate(batch, certificate));
+        BlockStore::put_evidence(batch, header.number, &proposed.evidence);
+        proposed.parent_certificate.iter().for_each(|certificate| BlockStore::put_certificate(batch, certificate));
         Ok(())
     }
+}
+
+/// Checks that a block and its receipts are those of a header that is final, and gives the senders of its transactions.
+/// The block's own certificate is not looked at.
+///
+/// # Errors
+/// The sender's.
+pub fn check_finalized(
+    rules: &ChainRules,
+    header: &SealedHeader,
+    block: &FinalizedBlock,
+    receipts: &[Receipt],
+) -> Result<Vec<Address>, BackfillError> {
+    let (number, proposed) = (header.number, &block.proposed);
+    let wrong = |error| BackfillError::Block { number, error };
+    let hash = proposed.hash();
+    if hash != header.seal() {
+        return Err(BackfillError::Unlinked { number, hash });
+    }
+    let found = header.parent_beacon_block_root.unwrap_or_default();
+    let expected = consensus_root(proposed.parent_certificate.as_ref(), &proposed.evidence);
+    if found != expected {
+        return Err(wrong(BlockError::ParentCertificateDigest { found, expected }));
+    }
+    validate_body(rules, &proposed.block).map_err(|error| wrong(error.into()))?;
+    let bloom = receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
+    if calculate_receipt_root(receipts) != header.receipts_root || bloom != header.logs_bloom {
+        return Err(BackfillError::Receipts(number));
+    }
+    let transactions = recover(rules, &proposed.block, &|_| None).map_err(wrong)?;
+    Ok(transactions.iter().map(RecoveredTransaction::signer).collect())
 }

@@ -21,7 +21,7 @@ pub struct CommittedBlock {
     pub receipts: Vec<Receipt>,
     /// Why it is final; `None` on a plain Ethereum chain.
     pub certificate: Option<CommitCertificate>,
-    /// Every account whose balance, nonce, code or storage the block changed, sorted.
+    /// Every account whose balance, nonce, code or storage the block changed, sorted; empty where that is not known.
     pub changed_accounts: Vec<Address>,
     /// How long this node took for it.
     pub timings: Timings,

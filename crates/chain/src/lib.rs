@@ -54,7 +54,7 @@ mod tests;
 
 pub use adopt::{AdoptedBase, BaseError};
 pub use assemble::BlockTemplate;
-pub use backfill::BackfillError;
+pub use backfill::{BackfillError, check_finalized};
 pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
 pub use config::{ChainConfig, ExecutionMode};
@@ -65,7 +65,10 @@ pub use heddle_evm::{
     CallError, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location, Parallelism, RuleError,
     next_base_fee,
 };
-pub use heddle_state::{AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, StateView};
+pub use heddle_state::{
+    AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, RestoreObserver, RestoreProgress,
+    Staging, StateView,
+};
 pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;
 pub use importer::Importer;

@@ -52,6 +52,8 @@ impl MempoolBlocks {
 impl BlockFeed for MempoolBlocks {
     async fn next(&mut self) -> Option<CommittedHead> {
         let changed = match self.blocks.recv().await {
+            // Of a block whose state was adopted it is not known.
+            Ok(committed) if committed.changed_accounts.is_empty() => ChangedAccounts::Unknown,
             Ok(committed) => ChangedAccounts::These(committed.changed_accounts.clone()),
             Err(RecvError::Lagged(_)) => ChangedAccounts::Unknown,
             Err(RecvError::Closed) => return None,

@@ -8,7 +8,7 @@ use heddle_primitives::{
     AccountRange, AccountsRequest, CertifiedHeader, CodeRequest, FinalizedBlock, Height, Pivot, RangeProofRequest,
     Receipt, Response, SnapshotOffer, StateTask, StorageRanges, StorageRequest,
 };
-use heddle_state::{AcceptError, StagedProgress, Staging, StateError};
+use heddle_state::{AcceptError, RestoreObserver, StagedProgress, Staging, StateError};
 use heddle_storage::{Database, DatabaseConfig};
 use heddle_sync::{CommitError, Past, PieceRefusal, SnapshotSource, StateProgress, StateTarget, SyncedBase};
 use std::error::Error;
@@ -36,6 +36,10 @@ impl StagedState {
     pub fn open(chain: Chain, datadir: &Path, config: &DatabaseConfig) -> Result<Self, Box<dyn Error>> {
         let directory = Self::directory(datadir);
         let staging = Staging::new(Database::open(&directory.join("db"), config)?)?;
+        // Files of an attempt that was killed are worth nothing.
+        let tables = directory.join("tables");
+        remove(&tables)?;
+        std::fs::create_dir(tables)?;
         Ok(Self { chain, staging, directory })
     }
 
@@ -44,22 +48,22 @@ impl StagedState {
     /// # Errors
     /// The system's.
     pub fn remove(datadir: &Path) -> std::io::Result<()> {
-        match std::fs::remove_dir_all(Self::directory(datadir)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        remove(&Self::directory(datadir))
     }
 
     /// Gives the state to the chain.
     ///
     /// # Errors
-    /// Those of [`Chain::adopt_with`]; the chain is at genesis then.
-    pub fn adopt(&self, base: AdoptedBase) -> Result<(), ChainError> {
-        let header = base.pivot.header();
-        let (number, root, scratch) = (header.number, header.state_root, self.directory.join("tables"));
-        let restore =
-            |states: &heddle_state::StateStore| states.restore(&self.staging, number, root, &scratch, &mut |_| {});
-        self.chain.adopt_with(base, restore).map(drop)
+    /// Those of [`Chain::adopt`]; the chain is at genesis then.
+    pub fn adopt(&self, base: AdoptedBase, observer: RestoreObserver<'_>) -> Result<(), ChainError> {
+        self.chain.adopt(base, &self.staging, &self.directory.join("tables"), observer).map(drop)
+    }
+}
+
+fn remove(directory: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -87,7 +91,7 @@ impl StateTarget for StagedState {
 
     fn finish(&self, base: SyncedBase) -> Result<(), String> {
         let SyncedBase { pivot, ancestors, validator_sets } = base;
-        self.adopt(AdoptedBase { pivot, ancestors, validator_sets }).map_err(|error| error.to_string())
+        self.adopt(AdoptedBase { pivot, ancestors, validator_sets }, &mut |_| {}).map_err(|error| error.to_string())
     }
 }
 

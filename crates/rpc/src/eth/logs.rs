@@ -34,7 +34,7 @@ fn range(backend: &Backend, option: FilterBlockOption) -> Result<Option<(u64, u6
     let head = backend.head_number();
     let number = |tag: Option<BlockNumberOrTag>| match tag {
         Some(BlockNumberOrTag::Number(number)) => number,
-        Some(BlockNumberOrTag::Earliest) => 0,
+        Some(BlockNumberOrTag::Earliest) => backend.chain.blocks_from(),
         _ => head,
     };
     let backwards =
