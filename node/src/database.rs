@@ -38,6 +38,22 @@ pub fn open_existing(datadir: &Path) -> Result<Database, Box<dyn Error>> {
     open(&directory, CacheSize::default())
 }
 
+/// Opens the chain of a data directory to be read as it is now, although a node may be running on it; without a genesis file,
+/// by that of the last opening.
+///
+/// # Errors
+/// When there is none, it is of another chain, or it has not begun.
+pub fn open_chain_read_only(genesis: Option<&Path>, datadir: &Path) -> Result<Chain, Box<dyn Error>> {
+    let directory = datadir.join("db");
+    if !directory.is_dir() {
+        return Err(format!("{} holds no database", datadir.display()).into());
+    }
+    let database = Database::open_read_only(&directory, &CacheSize::default().database())?;
+    let genesis = known_genesis(genesis, &database)?;
+    let config = ChainConfig { snapshot_interval: 0, ..ChainConfig::default() };
+    Ok(Chain::open_read_only(genesis, database, config)?)
+}
+
 /// Opens a database, and brings an older one to the format of this version, which can take a while.
 fn open(directory: &Path, cache: CacheSize) -> Result<Database, Box<dyn Error>> {
     let mut shown: Option<(Table, Progress)> = None;
@@ -75,10 +91,14 @@ fn name_repair(directory: &Path, error: ChainError) -> Box<dyn Error> {
 /// # Errors
 /// When the database does not know its genesis file, or is of another chain.
 pub fn open_existing_chain(genesis: Option<&Path>, database: Database) -> Result<Chain, Box<dyn Error>> {
-    let genesis = match genesis {
-        Some(path) => Genesis::read(path)?,
-        None => Chain::stored_genesis(&database)?
-            .ok_or("the database does not know its genesis file: name it with --chain")?,
-    };
+    let genesis = known_genesis(genesis, &database)?;
     Ok(Chain::open(genesis, database, ChainConfig::default())?)
+}
+
+fn known_genesis(genesis: Option<&Path>, database: &Database) -> Result<Genesis, Box<dyn Error>> {
+    match genesis {
+        Some(path) => Ok(Genesis::read(path)?),
+        None => Ok(Chain::stored_genesis(database)?
+            .ok_or("the database does not know its genesis file: name it with --chain")?),
+    }
 }

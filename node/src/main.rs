@@ -22,6 +22,7 @@ mod import;
 mod keys;
 mod progress;
 mod shutdown;
+mod snapshot;
 mod telemetry;
 mod wiring;
 

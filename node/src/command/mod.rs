@@ -13,6 +13,7 @@ mod init;
 mod key;
 mod node;
 mod sign_state;
+mod snapshot;
 mod sync_options;
 mod validators;
 
@@ -60,6 +61,9 @@ enum Command {
     /// Look after the database of a node that does not run.
     #[command(subcommand)]
     Db(db::DbCommand),
+    /// Write a chain's state to a file, check such a file, or begin a chain with it.
+    #[command(subcommand)]
+    Snapshot(snapshot::SnapshotCommand),
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -101,6 +105,7 @@ impl Cli {
             Command::Export(args) => export::run(args),
             Command::Bench(command) => bench::run(command),
             Command::Db(command) => db::run(command),
+            Command::Snapshot(command) => snapshot::run(command),
             Command::Genesis(command) => genesis::run(command),
             Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
