@@ -100,6 +100,7 @@ impl Node {
             ..config.execution.apply(config.cache.chain())
         };
         let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, chain_config)?;
+        sync::begin_with_file(&config, &chain).await?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");

@@ -5,6 +5,8 @@ use super::{Node, NodeConfig};
 use crate::adapters::{ChainPast, NetworkPeers, StagedState, SyncChain};
 use crate::cache::CacheSize;
 use crate::command::{BackfillMode, SyncMode};
+use crate::shutdown::StopFlag;
+use crate::snapshot::{self, Restore};
 use heddle_chain::Chain;
 use heddle_network::NetworkHandle;
 use heddle_sync::{
@@ -12,10 +14,14 @@ use heddle_sync::{
     SyncHandle, SyncMetrics,
 };
 use prometheus_client::registry::Registry;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+
+/// How often the progress of restoring a file is logged.
+const LOG: Duration = Duration::from_secs(10);
 
 /// What others see of it.
 pub(super) struct CatchingUp {
@@ -53,6 +59,32 @@ impl Fetch {
         }
         StagedState::remove(&self.datadir).map_err(|error| format!("cannot remove what was staged: {error}"))
     }
+}
+
+/// Begins with the state in the file that is named, where that is asked for and the chain is at genesis.
+///
+/// # Errors
+/// When no file is named, and what is wrong with it; the chain is at genesis then.
+pub(super) async fn begin_with_file(config: &NodeConfig, chain: &Chain) -> Result<(), Box<dyn Error>> {
+    if config.sync.mode != SyncMode::FromFile || chain.head().hash() != chain.genesis().hash() {
+        return Ok(());
+    }
+    let file = config.sync.snapshot_file.clone().ok_or("--sync from-file needs --snapshot.file FILE")?;
+    let (chain, datadir, checkpoint, cache) =
+        (chain.clone(), config.datadir.clone(), config.sync.checkpoint, config.cache);
+    let restored = tokio::task::spawn_blocking(move || {
+        let stop = StopFlag::default();
+        let restore = Restore { chain: &chain, datadir: &datadir, checkpoint, cache, stop: &stop };
+        let mut logged = Instant::now();
+        let restored = snapshot::restore(&file, &restore, &mut |stage, thousandths| {
+            if logged.elapsed() >= LOG {
+                logged = Instant::now();
+                tracing::info!(stage, percent = thousandths / 10, "restoring a state from a file");
+            }
+        });
+        restored.map(drop).map_err(|error| format!("{}: {error}", file.display()))
+    });
+    Ok(restored.await??)
 }
 
 impl Node {
