@@ -135,7 +135,7 @@ impl Node {
         registry: &mut Registry,
     ) -> Result<NodeStatusView, Box<dyn Error>> {
         let chain = self.chain.clone();
-        let source = Arc::new(SyncChain(chain.clone()));
+        let source = Arc::new(SyncChain::new(chain.clone())?);
         let inbound = Arc::new(Inbound::new(mempool.clone()));
         let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
         let catching_up = self.start_sync(config, source, &network, registry);

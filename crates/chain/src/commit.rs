@@ -3,7 +3,7 @@
 use crate::block_store::{BlockRows, BlockStore, missing};
 use crate::execution::Execution;
 use crate::validators::HeadValidators;
-use crate::verify::{recover, require_next};
+use crate::verify::{RecoveredTransactions, check_bound, check_presence, recover, require_next};
 use crate::{Chain, ChainError, CommittedBlock, Head};
 use alloy_primitives::U256;
 use heddle_primitives::{CertifiedBlock, CommitCertificate, ValidatorAddress};
@@ -37,17 +37,19 @@ impl Chain {
     pub fn commit(&self, certified: &CertifiedBlock) -> Result<Arc<Head>, ChainError> {
         let _door = self.inner.commit_door.lock();
         let head = self.head();
-        match self.execute_certified(&head, certified)? {
+        match self.execute_certified(&head, certified, None)? {
             Some(execution) => self.write(&head, execution, Some(certified.certificate())),
             None => Ok(head),
         }
     }
 
-    /// Executes a certified block on `head`, unless that was done; `None` when it is committed already.
+    /// Executes a certified block on `head`, unless that was done; `None` when it is committed already. `ahead` is what was
+    /// recovered of it before, once its contents had been checked.
     pub(crate) fn execute_certified(
         &self,
         head: &Head,
         certified: &CertifiedBlock,
+        ahead: Option<RecoveredTransactions>,
     ) -> Result<Option<Execution>, ChainError> {
         let number = certified.proposed().block.header.number;
         if number <= head.header.number {
@@ -58,7 +60,7 @@ impl Chain {
         self.require_checkpoint(number, certified.hash())?;
         match self.inner.executions.take(certified.hash()) {
             Some(execution) => Ok(Some(execution)),
-            None => self.verify_certified(head, certified).map(Some),
+            None => self.verify_certified(head, certified, ahead).map(Some),
         }
     }
 
@@ -74,10 +76,21 @@ impl Chain {
         Ok(())
     }
 
-    fn verify_certified(&self, head: &Head, certified: &CertifiedBlock) -> Result<Execution, ChainError> {
+    fn verify_certified(
+        &self,
+        head: &Head,
+        certified: &CertifiedBlock,
+        ahead: Option<RecoveredTransactions>,
+    ) -> Result<Execution, ChainError> {
         let proposed = certified.proposed();
-        self.check_contents(head, proposed)?;
-        let recovered = recover(&self.inner.rules, &proposed.block, &|_| None);
+        check_presence(head, proposed)?;
+        let recovered = match ahead {
+            Some(recovered) => recovered,
+            None => {
+                check_bound(&self.inner.rules, proposed)?;
+                recover(&self.inner.rules, &proposed.block, &|_| None)
+            }
+        };
         self.verify(head, proposed, certified.hash(), recovered).map_err(|error| match error {
             ChainError::InvalidBlock(error) => ChainError::InvalidCertified {
                 number: proposed.block.header.number,

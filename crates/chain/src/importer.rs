@@ -10,7 +10,8 @@
 
 use crate::commit::Prepared;
 use crate::execution::Execution;
-use crate::{Chain, ChainError, Head, RecoveredBlock};
+use crate::verify::{RecoveredTransactions, check_bound, recover};
+use crate::{BlockError, Chain, ChainError, Head, RecoveredBlock};
 use heddle_primitives::{CertifiedBlock, CommitCertificate, Header, Height, ValidatorSet};
 use parking_lot::MutexGuard;
 use std::sync::Arc;
@@ -29,7 +30,36 @@ pub struct Importer<'a> {
     _door: MutexGuard<'a, ()>,
 }
 
+/// A certified block that came with what its header binds, and whose senders have been recovered: all that needs neither
+/// parent nor state, so that it can run ahead of [`Importer::commit_recovered`].
+#[derive(Debug)]
+pub struct RecoveredCertifiedBlock {
+    certified: CertifiedBlock,
+    /// A certified block with a transaction that nobody signed is for the commit to judge: whoever sent it is right.
+    transactions: RecoveredTransactions,
+}
+
+impl RecoveredCertifiedBlock {
+    /// The block.
+    pub fn certified(&self) -> &CertifiedBlock {
+        &self.certified
+    }
+}
+
 impl Chain {
+    /// Checks that body, parent certificate and evidence are those that a certified header binds, and recovers the senders
+    /// of all transactions on all cores.
+    ///
+    /// # Errors
+    /// What is not the header's: the fault of whoever sent the block.
+    pub fn recover_ahead(&self, certified: CertifiedBlock) -> Result<RecoveredCertifiedBlock, BlockError> {
+        let (rules, proposed) = (&self.inner.rules, certified.proposed());
+        let (bound, transactions) =
+            rayon::join(|| check_bound(rules, proposed), || recover(rules, &proposed.block, &|_| None));
+        bound?;
+        Ok(RecoveredCertifiedBlock { certified, transactions })
+    }
+
     /// Starts committing many blocks; every other commit waits until that is done.
     ///
     /// # Errors
@@ -61,7 +91,18 @@ impl Importer<'_> {
     /// As [`Chain::commit`].
     pub fn commit(&mut self, certified: &CertifiedBlock) -> Result<(), ChainError> {
         self.settle_unless_next(&certified.proposed().block.header)?;
-        let execution = self.chain.execute_certified(&self.tip, certified)?;
+        let execution = self.chain.execute_certified(&self.tip, certified, None)?;
+        execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
+    }
+
+    /// As [`Self::commit`], for a block of which all that needs no parent was done ahead.
+    ///
+    /// # Errors
+    /// As [`Chain::commit`].
+    pub fn commit_recovered(&mut self, block: RecoveredCertifiedBlock) -> Result<(), ChainError> {
+        let RecoveredCertifiedBlock { certified, transactions } = block;
+        self.settle_unless_next(&certified.proposed().block.header)?;
+        let execution = self.chain.execute_certified(&self.tip, &certified, Some(transactions))?;
         execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
     }
 

@@ -71,7 +71,7 @@ pub use heddle_state::{
 };
 pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;
-pub use importer::Importer;
+pub use importer::{Importer, RecoveredCertifiedBlock};
 pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};
 pub use propose::{BuildRequest, BuiltBlock};
 pub use verify::KnownSenders;

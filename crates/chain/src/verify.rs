@@ -15,6 +15,9 @@ use heddle_primitives::{
 use rayon::prelude::*;
 use std::time::Instant;
 
+/// A block's transactions with their senders, or the first that nobody signed.
+pub(crate) type RecoveredTransactions = Result<Vec<RecoveredTransaction>, BlockError>;
+
 /// Senders recovered before, such as the mempool's. A transaction's hash covers its signature, so it has one sender.
 pub type KnownSenders<'a> = &'a (dyn Fn(&TxHash) -> Option<Address> + Sync);
 
@@ -62,31 +65,17 @@ impl Chain {
     /// Whether what came with the header is what the header binds: the body, the parent's certificate, the evidence. A sender
     /// can get these wrong for any header, even a certified one.
     pub(crate) fn check_contents(&self, head: &Head, proposed: &ProposedBlock) -> Result<(), BlockError> {
-        let certificate = proposed.parent_certificate.as_ref();
-        if certificate.is_some() != head.certificate.is_some() {
-            let word = |present| if present { "present" } else { "absent" };
-            return Err(BlockError::ParentCertificatePresence {
-                parent: head.header.number,
-                found: word(certificate.is_some()),
-                expected: word(head.certificate.is_some()),
-            });
-        }
-        let found = proposed.block.header.parent_beacon_block_root.unwrap_or_default();
-        let expected = consensus_root(certificate, &proposed.evidence);
-        if found != expected {
-            return Err(BlockError::ParentCertificateDigest { found, expected });
-        }
-        Ok(validate_body(&self.inner.rules, &proposed.block)?)
+        check_presence(head, proposed)?;
+        check_bound(&self.inner.rules, proposed)
     }
 
-    /// All rules that depend on nothing but the head: whatever two thirds certify obeys them. `recovered` are the
-    /// block's transactions, or the first that nobody signed.
+    /// All rules that depend on nothing but the head: whatever two thirds certify obeys them.
     pub(crate) fn verify(
         &self,
         head: &Head,
         proposed: &ProposedBlock,
         hash: B256,
-        recovered: Result<Vec<RecoveredTransaction>, BlockError>,
+        recovered: RecoveredTransactions,
     ) -> Result<Execution, ChainError> {
         let inner = &self.inner;
         let block = &proposed.block;
@@ -184,6 +173,27 @@ impl Chain {
     }
 }
 
+/// All blocks but the first come with their parent's certificate.
+pub(crate) fn check_presence(head: &Head, proposed: &ProposedBlock) -> Result<(), BlockError> {
+    let (found, expected) = (proposed.parent_certificate.is_some(), head.certificate.is_some());
+    if found == expected {
+        return Ok(());
+    }
+    let word = |present| if present { "present" } else { "absent" };
+    let (found, expected) = (word(found), word(expected));
+    Err(BlockError::ParentCertificatePresence { parent: head.header.number, found, expected })
+}
+
+/// The part of what a header binds that needs no parent.
+pub(crate) fn check_bound(rules: &ChainRules, proposed: &ProposedBlock) -> Result<(), BlockError> {
+    let found = proposed.block.header.parent_beacon_block_root.unwrap_or_default();
+    let expected = consensus_root(proposed.parent_certificate.as_ref(), &proposed.evidence);
+    if found != expected {
+        return Err(BlockError::ParentCertificateDigest { found, expected });
+    }
+    Ok(validate_body(rules, &proposed.block)?)
+}
+
 /// Only the block after the head can be judged.
 pub(crate) fn require_next(head: &Head, number: u64) -> Result<(), ChainError> {
     if number == head.height().next().as_u64() {
@@ -200,11 +210,7 @@ fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
 }
 
 /// Recovers the senders that are not known, on all cores: this costs more than executing a transfer.
-pub(crate) fn recover(
-    rules: &ChainRules,
-    block: &Block,
-    known: KnownSenders<'_>,
-) -> Result<Vec<RecoveredTransaction>, BlockError> {
+pub(crate) fn recover(rules: &ChainRules, block: &Block, known: KnownSenders<'_>) -> RecoveredTransactions {
     let recover_one = |(index, transaction): (usize, &Transaction)| {
         let sender = match known(transaction.tx_hash()) {
             Some(sender) => Ok(sender),

@@ -1,6 +1,7 @@
 //! How much a peer may send. Pure: it is told the time.
 
 use crate::Topic;
+use heddle_primitives::RequestKind;
 use libp2p::PeerId;
 use std::{collections::HashMap, time::Instant};
 
@@ -77,14 +78,18 @@ impl TopicBudget {
     }
 }
 
-/// Requests a second that one peer may ask, and at once.
-const REQUESTS: (u32, u32) = (20, 60);
+/// Questions a second that one peer may ask where it stands, and at once.
+const STATUS_REQUESTS: (u32, u32) = (20, 60);
+/// Requests a second for headers, blocks and pieces of state that one peer may make, and at once: a peer that catches up
+/// over a fast network has several in flight, each answered within milliseconds.
+const DATA_REQUESTS: (u32, u32) = (200, 400);
 
 #[derive(Debug)]
 struct PeerBudget {
     transactions: TopicBudget,
     consensus: TopicBudget,
-    requests: TokenBucket,
+    status_requests: TokenBucket,
+    data_requests: TokenBucket,
 }
 
 impl PeerBudget {
@@ -92,18 +97,21 @@ impl PeerBudget {
         Self {
             transactions: TopicBudget::new(Topic::Transactions, now),
             consensus: TopicBudget::new(Topic::Consensus, now),
-            requests: TokenBucket::new(REQUESTS.0, REQUESTS.1, now),
+            status_requests: TokenBucket::new(STATUS_REQUESTS.0, STATUS_REQUESTS.1, now),
+            data_requests: TokenBucket::new(DATA_REQUESTS.0, DATA_REQUESTS.1, now),
         }
     }
 
     fn fill(&mut self, now: Instant) {
         self.transactions.fill(now);
         self.consensus.fill(now);
-        self.requests.fill(now);
+        self.status_requests.fill(now);
+        self.data_requests.fill(now);
     }
 
     fn is_full(&self) -> bool {
-        self.transactions.is_full() && self.consensus.is_full() && self.requests.is_full()
+        let requests = self.status_requests.is_full() && self.data_requests.is_full();
+        self.transactions.is_full() && self.consensus.is_full() && requests
     }
 }
 
@@ -123,9 +131,13 @@ impl RateLimiter {
         }
     }
 
-    /// Whether `peer` may ask something now.
-    pub(crate) fn allow_request(&mut self, peer: PeerId, now: Instant) -> bool {
-        let requests = &mut self.budget(peer, now).requests;
+    /// Whether `peer` may ask something of this kind now.
+    pub(crate) fn allow_request(&mut self, peer: PeerId, kind: RequestKind, now: Instant) -> bool {
+        let budget = self.budget(peer, now);
+        let requests = match kind {
+            RequestKind::Status => &mut budget.status_requests,
+            _ => &mut budget.data_requests,
+        };
         requests.fill(now);
         let allowed = requests.has(1);
         if allowed {
@@ -156,15 +168,21 @@ mod tests {
 
     #[test]
     fn requests_stop_at_the_burst_and_resume_at_the_rate() {
-        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
-        for _ in 0..REQUESTS.1 {
-            assert!(limiter.allow_request(peer, now));
+        for (kind, other, limit) in [
+            (RequestKind::Status, RequestKind::Blocks, STATUS_REQUESTS),
+            (RequestKind::Headers, RequestKind::Status, DATA_REQUESTS),
+        ] {
+            let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+            for _ in 0..limit.1 {
+                assert!(limiter.allow_request(peer, kind, now));
+            }
+            assert!(!limiter.allow_request(peer, kind, now));
+            assert!(limiter.allow_request(peer, other, now), "status and data do not share budgets");
+            assert!(limiter.allow_request(PeerId::random(), kind, now), "budgets are per peer");
+            let later = now + Duration::from_millis(1000 / u64::from(limit.0) + 1);
+            assert!(limiter.allow_request(peer, kind, later));
+            assert!(!limiter.allow_request(peer, kind, later));
         }
-        assert!(!limiter.allow_request(peer, now));
-        assert!(limiter.allow_request(PeerId::random(), now), "budgets are per peer");
-        let later = now + Duration::from_millis(1000 / u64::from(REQUESTS.0) + 1);
-        assert!(limiter.allow_request(peer, later));
-        assert!(!limiter.allow_request(peer, later));
     }
 
     #[test]
@@ -180,9 +198,9 @@ mod tests {
     #[test]
     fn only_full_budgets_are_forgotten() {
         let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
-        while limiter.allow_request(peer, now) {}
+        while limiter.allow_request(peer, RequestKind::Status, now) {}
         limiter.sweep(now);
-        assert!(!limiter.allow_request(peer, now));
+        assert!(!limiter.allow_request(peer, RequestKind::Status, now));
         limiter.sweep(now + Duration::from_secs(60));
         assert!(limiter.peers.is_empty());
     }

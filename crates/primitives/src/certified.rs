@@ -1,8 +1,6 @@
 //! A block whose finality has been checked.
 
-use crate::{
-    Bug, CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet, VerifiedHeader, planted,
-};
+use crate::{CertificateError, CommitCertificate, ProposedBlock, SigningContext, ValidatorSet, VerifiedHeader};
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 
@@ -72,9 +70,7 @@ impl CertifiedBlock {
                 height,
             });
         }
-        if !planted(Bug::CertificateUnverified) {
-            certificate.verify(validators, context)?;
-        }
+        certificate.verify(validators, context)?;
         Ok(Self { hash, inner })
     }
 

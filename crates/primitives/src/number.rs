@@ -96,6 +96,11 @@ impl fmt::Display for Round {
 pub struct Epoch(u64);
 
 impl Epoch {
+    /// The epoch of this number.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The epoch of a height, when each has `length` blocks: height 1 starts epoch 0, to which genesis is counted too.
     pub const fn of(height: Height, length: u64) -> Self {
         match height.0.saturating_sub(1).checked_div(length) {

@@ -21,7 +21,7 @@ pub enum Bug {
     AnyProposer,
     /// Every signature is good.
     SignatureUnverified,
-    /// Sync commits blocks without verifying their certificates.
+    /// Sync takes headers for final without verifying their certificates.
     CertificateUnverified,
     /// A validator that signs a certificate twice counts twice.
     RepeatedSigners,

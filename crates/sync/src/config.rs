@@ -10,10 +10,16 @@ pub struct SyncConfig {
     pub status_interval: Duration,
     /// How long one request may take before the peer counts as failed.
     pub request_timeout: Duration,
-    /// Ranges in flight or waiting to be committed, all peers together; at least 1.
+    /// Final headers kept ahead of the head; at least 1. Each takes about 1 KiB and 100 bytes a validator: 3 MiB for the
+    /// default with a handful of validators, 45 MiB with two hundred.
+    pub headers_max: u64,
+    /// Ranges of blocks in flight or waiting to be committed, all peers together; at least 1.
     pub ranges_max: usize,
     /// Blocks in one range, 1 to [`MAX_BLOCKS_PER_RESPONSE`].
     pub blocks_per_range: u64,
+    /// Up to so many missing blocks are asked for at once, and bring their headers along; at most
+    /// [`Self::blocks_per_range`].
+    pub direct_max: u64,
     /// How long the head must stand still before a gap of a single block is fetched: consensus usually decides it
     /// a moment later by itself.
     pub grace: Duration,
@@ -24,8 +30,10 @@ impl Default for SyncConfig {
         Self {
             status_interval: Duration::from_secs(1),
             request_timeout: Duration::from_secs(10),
-            ranges_max: 4,
+            headers_max: 2_048,
+            ranges_max: 6,
             blocks_per_range: MAX_BLOCKS_PER_RESPONSE,
+            direct_max: 8,
             grace: Duration::from_secs(2),
         }
     }

@@ -13,14 +13,22 @@ pub enum SyncError {
         /// The chain's words.
         reason: String,
     },
-    /// The task that verifies certificates died.
-    #[error("verification of block {height} did not finish: {reason}")]
-    Verification {
-        /// Height of the block.
-        height: Height,
-        /// How it ended.
-        reason: String,
-    },
+    /// The chain could not say where its head is.
+    #[error("cannot follow headers from the head: {0}")]
+    Head(String),
+    /// A task that verifies headers or blocks died.
+    #[error("verification did not finish: {0}")]
+    Verification(String),
+}
+
+/// Why the chain did not go on behind a height.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("block {height}: {error}")]
+pub struct ImportError {
+    /// The block that was not committed; those before it are.
+    pub height: Height,
+    /// Why not.
+    pub error: CommitError,
 }
 
 /// Why the chain did not commit a certified block.
@@ -52,7 +60,10 @@ pub enum PeerFault {
     /// so once is little.
     #[error("did not serve a height that it announced")]
     BrokenPromise,
-    /// A block whose certificate fails, or that breaks a rule of the chain.
+    /// A header that does not follow the final one before it, or whose certificate fails.
+    #[error("sent an invalid header: {0}")]
+    InvalidHeader(String),
+    /// A block that is not the final one of its height, or whose contents are not those that its header binds.
     #[error("sent an invalid block: {0}")]
     InvalidBlock(String),
     /// A block with an access list that is not the block's. The block may be right, and is executed without the list.
@@ -67,25 +78,27 @@ pub enum PeerFault {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ServeError {
     /// The count is out of range. The peer's fault.
-    #[error("asked for {count} blocks, accepted are 1 to {max}")]
+    #[error("asked for {count} at once, accepted are 1 to {max}")]
     Count {
         /// What was asked for.
         count: u64,
         /// The most that is served at once.
         max: u64,
     },
-    /// A block could not be read. Ours.
-    #[error("cannot read block {height}: {reason}")]
+    /// Something could not be read. Ours.
+    #[error("cannot read {what} {number}: {reason}")]
     Read {
-        /// Height of the block.
-        height: Height,
+        /// What was asked for: "block", "header", "receipts of block" or "end of epoch".
+        what: &'static str,
+        /// Height or epoch.
+        number: u64,
         /// What the source said.
         reason: String,
     },
     /// A state could not be read. Ours.
     #[error("cannot read a state: {0}")]
     State(String),
-    /// The task that reads blocks died. Ours.
-    #[error("reading blocks did not finish: {0}")]
+    /// The task that reads died. Ours.
+    #[error("reading did not finish: {0}")]
     Interrupted(String),
 }

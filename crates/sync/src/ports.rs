@@ -1,27 +1,39 @@
 //! What sync needs from the chain and the network.
 
-use crate::{CommitError, PeerFault, PeerId, RequestError};
+use crate::{ImportError, PeerFault, PeerId, RequestError};
 use async_trait::async_trait;
-use heddle_primitives::{CertifiedBlock, FinalizedBlock, Height, Request, Response, Status, ValidatorSet};
-use std::sync::Arc;
+use heddle_primitives::{
+    CertifiedBlock, CertifiedHeader, Epoch, EpochStep, FinalizedBlock, Height, LightClient, Receipt, Request, Response,
+    Status,
+};
 
 /// The chain that is behind.
 #[async_trait]
 pub trait Chain: Send + Sync + 'static {
+    /// A final block that only has to be executed.
+    type Ready: Send + 'static;
+
     /// Height of the last committed block. Called often: in memory, never blocks.
     fn head(&self) -> Height;
 
-    /// The validators that decide `height`, the one after the head. In memory, never blocks.
+    /// A light client whose last header is the head's, and that knows the validators of the height after it. In memory,
+    /// never blocks.
     ///
     /// # Errors
-    /// [`CommitError::Stale`] when that is not the height after the head, or what the chain says of its database.
-    fn validators(&self, height: Height) -> Result<Arc<ValidatorSet>, CommitError>;
+    /// In words, when a chain that can be behind has no such thing. Ours.
+    fn light_client(&self) -> Result<LightClient, String>;
 
-    /// Executes and commits the block after the head; resolves when it is durable.
+    /// Does with final blocks all that can be done before they are executed: that bodies are those that the headers bind, and
+    /// who sent the transactions. Gives those up to the first that is not what its header binds, and in words why it is
+    /// not: its sender's fault. Blocks; called off the async threads, also beside an import.
+    fn prepare(&self, blocks: Vec<CertifiedBlock>) -> (Vec<Self::Ready>, Option<String>);
+
+    /// Executes and commits blocks that follow each other, of which the first ones may be committed already; resolves when
+    /// all are durable, or all before one that is not committed.
     ///
     /// # Errors
-    /// See [`CommitError`] for whose fault each is.
-    async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError>;
+    /// See [`CommitError`](crate::CommitError) for whose fault each is.
+    async fn import(&self, blocks: Vec<Self::Ready>) -> Result<(), ImportError>;
 }
 
 /// The peers that may be ahead.
@@ -41,13 +53,34 @@ pub trait Peers: Send + Sync + 'static {
 }
 
 /// The blocks that peers may ask us for. Reads may block; the server calls them off the async threads.
+///
+/// What is not there is `None`: above the head, genesis, and what was pruned. Errors are the database's, in words.
 pub trait BlockSource: Send + Sync + 'static {
     /// Where this node is.
     fn status(&self) -> Status;
 
-    /// A committed block with its certificate, and its access list where that is kept; `None` above the head, for genesis and for pruned heights.
+    /// A committed block with its certificate, and its access list where that is kept.
     ///
     /// # Errors
     /// When the database fails, in words.
     fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String>;
+
+    /// The header of a committed block with its certificate, and at the end of an epoch the proof of the next one's members
+    /// where that is kept.
+    ///
+    /// # Errors
+    /// When the database fails, in words.
+    fn certified_header(&self, height: Height) -> Result<Option<CertifiedHeader>, String>;
+
+    /// The receipts of a committed block, one a transaction.
+    ///
+    /// # Errors
+    /// When the database fails, in words.
+    fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, String>;
+
+    /// The end of an epoch that has ended, where its proof is kept.
+    ///
+    /// # Errors
+    /// When the database fails, in words.
+    fn epoch_step(&self, epoch: Epoch) -> Result<Option<EpochStep>, String>;
 }

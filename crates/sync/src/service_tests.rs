@@ -1,80 +1,86 @@
 //! The loop against a chain and peers of the test's own, with real certificates.
 
 use super::*;
-use crate::{BlockSource, RequestError, ServeError, SyncServer};
-use alloy_primitives::{Address, B256, Bytes};
+use crate::test_chain::{chain, genesis, header_of};
+use crate::{BlockSource, CommitError, RequestError, ServeError, SyncServer};
+use alloy_primitives::{B256, Bytes};
 use async_trait::async_trait;
 use heddle_primitives::{
-    Block, BlocksRequest, CommitCertificate, CommitSignature, ConsensusKey, EncodedAccessList, Header,
-    MAX_BLOCKS_PER_RESPONSE, MAX_RESPONSE_BYTES, ProposedBlock, Round, Status, Validator, ValidatorSet, Vote, VoteKind,
+    BlocksRequest, CertifiedBlock, EncodedAccessList, Epoch, EpochStep, EpochStepsRequest, FinalizedBlock, Height,
+    MAX_BLOCKS_PER_RESPONSE, MAX_EPOCH_STEPS_PER_RESPONSE, MAX_HEADERS_PER_RESPONSE, MAX_RESPONSE_BYTES, Receipt,
+    Refusal, SealedHeader, Status,
 };
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 
-const CONTEXT: SigningContext = SigningContext { genesis_hash: B256::repeat_byte(7) };
-
-fn keys() -> Vec<ConsensusKey> {
-    (1..=4).map(|n| ConsensusKey::from_bytes(&[n; 32])).collect()
-}
-
-fn validators() -> ValidatorSet {
-    let members = keys().iter().map(|k| Validator::new(k.public_key(), 1, Address::ZERO)).collect();
-    ValidatorSet::new(members).unwrap()
-}
-
-/// A block signed by the first `signers` keys.
-fn block(number: u64, signers: usize, extra_data_bytes: usize) -> FinalizedBlock {
-    let header = Header { number, extra_data: Bytes::from(vec![0; extra_data_bytes]), ..Header::default() };
-    let proposed = ProposedBlock::new(Arc::new(Block { header, ..Block::default() }), None);
-    let (height, round, block_hash) = (Height::new(number), Round::ZERO, proposed.hash());
-    let sign = |key: &ConsensusKey| {
-        let validator = Validator::new(key.public_key(), 1, Address::ZERO).address;
-        let vote = Vote { height, round, kind: VoteKind::Precommit, block_hash: Some(block_hash), validator };
-        CommitSignature { validator, signature: key.sign(vote.digest(&CONTEXT)) }
-    };
-    let signatures = keys().iter().take(signers).map(sign).collect();
-    FinalizedBlock { proposed, certificate: CommitCertificate::new(height, round, block_hash, signatures) }
-}
-
-/// The chain of the node that is behind. Refuses the height `invalid`, fails at `broken`.
-#[derive(Default)]
+/// The chain of the node that is behind. Finds the body of a height wrong, refuses another one, fails at a third.
 struct TestChain {
-    committed: Mutex<Vec<u64>>,
+    head: Mutex<SealedHeader>,
+    foreign: Option<u64>,
     invalid: Option<u64>,
     broken: Option<u64>,
 }
 
+impl Default for TestChain {
+    fn default() -> Self {
+        let head = Mutex::new(genesis().header().clone());
+        Self { head, foreign: None, invalid: None, broken: None }
+    }
+}
+
+fn number(block: &CertifiedBlock) -> u64 {
+    block.proposed().block.header.number
+}
+
 #[async_trait]
 impl Chain for TestChain {
+    type Ready = CertifiedBlock;
+
     fn head(&self) -> Height {
-        Height::new(self.committed.lock().last().copied().unwrap_or(0))
+        Height::new(self.head.lock().number)
     }
 
-    fn validators(&self, _: Height) -> Result<Arc<ValidatorSet>, CommitError> {
-        Ok(Arc::new(validators()))
+    fn light_client(&self) -> Result<LightClient, String> {
+        let client = LightClient::new(genesis()).ok_or("no validators")?;
+        let validators = client.validators().clone();
+        Ok(client.trusting(self.head.lock().clone(), validators))
     }
 
-    async fn commit(&self, block: CertifiedBlock) -> Result<(), CommitError> {
-        let number = block.proposed().block.header.number;
-        assert_eq!(number, self.head().next().as_u64(), "only the next height may be committed");
-        assert_eq!(block.proposed().check_access_list(), Ok(()), "a wrong list is dropped before");
-        if self.broken == Some(number) {
-            return Err(CommitError::Internal("disk full".into()));
+    fn prepare(&self, blocks: Vec<CertifiedBlock>) -> (Vec<CertifiedBlock>, Option<String>) {
+        match blocks.iter().position(|block| self.foreign == Some(number(block))) {
+            Some(foreign) => (blocks[..foreign].to_vec(), Some("wrong body".into())),
+            None => (blocks, None),
         }
-        if self.invalid == Some(number) {
-            return Err(CommitError::Invalid("wrong state root".into()));
+    }
+
+    async fn import(&self, blocks: Vec<CertifiedBlock>) -> Result<(), ImportError> {
+        for block in blocks {
+            let height = Height::new(number(&block));
+            let error = |error| Err(ImportError { height, error });
+            assert_eq!(height, self.head().next(), "only the next height may be committed");
+            assert_eq!(block.proposed().check_access_list(), Ok(()), "a wrong list is dropped before");
+            if self.broken == Some(height.as_u64()) {
+                return error(CommitError::Internal("disk full".into()));
+            }
+            if self.invalid == Some(height.as_u64()) {
+                return error(CommitError::Invalid("wrong state root".into()));
+            }
+            *self.head.lock() = SealedHeader::new_unchecked(block.proposed().block.header.clone(), block.hash());
         }
-        self.committed.lock().push(number);
         Ok(())
     }
 }
 
-/// The blocks of one peer; 0 or missing signers make it a liar.
+/// The blocks of one peer; missing signers make it a liar.
 struct Blocks(BTreeMap<u64, FinalizedBlock>);
 
 impl Blocks {
+    fn of(blocks: Vec<FinalizedBlock>) -> Arc<Self> {
+        Arc::new(Self(blocks.into_iter().map(|block| (block.proposed.block.header.number, block)).collect()))
+    }
+
     fn up_to(height: u64, signers: usize) -> Arc<Self> {
-        Arc::new(Self((1..=height).map(|n| (n, block(n, signers, 0))).collect()))
+        Self::of(chain(height, signers, b""))
     }
 }
 
@@ -87,9 +93,27 @@ impl BlockSource for Blocks {
     fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String> {
         Ok(self.0.get(&height.as_u64()).cloned())
     }
+
+    fn certified_header(&self, height: Height) -> Result<Option<CertifiedHeader>, String> {
+        Ok(self.0.get(&height.as_u64()).map(header_of))
+    }
+
+    fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, String> {
+        Ok(self.0.get(&height.as_u64()).map(|_| vec![Receipt::Legacy(Default::default())]))
+    }
+
+    /// The first two epochs have ended; with how much proof the header tells.
+    fn epoch_step(&self, epoch: Epoch) -> Result<Option<EpochStep>, String> {
+        let block = self.0.get(&(epoch.as_u64() + 1)).filter(|_| epoch.as_u64() < 2);
+        Ok(block.map(|block| {
+            let CertifiedHeader { header, certificate, .. } = header_of(block);
+            let members = heddle_primitives::MembersProof { account: Default::default(), nodes: vec![], slots: vec![] };
+            EpochStep { header, certificate, members }
+        }))
+    }
 }
 
-/// How a peer treats requests for blocks.
+/// How a peer treats requests for headers and blocks.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     Honest,
@@ -99,12 +123,12 @@ enum Manner {
 
 #[derive(Default)]
 struct TestPeers {
-    peers: BTreeMap<PeerId, (Manner, Arc<Blocks>)>,
+    peers: BTreeMap<PeerId, (Manner, Arc<dyn BlockSource>)>,
     reports: Mutex<Vec<(PeerId, PeerFault)>>,
 }
 
 impl TestPeers {
-    fn with(mut self, name: &str, manner: Manner, blocks: Arc<Blocks>) -> Self {
+    fn with(mut self, name: &str, manner: Manner, blocks: Arc<impl BlockSource>) -> Self {
         self.peers.insert(PeerId::new(name.as_bytes().to_vec()), (manner, blocks));
         self
     }
@@ -119,8 +143,8 @@ impl Peers for TestPeers {
     async fn request(&self, peer: &PeerId, request: Request) -> Result<Response, RequestError> {
         let (manner, blocks) = self.peers.get(peer).ok_or_else(|| RequestError("not connected".into()))?;
         match (manner, &request) {
-            (Manner::Silent, Request::Blocks(_)) => std::future::pending().await,
-            (Manner::Confused, Request::Blocks(_)) => Ok(Response::Status(blocks.status())),
+            (Manner::Silent, Request::Blocks(_) | Request::Headers(_)) => std::future::pending().await,
+            (Manner::Confused, Request::Blocks(_) | Request::Headers(_)) => Ok(Response::Status(blocks.status())),
             _ => SyncServer::new(blocks.clone()).answer(request).await.map_err(|e| RequestError(e.to_string())),
         }
     }
@@ -142,7 +166,7 @@ fn config() -> SyncConfig {
 /// Runs the loop until the head is at `height`, and returns what was reported.
 async fn run_to(height: u64, chain: TestChain, peers: TestPeers) -> Vec<(PeerId, PeerFault)> {
     let (chain, peers) = (Arc::new(chain), Arc::new(peers));
-    let (handle, service) = start(config(), CONTEXT, chain.clone(), peers.clone(), SyncMetrics::default());
+    let (handle, service) = start(config(), chain.clone(), peers.clone(), SyncMetrics::default());
     handle.wake();
     let mut status = handle.subscribe();
     let caught_up = status.wait_for(|s| s.current == Height::new(height) && !s.syncing);
@@ -150,7 +174,7 @@ async fn run_to(height: u64, chain: TestChain, peers: TestPeers) -> Vec<(PeerId,
         error = service => panic!("the loop ended: {error}"),
         reached = caught_up => drop(reached.unwrap()),
     }
-    assert_eq!(*chain.committed.lock(), Vec::from_iter(1..=height));
+    assert_eq!(chain.head(), Height::new(height));
     peers.reports.lock().clone()
 }
 
@@ -172,9 +196,53 @@ async fn commits_nothing_without_a_quorum() {
         Blocks::up_to(70, 4),
     );
     let reports = run_to(70, TestChain::default(), peers).await;
-    let expected = "block 1: signed power 2 of 4 is not more than two thirds";
+    let expected = "certificate of header 1: signed power 2 of 4 is not more than two thirds";
     assert!(reports.iter().all(|(peer, _)| *peer == liar), "{reports:?}");
-    assert!(reports.iter().any(|(_, fault)| *fault == PeerFault::InvalidBlock(expected.into())), "{reports:?}");
+    assert!(reports.iter().any(|(_, fault)| *fault == PeerFault::InvalidHeader(expected.into())), "{reports:?}");
+}
+
+#[tokio::test]
+async fn blocks_that_are_not_those_of_final_headers_are_found_when_they_arrive() {
+    /// Serves the headers of one chain with the blocks of another.
+    struct Mixed(Arc<Blocks>, Arc<Blocks>);
+    impl BlockSource for Mixed {
+        fn status(&self) -> Status {
+            self.0.status()
+        }
+        fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String> {
+            self.1.finalized_block(height)
+        }
+        fn certified_header(&self, height: Height) -> Result<Option<CertifiedHeader>, String> {
+            self.0.certified_header(height)
+        }
+        fn receipts(&self, _: Height) -> Result<Option<Vec<Receipt>>, String> {
+            Ok(None)
+        }
+        fn epoch_step(&self, _: Epoch) -> Result<Option<EpochStep>, String> {
+            Ok(None)
+        }
+    }
+    let honest = Blocks::up_to(70, 4);
+    let liar = Arc::new(Mixed(honest.clone(), Blocks::of(chain(70, 4, b"other"))));
+    let peers = TestPeers::default().with("0liar", Manner::Honest, liar).with("a", Manner::Honest, honest);
+    let reports = run_to(70, TestChain::default(), peers).await;
+    let [(peer, PeerFault::InvalidBlock(reason))] = reports.as_slice() else { panic!("{reports:?}") };
+    assert!(*peer == PeerId::new(b"0liar".to_vec()) && reason.contains("the final one is"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_body_that_the_chain_finds_foreign_is_its_senders_fault() {
+    let chain = Arc::new(TestChain { foreign: Some(3), ..TestChain::default() });
+    let peers = Arc::new(TestPeers::default().with("a", Manner::Honest, Blocks::up_to(5, 4)));
+    let (handle, service) = start(config(), chain.clone(), peers.clone(), SyncMetrics::default());
+    let mut status = handle.subscribe();
+    let stopped = status.wait_for(|s| s.current == Height::new(2) && s.highest == Height::new(5));
+    tokio::select! {
+        error = service => panic!("the loop ended: {error}"),
+        reached = stopped => drop(reached.unwrap()),
+    }
+    let fault = PeerFault::InvalidBlock("wrong body".into());
+    assert_eq!(*peers.reports.lock(), [(PeerId::new(b"a".to_vec()), fault)]);
 }
 
 #[tokio::test]
@@ -191,9 +259,9 @@ async fn goes_around_peers_that_do_not_answer() {
 async fn a_certified_block_that_the_chain_refuses_is_reported() {
     let chain = Arc::new(TestChain { invalid: Some(3), ..TestChain::default() });
     let peers = Arc::new(TestPeers::default().with("a", Manner::Honest, Blocks::up_to(5, 4)));
-    let (handle, service) = start(config(), CONTEXT, chain.clone(), peers.clone(), SyncMetrics::default());
+    let (handle, service) = start(config(), chain.clone(), peers.clone(), SyncMetrics::default());
     let mut status = handle.subscribe();
-    let stopped = status.wait_for(|s| s.current == Height::new(2) && !s.syncing);
+    let stopped = status.wait_for(|s| s.current == Height::new(2) && s.peers == 0);
     tokio::select! {
         error = service => panic!("the loop ended: {error}"),
         reached = stopped => drop(reached.unwrap()),
@@ -205,12 +273,9 @@ async fn a_certified_block_that_the_chain_refuses_is_reported() {
 #[tokio::test]
 async fn a_wrong_access_list_costs_its_sender_and_not_its_block() {
     let blocks = |wrong: bool| {
-        let with_list = |number| {
-            let mut block = block(number, 4, 0);
-            block.proposed.access_list = (wrong && number == 2).then(|| EncodedAccessList::new(&Vec::new()));
-            (number, block)
-        };
-        Arc::new(Blocks((1..=5).map(with_list).collect()))
+        let mut blocks = chain(5, 4, b"");
+        blocks[1].proposed.access_list = wrong.then(|| EncodedAccessList::new(&Vec::new()));
+        Blocks::of(blocks)
     };
     let liar = TestPeers::default().with("a", Manner::Honest, blocks(true));
     let reports = run_to(5, TestChain::default(), liar).await;
@@ -224,32 +289,80 @@ async fn a_wrong_access_list_costs_its_sender_and_not_its_block() {
 async fn a_failing_database_ends_the_loop() {
     let chain = Arc::new(TestChain { broken: Some(3), ..TestChain::default() });
     let peers = Arc::new(TestPeers::default().with("a", Manner::Honest, Blocks::up_to(5, 4)));
-    let (_handle, service) = start(config(), CONTEXT, chain, peers, SyncMetrics::default());
+    let (_handle, service) = start(config(), chain, peers, SyncMetrics::default());
     assert_eq!(service.await, SyncError::Commit { height: Height::new(3), reason: "disk full".into() });
+}
+
+/// How many items a server answers with.
+async fn served(source: Arc<Blocks>, request: Request) -> Result<usize, ServeError> {
+    let response = SyncServer::new(source).answer(request.clone()).await?;
+    assert!(response.answers(request.kind()) && alloy_rlp::encode(&response).len() <= MAX_RESPONSE_BYTES);
+    Ok(match response {
+        Response::Blocks(blocks) => blocks.len(),
+        Response::Headers(headers) => headers.len(),
+        Response::Receipts(receipts) => receipts.len(),
+        Response::EpochSteps(steps) => steps.len(),
+        other => panic!("{other:?}"),
+    })
 }
 
 #[tokio::test]
 async fn serves_what_exists_and_fits() {
-    let answer = |blocks: Arc<Blocks>, from, count| async move {
-        let request = Request::Blocks(BlocksRequest { from: Height::new(from), count });
-        match SyncServer::new(blocks).answer(request).await {
-            Ok(Response::Blocks(blocks)) => Ok(Vec::from_iter(blocks.iter().map(|b| b.proposed.block.header.number))),
-            Ok(other) => panic!("{other:?}"),
-            Err(error) => Err(error),
-        }
-    };
+    let range = |from, count| BlocksRequest { from: Height::new(from), count };
+    let steps = |from, count| Request::EpochSteps(EpochStepsRequest { from: Epoch::new(from), count });
     let ten = Blocks::up_to(10, 1);
-    assert_eq!(answer(ten.clone(), 3, 4).await, Ok(vec![3, 4, 5, 6]));
-    assert_eq!(answer(ten.clone(), 9, 64).await, Ok(vec![9, 10]));
-    assert_eq!(answer(ten.clone(), 11, 1).await, Ok(vec![]));
-    assert_eq!(answer(ten.clone(), u64::MAX, 64).await, Ok(vec![]));
-    for count in [0, MAX_BLOCKS_PER_RESPONSE + 1, u64::MAX] {
-        assert_eq!(answer(ten.clone(), 1, count).await, Err(ServeError::Count { count, max: MAX_BLOCKS_PER_RESPONSE }));
+    let kinds: [(fn(BlocksRequest) -> Request, u64); 3] = [
+        (Request::Blocks, MAX_BLOCKS_PER_RESPONSE),
+        (Request::Headers, MAX_HEADERS_PER_RESPONSE),
+        (Request::Receipts, MAX_BLOCKS_PER_RESPONSE),
+    ];
+    for (kind, max) in kinds {
+        for (from, count, expected) in [(3, 4, 4), (9, max, 2), (11, 1, 0), (0, 5, 0), (u64::MAX, max, 0)] {
+            assert_eq!(served(ten.clone(), kind(range(from, count))).await, Ok(expected), "{from}, {count}");
+        }
+        for count in [0, max + 1, u64::MAX] {
+            assert_eq!(served(ten.clone(), kind(range(1, count))).await, Err(ServeError::Count { count, max }));
+        }
     }
-    // Three such blocks fit, four do not.
-    let large = MAX_RESPONSE_BYTES / 3 - 1_000;
-    let large = Arc::new(Blocks((1..=4).map(|n| (n, block(n, 1, large))).collect()));
-    assert_eq!(answer(large.clone(), 1, 4).await, Ok(vec![1, 2, 3]));
-    let full = SyncServer::new(large).answer(Request::Blocks(BlocksRequest { from: Height::new(1), count: 4 })).await;
-    assert!(alloy_rlp::encode(full.unwrap()).len() <= MAX_RESPONSE_BYTES);
+    assert_eq!(served(ten.clone(), steps(0, 64)).await, Ok(2));
+    assert_eq!(served(ten.clone(), steps(1, 1)).await, Ok(1));
+    for count in [0, MAX_EPOCH_STEPS_PER_RESPONSE + 1] {
+        let max = MAX_EPOCH_STEPS_PER_RESPONSE;
+        assert_eq!(served(ten.clone(), steps(0, count)).await, Err(ServeError::Count { count, max }));
+    }
+    // Three such blocks fit, and three such headers; four do not.
+    let extra_data = Bytes::from(vec![0; MAX_RESPONSE_BYTES / 3 - 1_000]);
+    let large = Blocks::of(chain(4, 1, &extra_data));
+    assert_eq!(served(large.clone(), Request::Blocks(range(1, 4))).await, Ok(3));
+    assert_eq!(served(large, Request::Headers(range(1, 4))).await, Ok(3));
+}
+
+#[tokio::test]
+async fn states_are_served_by_somebody_else() {
+    let server = SyncServer::new(Blocks::up_to(1, 1));
+    assert_eq!(server.answer(Request::Snapshots).await, Ok(Response::Refused(Refusal::Gone)));
+}
+
+#[tokio::test]
+async fn headers_of_another_past_are_left_out_or_refused() {
+    let chain_of = |extra: &[u8]| Vec::from_iter(chain(6, 4, extra).iter().map(header_of));
+    let (headers, mut client) = (chain_of(b""), TestChain::default().light_client().unwrap());
+    assert_eq!(crate::verify_headers(&mut client, headers[1..].to_vec()), Ok(Vec::new()), "a gap is nobody's fault");
+    assert_eq!(crate::verify_headers(&mut client, headers[..2].to_vec()).unwrap().len(), 2);
+    assert_eq!(crate::verify_headers(&mut client, headers[..4].to_vec()).unwrap().len(), 2, "the others are known");
+    let error = crate::verify_headers(&mut client, chain_of(b"other")[4..].to_vec()).unwrap_err();
+    assert!(matches!(&error, PeerFault::InvalidHeader(reason) if reason.contains("as its parent")), "{error}");
+    assert_eq!(client.header().number, 4, "it stays where it was");
+    assert_eq!(crate::verify_headers(&mut client, headers).unwrap().len(), 2);
+}
+
+#[test]
+fn a_line_tells_how_far_it_has_come() {
+    let heights = |current, announced| (Height::new(current), Height::new(announced));
+    let (current, announced) = heights(1_200, 5_000);
+    let status =
+        SyncStatus { current, announced, blocks_per_second: 310, seconds_left: Some(13), ..Default::default() };
+    assert_eq!(describe(&status), "catching up: block 1200 of 5000, 310 blocks/s, about 13 s left");
+    let stuck = SyncStatus { current, announced, ..Default::default() };
+    assert_eq!(describe(&stuck), "catching up: block 1200 of 5000, 0 blocks/s");
 }

@@ -68,7 +68,7 @@ impl NodeStatus for NodeStatusView {
     fn sync_progress(&self) -> Option<SyncProgress> {
         let live = self.live.as_ref()?;
         if let Some(StateSyncStatus { pivot: Some(pivot), progress, .. }) = live.fetching() {
-            let highest = pivot.max(live.sync.status().highest).as_u64();
+            let highest = pivot.max(live.sync.status().announced).as_u64();
             return Some(SyncProgress { starting: 0, current: 0, highest, state: Some(progress.covered) });
         }
         let status = live.sync.status();
@@ -76,7 +76,7 @@ impl NodeStatus for NodeStatusView {
             state: None,
             starting: status.starting.as_u64(),
             current: status.current.as_u64(),
-            highest: status.highest.as_u64(),
+            highest: status.announced.as_u64(),
         })
     }
 }
@@ -93,7 +93,7 @@ impl Health for NodeStatusView {
             return Err("not ready: no peers".to_owned());
         }
         let status = sync.status();
-        let lag = status.highest.as_u64().saturating_sub(status.current.as_u64());
+        let lag = status.announced.as_u64().saturating_sub(status.current.as_u64());
         if lag > LAG_MAX {
             return Err(format!("not ready: {lag} blocks behind the best peer"));
         }

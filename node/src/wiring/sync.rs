@@ -99,8 +99,7 @@ impl Node {
         let peers = Arc::new(NetworkPeers(network.clone()));
         let metrics = SyncMetrics::default();
         metrics.register(registry);
-        let context = self.chain.signing_context();
-        let (sync, service) = heddle_sync::start(SyncConfig::default(), context, source, peers.clone(), metrics);
+        let (sync, service) = heddle_sync::start(SyncConfig::default(), source, peers.clone(), metrics);
         let (status, state) = watch::channel(StateSyncStatus::default());
         let fetch = self.state_to_fetch(config, peers.clone(), registry, status);
         let (synced, has_state) = watch::channel(fetch.is_none());

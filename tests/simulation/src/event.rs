@@ -8,6 +8,7 @@ use heddle_primitives::{
     CertifiedBlock, ConsensusMessage, Height, ProposedBlock, Request, Response, Round, SigningContext,
     TransactionBatch, Validator, ValidatorSet,
 };
+use heddle_sync::PeerFault;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -110,6 +111,8 @@ pub enum Event {
     Tick,
     /// Sync looks around, because somebody is ahead.
     Wake,
+    /// Headers or blocks of a peer have been checked.
+    Checked,
     /// Sync commits its next block.
     Import,
     /// The head moved without consensus.
@@ -138,6 +141,7 @@ impl fmt::Display for Event {
             Self::Request(from, id, request) => write!(f, "is asked by {from} #{id} {request:?}"),
             Self::Response(from, id, response) => match response.as_deref() {
                 Some(Response::Status(status)) => write!(f, "hears from {from} #{id} head {}", status.height),
+                Some(Response::Headers(headers)) => write!(f, "hears from {from} #{id} {} headers", headers.len()),
                 Some(Response::Blocks(blocks)) => write!(f, "hears from {from} #{id} {} blocks", blocks.len()),
                 Some(_) => write!(f, "hears from {from} #{id}"),
                 None => write!(f, "cannot reach {from} #{id}"),
@@ -149,6 +153,7 @@ impl fmt::Display for Event {
             Self::Pause => f.write_str("pause"),
             Self::Tick => f.write_str("tick"),
             Self::Wake => f.write_str("wake"),
+            Self::Checked => f.write_str("checked"),
             Self::Import => f.write_str("import"),
             Self::HeadMoved(height) => write!(f, "head moved to {height}"),
         }
@@ -186,6 +191,8 @@ pub enum Effect {
     Round(Height, Round),
     /// The sign guard refused a signature.
     Refused,
+    /// It finds that a peer did wrong.
+    Blames(usize, PeerFault),
     /// Something worth a line of the trace.
     Note(String),
 }

@@ -146,6 +146,7 @@ impl Process {
             Event::Pause => {}
             Event::Tick => syncing.on_tick(application, env),
             Event::Wake => syncing.on_wake(application, env),
+            Event::Checked => syncing.on_checked(application, env)?,
             Event::Import => syncing.on_import(application, env)?,
             Event::HeadMoved(head) => consensus.on_committed(head, application, env)?,
         }

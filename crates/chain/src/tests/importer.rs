@@ -121,3 +121,49 @@ fn a_failed_write_ends_it_with_nothing_written_behind() {
     }
     assert_eq!(copy.check(&mut |_| {}).unwrap().first(), []);
 }
+
+#[test]
+fn blocks_recovered_ahead_leave_the_same_rows() {
+    let (source, blocks) = source(8);
+    let mut copy = Node::start();
+    copy.reopen_with(ChainConfig { commits_synced: false, ..ChainConfig::default() });
+    let recovered = blocks.iter().map(|block| copy.recover_ahead(block.clone()).unwrap());
+    let recovered: Vec<_> = recovered.collect();
+    let mut importer = copy.importer().unwrap();
+    for block in recovered {
+        importer.commit_recovered(block).unwrap();
+    }
+    assert_eq!(importer.finish().unwrap().hash(), source.head().hash());
+    assert_eq!(rows(&copy.inner.database), rows(&source.inner.database));
+    // What is committed already changes nothing, as ever.
+    let mut importer = copy.importer().unwrap();
+    importer.commit_recovered(copy.recover_ahead(blocks[3].clone()).unwrap()).unwrap();
+    assert_eq!(importer.finish().unwrap().hash(), source.head().hash());
+}
+
+#[test]
+fn what_a_certified_header_does_not_bind_is_found_ahead() {
+    use heddle_primitives::{LightClient, ProposedBlock, VerifiedHeader};
+    let (source, blocks) = source(3);
+    let client = || LightClient::new(source.genesis()).unwrap();
+    let headers =
+        (1..=3).map(|number| source.certified_header(heddle_primitives::Height::new(number)).unwrap().unwrap());
+    let headers: Vec<VerifiedHeader> = client().follow_linked(headers.collect()).unwrap();
+    let copy = Node::start();
+    let ahead = |alter: fn(&mut ProposedBlock)| {
+        let mut proposed = blocks[1].proposed().clone();
+        alter(&mut proposed);
+        copy.recover_ahead(CertifiedBlock::of_header(proposed, &headers[1]).unwrap())
+    };
+    assert!(ahead(|_| {}).is_ok());
+    let body = ahead(|proposed| {
+        let mut block = heddle_primitives::Block::clone(&proposed.block);
+        block.body.transactions.pop();
+        proposed.block = std::sync::Arc::new(block);
+    });
+    assert!(matches!(body, Err(crate::BlockError::Rule(_))), "{body:?}");
+    let certificate = ahead(|proposed| proposed.parent_certificate.as_mut().unwrap().signatures.clear());
+    assert!(matches!(certificate, Err(crate::BlockError::ParentCertificateDigest { .. })), "{certificate:?}");
+    let missing = ahead(|proposed| proposed.parent_certificate = None);
+    assert!(matches!(missing, Err(crate::BlockError::ParentCertificateDigest { .. })), "{missing:?}");
+}

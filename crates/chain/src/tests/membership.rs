@@ -3,6 +3,7 @@
 mod contract;
 mod evidence;
 mod light_client;
+mod linked;
 mod sets;
 mod world;
 

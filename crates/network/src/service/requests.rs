@@ -6,7 +6,7 @@ use crate::{
     codec::InvalidRequest,
     metrics::{Served, ServedLabel},
 };
-use heddle_primitives::{Request, RequestKind, Response};
+use heddle_primitives::{Refusal, Request, RequestKind, Response};
 use libp2p::{
     PeerId,
     request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
@@ -101,11 +101,15 @@ impl NetworkService {
                 self.count_served(Served::Invalid);
                 self.penalise(peer, Misbehaviour::InvalidRequest);
             }
-            Ok(_) if !self.limiter.allow_request(peer, Instant::now()) => {
+            Ok(ref request) if !self.limiter.allow_request(peer, request.kind(), Instant::now()) => {
                 self.count_served(Served::OverLimit);
                 self.penalise(peer, Misbehaviour::Flooding);
             }
-            Ok(_) if self.serving.tasks.len() >= SERVING_MAX => self.count_served(Served::OverLimit),
+            Ok(_) if self.serving.tasks.len() >= SERVING_MAX => {
+                self.count_served(Served::OverLimit);
+                let busy = ServedRequest { channel, response: Some(Response::Refused(Refusal::Busy)) };
+                self.send_response(busy);
+            }
             Ok(request) => self.serving.start(peer, request, channel),
         }
     }

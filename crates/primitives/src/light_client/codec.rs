@@ -123,3 +123,7 @@ impl Decodable for CertifiedHeader {
         if payload.is_empty() { Ok(header) } else { Err(alloy_rlp::Error::UnexpectedLength) }
     }
 }
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -106,9 +106,11 @@ impl LightClient {
             parent = (number, hash);
         }
         let certificates = Vec::from_iter(headers.iter().map(|(_, certificate)| certificate));
-        verify_certificates(&certificates, &self.validators, &self.context).map_err(|(certificate, error)| {
-            LightClientError::Certificate { number: certificate.height.as_u64(), error }
-        })?;
+        if !planted(Bug::CertificateUnverified) {
+            verify_certificates(&certificates, &self.validators, &self.context).map_err(|(certificate, error)| {
+                LightClientError::Certificate { number: certificate.height.as_u64(), error }
+            })?;
+        }
         if let Some((header, _)) = headers.last() {
             self.header = header.clone();
         }

@@ -2,13 +2,16 @@
 
 use super::{Machine, Stop};
 use alloy_primitives::{Address, B256, Bytes};
-use heddle_chain::{BlockError, BuildRequest, Chain, ChainConfig, ChainError, CommittedBlock, ExecutionMode, Fault};
+use heddle_chain::{
+    BlockError, BuildRequest, Chain, ChainConfig, ChainError, CommittedBlock, ExecutionMode, Fault,
+    RecoveredCertifiedBlock,
+};
 use heddle_mempool::{
     ChainReadError, ChainReader, ChangedAccounts, CommittedHead, HeadInfo, Mempool, MempoolConfig, MempoolMetrics,
 };
 use heddle_primitives::{
-    Account, CertifiedBlock, Epoch, Evidence, FinalizedBlock, Height, ProposedBlock, Request, Response, Status,
-    TransactionBatch, Validator, ValidatorAddress, ValidatorSet,
+    Account, CertifiedBlock, CertifiedHeader, Epoch, EpochStep, Evidence, FinalizedBlock, Height, LightClient,
+    ProposedBlock, Receipt, Request, Response, Status, TransactionBatch, Validator, ValidatorAddress, ValidatorSet,
 };
 use heddle_sync::{BlockSource, SyncServer};
 use std::collections::BTreeMap;
@@ -61,8 +64,24 @@ impl BlockSource for Reader {
     }
 
     fn finalized_block(&self, height: Height) -> Result<Option<FinalizedBlock>, String> {
-        self.0.finalized_block(height.as_u64()).map_err(|error| error.to_string())
+        words(self.0.finalized_block(height.as_u64()))
     }
+
+    fn certified_header(&self, height: Height) -> Result<Option<CertifiedHeader>, String> {
+        words(self.0.certified_header(height))
+    }
+
+    fn receipts(&self, height: Height) -> Result<Option<Vec<Receipt>>, String> {
+        words(self.0.receipts(height.as_u64()))
+    }
+
+    fn epoch_step(&self, epoch: Epoch) -> Result<Option<EpochStep>, String> {
+        words(self.0.epoch_step(epoch))
+    }
+}
+
+fn words<T>(result: Result<T, ChainError>) -> Result<T, String> {
+    result.map_err(|error| error.to_string())
 }
 
 fn head_info(chain: &Chain) -> HeadInfo {
@@ -122,6 +141,28 @@ impl Application {
             return Ok(None);
         }
         self.chain.validators(height.min(next)).map(Some).map_err(fault("read the validators"))
+    }
+
+    /// A light client at the head.
+    ///
+    /// # Errors
+    /// The chain's.
+    pub fn light_client(&self) -> Result<LightClient, Stop> {
+        let client = self.chain.light_client_at_head();
+        client.ok_or_else(|| Stop::Fault("the chain has no validators".to_owned()))
+    }
+
+    /// Does with certified blocks all that needs no execution, up to the first whose contents are not its own.
+    pub fn recover(&self, blocks: Vec<CertifiedBlock>) -> (Vec<RecoveredCertifiedBlock>, Option<String>) {
+        let mut ready = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let number = block.proposed().block.header.number;
+            match self.chain.recover_ahead(block) {
+                Ok(block) => ready.push(block),
+                Err(error) => return (ready, Some(format!("block {number}: {error}"))),
+            }
+        }
+        (ready, None)
     }
 
     /// Keeps evidence until a block has it; true when it is new.
@@ -202,11 +243,27 @@ impl Application {
     /// The chain's, whosever fault.
     pub fn commit(&mut self, block: &CertifiedBlock) -> Result<(), ChainError> {
         self.chain.commit(block)?;
+        self.tell_pool();
+        Ok(())
+    }
+
+    /// As [`Self::commit`], by the door that sync takes.
+    ///
+    /// # Errors
+    /// The chain's, whosever fault.
+    pub fn commit_recovered(&mut self, block: RecoveredCertifiedBlock) -> Result<(), ChainError> {
+        let mut importer = self.chain.importer()?;
+        importer.commit_recovered(block)?;
+        importer.finish()?;
+        self.tell_pool();
+        Ok(())
+    }
+
+    fn tell_pool(&mut self) {
         while let Ok(committed) = self.blocks.try_recv() {
             let changed = ChangedAccounts::These(committed.changed_accounts.clone());
             // Without the accounts the pool offers what the builder will refuse: no matter of safety.
             let _ = self.mempool.on_committed(&CommittedHead { head: head_info(&self.chain), changed });
         }
-        Ok(())
     }
 }

@@ -4,10 +4,10 @@ use super::application::Application;
 use super::{Env, Stop};
 use crate::event::{Effect, Event};
 use crate::time::{MILLISECOND, Micros};
-use heddle_chain::{ChainError, Fault};
+use heddle_chain::{ChainError, Fault, RecoveredCertifiedBlock};
 use heddle_consensus::CatchUp;
-use heddle_primitives::{FinalizedBlock, Height, Request, Response};
-use heddle_sync::{Input, Output, PeerFault, PeerId, State, SyncConfig, verify};
+use heddle_primitives::{CertifiedHeader, Height, LightClient, ProposedBlock, Request, Response, VerifiedHeader};
+use heddle_sync::{Input, Output, PeerFault, PeerId, State, SyncConfig, can_follow, match_blocks, verify_headers};
 use rand::Rng;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -17,19 +17,28 @@ use std::time::Duration;
 struct Import {
     peer: PeerId,
     from: Height,
-    blocks: VecDeque<FinalizedBlock>,
-    wrong_list: Option<PeerFault>,
+    blocks: VecDeque<RecoveredCertifiedBlock>,
+}
+
+/// What is being checked beside everything else.
+enum Check {
+    Headers(PeerId, Vec<CertifiedHeader>),
+    Blocks(PeerId, Height, Vec<(ProposedBlock, VerifiedHeader)>),
 }
 
 /// The state with what the loop keeps.
 pub struct Syncing {
-    state: State,
+    state: State<RecoveredCertifiedBlock>,
     config: SyncConfig,
     started: Micros,
     peers: Vec<PeerId>,
     /// What peers were asked and have not answered.
     requests: BTreeMap<u64, (PeerId, Request)>,
     request_number: u64,
+    /// Where the last verified headers led.
+    client: Option<LightClient>,
+    /// In the order in which they end.
+    checks: VecDeque<Check>,
     import: Option<Import>,
 }
 
@@ -56,6 +65,8 @@ impl Syncing {
             peers: (0..nodes).filter(|index| *index != own).map(peer).collect(),
             requests: BTreeMap::new(),
             request_number,
+            client: None,
+            checks: VecDeque::new(),
             import: None,
         }
     }
@@ -84,7 +95,9 @@ impl Syncing {
         let response = response.filter(|_| index(&peer) == from).map(|response| Response::clone(&response));
         let input = match (request, response) {
             (Request::Status, Some(Response::Status(status))) => Input::Status(peer, status),
+            (Request::Headers(range), Some(Response::Headers(headers))) => Input::Headers(peer, range, headers),
             (Request::Blocks(range), Some(Response::Blocks(blocks))) => Input::Blocks(peer, range, blocks),
+            (request, Some(Response::Refused(refusal))) => Input::Refused(peer, request, refusal),
             (request, Some(_)) => Input::Failed(peer, request, Some(PeerFault::WrongAnswer)),
             (request, None) => Input::Failed(peer, request, None),
         };
@@ -98,6 +111,30 @@ impl Syncing {
         }
     }
 
+    /// The first check ends.
+    ///
+    /// # Errors
+    /// The chain's.
+    pub fn on_checked(&mut self, application: &Application, env: &mut Env<'_>) -> Result<(), Stop> {
+        let input = match self.checks.pop_front() {
+            Some(Check::Headers(peer, headers)) => {
+                let client = self.client.take().filter(|client| can_follow(client, &headers));
+                let mut client = client.map_or_else(|| application.light_client(), Ok)?;
+                let result = verify_headers(&mut client, headers);
+                self.client = Some(client);
+                Input::Verified(peer, result)
+            }
+            Some(Check::Blocks(peer, from, blocks)) => {
+                let (matched, fault) = match_blocks(blocks);
+                let (ready, invalid) = application.recover(matched);
+                Input::Prepared(peer, from, ready, invalid.map(PeerFault::InvalidBlock).or(fault))
+            }
+            None => return Ok(()),
+        };
+        self.feed(input, application, env);
+        Ok(())
+    }
+
     /// Commits the next block of the import.
     ///
     /// # Errors
@@ -105,7 +142,7 @@ impl Syncing {
     pub fn on_import(&mut self, application: &mut Application, env: &mut Env<'_>) -> Result<(), Stop> {
         let Some(import) = &mut self.import else { return Ok(()) };
         let fault = match import.blocks.pop_front() {
-            Some(block) => match commit(block, &mut import.wrong_list, application, env)? {
+            Some(block) => match commit(block, application, env)? {
                 None => {
                     let delay = env.work(MILLISECOND, 5 * MILLISECOND);
                     env.after(delay, Event::Import);
@@ -113,7 +150,7 @@ impl Syncing {
                 }
                 fault => fault,
             },
-            None => import.wrong_list.take(),
+            None => None,
         };
         let Some(Import { peer, from, .. }) = self.import.take() else { return Ok(()) };
         self.feed(Input::Imported(peer, from, fault), application, env);
@@ -126,7 +163,7 @@ impl Syncing {
         CatchUp { peers: status.peers, head: status.current, common: status.common }
     }
 
-    fn feed(&mut self, input: Input, application: &Application, env: &mut Env<'_>) {
+    fn feed(&mut self, input: Input<RecoveredCertifiedBlock>, application: &Application, env: &mut Env<'_>) {
         let elapsed = Duration::from_micros(env.now - self.started);
         for output in self.state.handle(elapsed, application.head(), input) {
             match output {
@@ -136,49 +173,48 @@ impl Syncing {
                     env.after(self.config.request_timeout.as_micros() as Micros, Event::Expired(self.request_number));
                     self.requests.insert(self.request_number, (peer, request));
                 }
+                Output::Verify(peer, headers) => self.check(Check::Headers(peer, headers), env),
+                Output::Prepare(peer, from, blocks) => self.check(Check::Blocks(peer, from, blocks), env),
                 Output::Import(peer, from, blocks) => {
-                    self.import = Some(Import { peer, from, blocks: blocks.into(), wrong_list: None });
+                    self.import = Some(Import { peer, from, blocks: blocks.into() });
                     let delay = env.work(MILLISECOND, 5 * MILLISECOND);
                     env.after(delay, Event::Import);
                 }
                 Output::Report(peer, fault) => {
-                    env.effects.push(Effect::Note(format!("blames node {}: {fault}", index(&peer))));
+                    env.effects.push(Effect::Blames(index(&peer), fault));
                 }
             }
         }
     }
+
+    fn check(&mut self, check: Check, env: &mut Env<'_>) {
+        self.checks.push_back(check);
+        let delay = env.work(MILLISECOND, 5 * MILLISECOND);
+        env.after(delay, Event::Checked);
+    }
 }
 
-/// Verifies and commits one block, as the sync service does; what its sender did wrong ends the import.
+/// Commits one block, as the node does; what its sender did wrong ends the import.
 fn commit(
-    block: FinalizedBlock,
-    wrong_list: &mut Option<PeerFault>,
+    block: RecoveredCertifiedBlock,
     application: &mut Application,
     env: &mut Env<'_>,
 ) -> Result<Option<PeerFault>, Stop> {
-    let height = Height::new(block.proposed.block.header.number);
+    let certified = block.certified().clone();
+    let height = Height::new(certified.proposed().block.header.number);
     if height <= application.head() {
         return Ok(None);
     }
-    let context = env.machine.fixture.genesis.signing_context();
-    let Some(validators) = application.validators(height)? else { return Ok(None) };
-    let (verified, mismatch) = verify(block, &validators, &context);
-    if let (None, Some(mismatch)) = (&wrong_list, mismatch) {
-        *wrong_list = Some(PeerFault::WrongAccessList(height, mismatch));
-    }
-    let invalid = |reason: String| Ok(Some(PeerFault::InvalidBlock(format!("block {height}: {reason}"))));
-    let block = match verified {
-        Ok(block) => block,
-        Err(error) => return invalid(error.to_string()),
-    };
     env.step()?;
-    match application.commit(&block) {
+    match application.commit_recovered(block) {
         Ok(()) => {}
         Err(ChainError::NotNext { .. }) => return Ok(None),
-        Err(error) if error.fault() == Fault::Peer => return invalid(error.to_string()),
+        Err(error) if error.fault() == Fault::Peer => {
+            return Ok(Some(PeerFault::InvalidBlock(format!("block {height}: {error}"))));
+        }
         Err(error) => return Err(Stop::Fault(format!("cannot commit block {height}: {error}"))),
     }
-    env.effects.push(Effect::Committed(Box::new(block)));
+    env.effects.push(Effect::Committed(Box::new(certified)));
     let delay = env.rng.random_range(0..=2 * MILLISECOND);
     env.after(delay, Event::HeadMoved(height));
     env.step()?;

@@ -6,6 +6,7 @@ use crate::event::{Effect, Event, Wire};
 use crate::time::{Micros, SECOND};
 use crate::without_bugs;
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Request, Response, Round};
+use heddle_sync::PeerFault;
 use rand::Rng;
 use std::rc::Rc;
 
@@ -19,7 +20,19 @@ impl World {
             Effect::Committed(block) => return self.committed(index, &block),
             Effect::Round(height, round) => return self.round(index, height, round),
             Effect::Refused => self.summary.refused += 1,
+            Effect::Blames(peer, fault) => return self.blames(index, peer, &fault),
             Effect::Note(text) => self.trace.note(self.now, index, &text),
+        }
+        Ok(())
+    }
+
+    /// What was forged, no honest node sends.
+    fn blames(&mut self, index: usize, peer: usize, fault: &PeerFault) -> Result<(), String> {
+        self.trace.note(self.now, index, &format_args!("blames node {peer}: {fault}"));
+        let is_forged =
+            matches!(fault, PeerFault::InvalidHeader(_) | PeerFault::InvalidBlock(_) | PeerFault::WrongAccessList(..));
+        if is_forged && self.scenario.is_honest(index) && self.scenario.is_honest(peer) {
+            return Err(format!("node {index} blames node {peer}, which is honest: {fault}"));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use heddle_state::ProofLimits;
 use heddle_storage::{Batch, Table};
 
 /// What a node gives for the end of an epoch, by what `eth_getProof` has.
-fn step(world: &World, number: u64) -> EpochStep {
+pub(super) fn step(world: &World, number: u64) -> EpochStep {
     let (header, certificate) = header(world, number);
     let (state, mut slots) = (world.chain.state_at(number).unwrap(), Vec::new());
     let members = read_members(|slot| {
@@ -25,12 +25,12 @@ fn step(world: &World, number: u64) -> EpochStep {
     EpochStep { header, certificate, members: MembersProof { account, nodes, slots: slots.collect() } }
 }
 
-fn header(world: &World, number: u64) -> (Header, CommitCertificate) {
+pub(super) fn header(world: &World, number: u64) -> (Header, CommitCertificate) {
     let header = world.chain.header(number).unwrap().unwrap().into_inner();
     (header, world.chain.certificate(number).unwrap().unwrap())
 }
 
-fn client(world: &World) -> LightClient {
+pub(super) fn client(world: &World) -> LightClient {
     LightClient::new(world.chain.genesis()).unwrap()
 }
 
