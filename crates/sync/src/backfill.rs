@@ -18,8 +18,10 @@ use tracing::{debug, info};
 const LOG: Duration = Duration::from_secs(10);
 
 /// How much of the past is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
+    /// The block that is the head, if the chain began with its state alone.
+    Head,
     /// Headers with their certificates.
     Headers,
     /// Blocks with their receipts too.
@@ -57,6 +59,9 @@ impl BackfillConfig {
 /// The chain whose past is incomplete.
 #[async_trait]
 pub trait Past: Send + Sync + 'static {
+    /// The last committed block. In memory, never blocks.
+    fn head(&self) -> Height;
+
     /// The oldest header with all after it; genesis or the height after it when none is missing. In memory, never blocks.
     fn headers_from(&self) -> Height;
 
@@ -84,14 +89,20 @@ struct Step {
     count: u64,
 }
 
-/// The step below what is there, of at most `blocks_max` blocks; `None` when nothing is missing.
-fn next_step(depth: Depth, headers_from: Height, blocks_from: Height, blocks_max: u64) -> Option<Step> {
+/// The step below what is there, of at most `blocks_max` blocks; `None` when nothing that is wanted is missing. A head
+/// without a block is the first thing that users miss.
+fn next_step(depth: Depth, past: &dyn Past, blocks_max: u64) -> Option<Step> {
     let below = |depth, oldest: Height, max: u64| {
         let count = oldest.as_u64().saturating_sub(1).min(max);
         (count > 0).then(|| Step { depth, from: Height::new(oldest.as_u64() - count), count })
     };
-    let headers = below(Depth::Headers, headers_from, MAX_HEADERS_PER_RESPONSE);
-    headers.or_else(|| below(Depth::Blocks, blocks_from, blocks_max).filter(|_| depth == Depth::Blocks))
+    let (head, blocks_from) = (past.head(), past.blocks_from());
+    if blocks_from > head {
+        return below(Depth::Blocks, blocks_from, 1);
+    }
+    let headers = || below(Depth::Headers, past.headers_from(), MAX_HEADERS_PER_RESPONSE);
+    let blocks = || below(Depth::Blocks, blocks_from, blocks_max).filter(|_| depth >= Depth::Blocks);
+    headers().filter(|_| depth >= Depth::Headers).or_else(blocks)
 }
 
 /// When each peer may be asked again; the others at once.
@@ -120,8 +131,8 @@ impl Rests {
 /// [`SyncError::Commit`] when the chain cannot write.
 pub async fn backfill(config: BackfillConfig, past: Arc<dyn Past>, peers: Arc<dyn Peers>) -> Result<(), SyncError> {
     let (mut rests, mut last, mut blocks_max) = (Rests::default(), None, MAX_BLOCKS_PER_RESPONSE);
-    let mut logged = Instant::now();
-    while let Some(step) = next_step(config.depth, past.headers_from(), past.blocks_from(), blocks_max) {
+    let (begun, mut logged) = ((past.headers_from(), past.blocks_from()), Instant::now());
+    while let Some(step) = next_step(config.depth, &*past, blocks_max) {
         let started = Instant::now();
         let Some(peer) = rests.choose(started, peers.list(), last.as_ref()) else {
             tokio::time::sleep(config.rest / 5).await;
@@ -145,7 +156,10 @@ pub async fn backfill(config: BackfillConfig, past: Arc<dyn Past>, peers: Arc<dy
         }
         tokio::time::sleep(started.elapsed().max(config.pause_min)).await;
     }
-    info!(headers_from = %past.headers_from(), blocks_from = %past.blocks_from(), "the past is complete");
+    let (headers_from, blocks_from) = (past.headers_from(), past.blocks_from());
+    if (headers_from, blocks_from) != begun {
+        info!(%headers_from, %blocks_from, "the past is as complete as it is wanted");
+    }
     Ok(())
 }
 
@@ -169,7 +183,7 @@ async fn take(
     let range = BlocksRequest { from: step.from, count: step.count };
     let ask = async |request| tokio::time::timeout(timeout, peers.request(peer, request)).await.ok()?.ok();
     let written = match step.depth {
-        Depth::Headers => {
+        Depth::Head | Depth::Headers => {
             let Some(Response::Headers(mut headers)) = ask(Request::Headers(range)).await else {
                 return Ok(Taken::Nothing);
             };

@@ -148,6 +148,10 @@ impl ChainPast {
 
 #[async_trait]
 impl Past for ChainPast {
+    fn head(&self) -> Height {
+        self.0.head().height()
+    }
+
     fn headers_from(&self) -> Height {
         Height::new(self.0.headers_from())
     }

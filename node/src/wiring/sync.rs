@@ -148,7 +148,7 @@ impl Node {
     /// Fetches what came before the state that the chain began with.
     fn start_backfill(&mut self, config: &NodeConfig, peers: Arc<NetworkPeers>, mut has_state: watch::Receiver<bool>) {
         let depth = match config.sync.backfill {
-            BackfillMode::None => return,
+            BackfillMode::None => Depth::Head,
             BackfillMode::Headers => Depth::Headers,
             BackfillMode::Blocks => Depth::Blocks,
         };

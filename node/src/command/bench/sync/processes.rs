@@ -90,11 +90,15 @@ impl NodeProcess {
                 (last, moved) = (now.0, Instant::now());
             }
         }
-        let block = self.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false]))?;
-        if block["hash"] != json!(hash) {
-            return Err(format!("block {height} is {}, not {hash}", block["hash"]).into());
+        loop {
+            let block = self.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false]))?;
+            match &block["hash"] {
+                // A node that began with this block's state fetches the block itself a moment later.
+                Value::Null if moved.elapsed() <= STALL_MAX => std::thread::sleep(POLL),
+                found if *found == json!(hash) => return Ok(()),
+                found => return Err(format!("block {height} is {found}, not {hash}").into()),
+            }
         }
-        Ok(())
     }
 
     /// What it cost so far.
