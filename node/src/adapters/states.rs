@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 use super::sync::commit_error;
 
+/// Names the file beside the staging database with the height of the state that is fetched.
+const PIVOT_FILE: &str = "pivot";
+
 /// A state on its way into a chain that is at genesis.
 pub struct StagedState {
     chain: Chain,
@@ -41,6 +44,13 @@ impl StagedState {
         remove(&tables)?;
         std::fs::create_dir(tables)?;
         Ok(Self { chain, staging, directory })
+    }
+
+    /// Height of the state that an earlier one was fetching. Without it another one may be chosen, which costs time and
+    /// nothing else.
+    pub fn resumed(&self) -> Option<Height> {
+        let text = std::fs::read_to_string(self.directory.join(PIVOT_FILE)).ok()?;
+        text.parse().ok().map(Height::new)
     }
 
     /// Removes what was staged in a data directory, if anything was: the chain has a state.
@@ -73,6 +83,8 @@ fn words<T>(result: Result<T, StateError>) -> Result<T, String> {
 
 impl StateTarget for StagedState {
     fn plan(&self, pivot: Pivot) -> Result<Vec<StateTask>, String> {
+        let noted = std::fs::write(self.directory.join(PIVOT_FILE), pivot.height.to_string());
+        noted.map_err(|error| format!("cannot note the height of the state: {error}"))?;
         words(self.staging.plan(pivot))
     }
 

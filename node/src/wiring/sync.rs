@@ -50,8 +50,8 @@ impl Fetch {
         let target = StagedState::open(self.chain.clone(), &self.datadir, &self.cache.database());
         let target = Arc::new(target.map_err(|error| format!("cannot open the staging database: {error}"))?);
         let genesis = self.chain.genesis();
-        let fetched =
-            heddle_sync::fetch_state(self.config, genesis, target, self.peers, self.metrics, self.status).await;
+        let config = StateSyncConfig { resumed: target.resumed(), ..self.config };
+        let fetched = heddle_sync::fetch_state(config, genesis, target, self.peers, self.metrics, self.status).await;
         match fetched.map_err(|error| error.to_string())? {
             StateOutcome::Synced(height) => tracing::info!(%height, "the chain begins with a fetched state"),
             StateOutcome::NoSnapshots => tracing::info!("no peer offers a state: executing every block instead"),

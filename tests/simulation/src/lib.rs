@@ -15,6 +15,8 @@
 //! - a node runs the same cores, mempool and chain as the real one; only what is asynchronous around them is done again
 //!   here, in the same order, so that the world can stop it at every step;
 //! - what is checked is checked from outside, on what nodes send and store, never by asking them.
+//!
+//! [`state_sync`] is a world of its own: one node that fetches a state from peers of every kind.
 
 mod byzantine;
 mod checks;
