@@ -133,6 +133,11 @@ impl Peers {
         heights.into_iter().filter(|height| Some(*height) != except).max_by_key(|height| (self.class(*height), *height))
     }
 
+    /// Whether a reliable peer offers something, resting or not.
+    pub(super) fn has_reliable_offers(&self) -> bool {
+        self.0.values().any(|peer| peer.is_present() && peer.failures < FRUITLESS && !peer.offers.is_empty())
+    }
+
     /// Whether somebody has said what it offers.
     pub(super) fn has_answers(&self) -> bool {
         self.0.values().any(|peer| peer.is_present() && peer.has_answered)

@@ -38,7 +38,7 @@ impl StateSync {
         let since = *self.unserved_since.get_or_insert(now);
         let factor = if self.pivot.is_some() { WAIT_FACTOR } else { 1 };
         let is_late = now >= since + self.config.no_offers.saturating_mul(factor);
-        if is_late && self.errand.is_none() && self.peers.best(now, None).is_none() {
+        if is_late && !self.peers.has_reliable_offers() {
             self.end(Outcome::NoSnapshots);
         }
     }
