@@ -66,7 +66,7 @@ pub fn start<C: Chain>(
 enum Ended<B> {
     Input(Input<B>),
     /// Headers were verified, and led the light client here.
-    Verified(PeerId, LightClient, Result<Vec<VerifiedHeader>, PeerFault>),
+    Verified(PeerId, Box<LightClient>, Result<Vec<VerifiedHeader>, PeerFault>),
 }
 
 type Running<B> = BoxFuture<'static, Result<Ended<B>, SyncError>>;
@@ -114,7 +114,7 @@ impl<C: Chain> Service<C> {
         match ended {
             Ended::Input(input) => input,
             Ended::Verified(peer, client, result) => {
-                self.client = Some(client);
+                self.client = Some(*client);
                 self.metrics.headers_verified.inc_by(result.as_ref().map_or(0, |headers| headers.len() as u64));
                 Input::Verified(peer, result)
             }
@@ -235,7 +235,7 @@ async fn verify<B>(
         (client, result)
     });
     let (client, result) = verified.await.map_err(|error| SyncError::Verification(error.to_string()))?;
-    Ok(Ended::Verified(peer, client, result))
+    Ok(Ended::Verified(peer, Box::new(client), result))
 }
 
 /// Holds blocks against their headers, and lets the chain do what it can ahead.

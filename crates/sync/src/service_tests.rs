@@ -311,7 +311,8 @@ async fn serves_what_exists_and_fits() {
     let range = |from, count| BlocksRequest { from: Height::new(from), count };
     let steps = |from, count| Request::EpochSteps(EpochStepsRequest { from: Epoch::new(from), count });
     let ten = Blocks::up_to(10, 1);
-    let kinds: [(fn(BlocksRequest) -> Request, u64); 3] = [
+    type Kind = fn(BlocksRequest) -> Request;
+    let kinds: [(Kind, u64); 3] = [
         (Request::Blocks, MAX_BLOCKS_PER_RESPONSE),
         (Request::Headers, MAX_HEADERS_PER_RESPONSE),
         (Request::Receipts, MAX_BLOCKS_PER_RESPONSE),

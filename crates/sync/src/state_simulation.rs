@@ -245,7 +245,7 @@ impl Simulation {
             Manner::Forgetful => return self.send(delay, Input::Refused(peer, request, Refusal::Gone)),
             Manner::Slow => (delay + Duration::from_secs(2), from..=last),
             Manner::Dripping => (delay, from..=from.min(last)),
-            Manner::Boaster => (delay, 1..=0),
+            Manner::Boaster => (delay, from..=from - 1),
             Manner::Confused => (delay, from + 1..=last + 1),
             _ => (delay, from..=last),
         };
