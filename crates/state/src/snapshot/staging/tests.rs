@@ -243,3 +243,28 @@ fn what_did_not_change_is_proven_and_not_fetched_again() {
     let Accepted { accounts, slots, .. } = joiner.total;
     assert!((1..64).contains(&accounts) && (1..64).contains(&slots), "{accounts} accounts, {slots} slots");
 }
+
+#[test]
+fn code_that_no_account_has_any_more_is_not_asked_for() {
+    use alloy_primitives::Address;
+    use heddle_primitives::{Account, AccountChange, StateChanges};
+    let with_code = |code: &'static [u8]| {
+        let code = Bytes::from_static(code);
+        let account = Account { nonce: 1, balance: U256::ONE, code_hash: keccak256(&code) };
+        let change = AccountChange { account: Some(account), ..AccountChange::default() };
+        let accounts = [(Address::ZERO, change)].into();
+        StateChanges { accounts, code: [(account.code_hash, code)].into() }
+    };
+    let (view, pivot) = Source::new().commit(&with_code(b"one"));
+    let served = Served { view, pivot };
+    let joiner = Joiner::new();
+    for task in joiner.staging.plan(pivot).unwrap() {
+        joiner.staging.accept(pivot, &task, &served.answer(&task, 1000)).unwrap();
+    }
+    // Who serves the next state began with it, and never had the code of the last.
+    let (view, pivot) = Source::new().commit(&with_code(b"another"));
+    let served = Served { view, pivot };
+    let mut joiner = joiner;
+    joiner.finish(&served, 1000);
+    joiner.check(&served);
+}
