@@ -97,4 +97,9 @@ fn what_is_not_whole_is_not_restored() {
     assert_eq!(state_rows(&database.snapshot()), vec![vec![]; 3]);
     assert!(store.view().unwrap().number().is_none());
     restore(&joiner, pivot.state_root).unwrap();
+    let (code, _) = joiner.database.snapshot().seek(Table::Code, &[]).unwrap().unwrap();
+    let mut batch = heddle_storage::Batch::new();
+    batch.delete(Table::Code, code);
+    joiner.database.commit(batch).unwrap();
+    assert!(matches!(restore(&joiner, pivot.state_root), Err(StateError::MissingCode(_))));
 }
