@@ -38,7 +38,7 @@ impl StagedState {
     /// The disk's.
     pub fn open(chain: Chain, datadir: &Path, config: &DatabaseConfig) -> Result<Self, Box<dyn Error>> {
         let directory = Self::directory(datadir);
-        let staging = Staging::new(Database::open(&directory.join("db"), config)?)?;
+        let staging = Staging::new(Database::open_scratch(&directory.join("db"), config)?)?;
         // Files of an attempt that was killed are worth nothing.
         let tables = directory.join("tables");
         remove(&tables)?;

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum, ValueHint};
 use heddle_primitives::Checkpoint;
+use heddle_sync::ServeConfig;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +74,9 @@ pub struct SyncOptions {
     /// Most that new nodes are sent of states, all together, in MiB a second [1 to 10000].
     #[arg(id = "snapshot.bandwidth", long = "snapshot.bandwidth", env = "HEDDLE_SNAPSHOT_BANDWIDTH", value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=10_000), help_heading = "Sync")]
     snapshot_bandwidth: u32,
+    /// Most of one core that serving states takes, in percent [1 to 100].
+    #[arg(id = "snapshot.share", long = "snapshot.share", env = "HEDDLE_SNAPSHOT_SHARE", value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "Sync")]
+    snapshot_share: u32,
 }
 
 impl SyncOptions {
@@ -81,9 +85,10 @@ impl SyncOptions {
         Duration::from_secs(24 * 3_600 * u64::from(self.trusting_period))
     }
 
-    /// Most bytes of states a second.
-    pub fn snapshot_bytes_per_second(&self) -> u64 {
-        u64::from(self.snapshot_bandwidth) << 20
+    /// What serving states may take.
+    pub fn serving(&self) -> ServeConfig {
+        let bytes_per_second = u64::from(self.snapshot_bandwidth) << 20;
+        ServeConfig { bytes_per_second, share_percent: self.snapshot_share, ..ServeConfig::default() }
     }
 }
 
@@ -97,6 +102,7 @@ impl Default for SyncOptions {
             snapshot_file: None,
             snapshot_interval: 1_000,
             snapshot_bandwidth: 32,
+            snapshot_share: 25,
         }
     }
 }
