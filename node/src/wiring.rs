@@ -32,7 +32,7 @@ use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
-use heddle_sync::{ServeConfig, SnapshotServer, SyncServer};
+use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
@@ -178,9 +178,7 @@ impl Node {
             ..NetworkConfig::default()
         };
         let key = keys::load_or_create_node_key(&config.node_key_file)?;
-        let bounds =
-            ServeConfig { bytes_per_second: config.sync.snapshot_bytes_per_second(), ..ServeConfig::default() };
-        let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), bounds);
+        let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
         let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states });
         let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();

@@ -127,7 +127,9 @@ impl Served {
     fn join(&self, name: &str, options: &[&str]) -> Result<Joined, Box<dyn Error>> {
         let port = free_port()?;
         let node_key = keys::load_or_create_node_key(&self.datadir.join("node.key"))?;
-        let server = NodeProcess::start(&self.genesis, &self.datadir, port, &[])?;
+        // How fast a node can join is measured, not how far the one that serves it holds back.
+        let unbounded = ["--snapshot.bandwidth", "10000", "--snapshot.share", "100"];
+        let server = NodeProcess::start(&self.genesis, &self.datadir, port, &unbounded)?;
         let bootnode = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", node_key.peer_id());
         let before = server.cost();
         let datadir = self.directory.join(name);
