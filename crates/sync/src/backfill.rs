@@ -187,8 +187,8 @@ async fn take(
             let Some(Response::Headers(mut headers)) = ask(Request::Headers(range)).await else {
                 return Ok(Taken::Nothing);
             };
-            if let Some(less) = less_than(step, headers.len()) {
-                return Ok(less);
+            if let Some(other) = other_than(step, headers.iter().map(|header| header.header.number)) {
+                return Ok(other);
             }
             headers.reverse();
             past.add_headers(headers).await
@@ -200,8 +200,9 @@ async fn take(
             let Some(Response::Receipts(receipts)) = ask(Request::Receipts(range)).await else {
                 return Ok(Taken::Nothing);
             };
-            if let Some(less) = less_than(step, blocks.len().min(receipts.len())) {
-                return Ok(less);
+            let numbers = blocks.iter().zip(&receipts).map(|(block, _)| block.proposed.block.header.number);
+            if let Some(other) = other_than(step, numbers) {
+                return Ok(other);
             }
             past.add_blocks(blocks.into_iter().zip(receipts).rev().collect()).await
         }
@@ -214,11 +215,17 @@ async fn take(
     }
 }
 
-fn less_than(step: Step, found: usize) -> Option<Taken> {
-    match found as u64 {
+/// What an answer is that has not exactly the heights that were asked for.
+fn other_than(step: Step, numbers: impl ExactSizeIterator<Item = u64>) -> Option<Taken> {
+    let found = numbers.len() as u64;
+    let from = step.from.as_u64();
+    if found > step.count || !numbers.eq(from..from.saturating_add(found)) {
+        let last = from.saturating_add(step.count - 1);
+        return Some(Taken::Invalid(format!("answered other blocks than {from} to {last}")));
+    }
+    match found {
         0 => Some(Taken::Nothing),
         found if found < step.count => Some(Taken::Part),
-        found if found > step.count => Some(Taken::Invalid(format!("{found} answers, {} were asked for", step.count))),
         _ => None,
     }
 }

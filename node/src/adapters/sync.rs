@@ -38,7 +38,9 @@ impl SyncChain {
 
 pub(super) fn commit_error(error: ChainError) -> CommitError {
     match error {
-        ChainError::NotNext { .. } | ChainError::UnknownBlock { .. } => CommitError::Stale,
+        ChainError::NotNext { .. } | ChainError::UnknownBlock { .. } | ChainError::AbsentBlock { .. } => {
+            CommitError::Stale
+        }
         error if error.fault() == Fault::Peer => CommitError::Invalid(error.to_string()),
         error => CommitError::Internal(error.to_string()),
     }

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Slots that the members of the largest set take: their number, and two for each.
 const SLOTS_MAX: usize = 1 + 2 * ValidatorSet::MAX_VALIDATORS;
+/// No node of a trie has more bytes: seventeen references of 33 bytes and what is around them.
+const NODE_BYTES_MAX: usize = 1024;
 /// Nodes on the paths to that many slots, at most.
 const NODES_MAX: usize = SLOTS_MAX * PROOF_NODES_MAX;
 
@@ -65,6 +67,10 @@ impl Decodable for MembersProof {
         let encoded: Vec<EncodedSlot> = decode_bounded(payload, SLOTS_MAX)?;
         if !payload.is_empty() {
             return Err(alloy_rlp::Error::UnexpectedLength);
+        }
+        // Otherwise comparing them, as below, could take seconds.
+        if path.iter().chain(&nodes).any(|node: &Bytes| node.len() > NODE_BYTES_MAX) {
+            return Err(alloy_rlp::Error::Custom("a node is longer than any of a trie"));
         }
         let mut slots = Vec::with_capacity(encoded.len());
         for EncodedSlot { value, path } in encoded {

@@ -208,19 +208,29 @@ impl Peers {
         }
     }
 
-    /// A piece of so many bytes was right, and took so long.
-    pub(super) fn delivered(&mut self, id: &PeerId, bytes: usize, took: Duration) {
+    /// A piece of so many bytes was right, and took so long: who is patient for no longer than this trusts it again.
+    pub(super) fn delivered(&mut self, id: &PeerId, bytes: usize, took: Duration, patience: Duration) {
         let Some(peer) = self.0.get_mut(id) else { return };
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
         let rate = (bytes as u64).saturating_mul(1_000) / milliseconds;
         peer.rate = if peer.rate == 0 { rate } else { peer.rate / 4 * 3 + rate / 4 }.max(1);
-        peer.failures = 0;
+        if took <= patience {
+            peer.failures = 0;
+        }
     }
 
-    /// It is slower than the others.
+    /// It is slower than the others. Who always is serves nothing in the end, however right it is.
     pub(super) fn late(&mut self, id: &PeerId) {
         if let Some(peer) = self.0.get_mut(id) {
             peer.rate /= 2;
+            peer.failures = peer.failures.saturating_add(1);
+        }
+    }
+
+    /// It sent headers or ends of epochs that are right.
+    pub(super) fn helped(&mut self, id: &PeerId) {
+        if let Some(peer) = self.0.get_mut(id) {
+            peer.failures = 0;
         }
     }
 
@@ -231,10 +241,9 @@ impl Peers {
         }
     }
 
-    /// It has no time, and rests a little.
+    /// It has no time, and rests a little; that is no failure.
     pub(super) fn busy(&mut self, now: Duration, id: &PeerId) {
         if let Some(peer) = self.0.get_mut(id) {
-            peer.failures = peer.failures.saturating_add(1);
             peer.rests_until = peer.rests_until.max(now + BUSY_REST);
         }
     }

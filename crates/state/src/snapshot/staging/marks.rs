@@ -25,8 +25,25 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn read(database: &Database) -> Result<Self, StateError> {
-        let Some(row) = database.get(Table::Meta, COUNTS)? else { return Ok(Self::default()) };
+        Self::of(database.get(Table::Meta, COUNTS)?)
+    }
+
+    /// As a snapshot has them.
+    pub(super) fn seen(snapshot: &Snapshot) -> Result<Self, StateError> {
+        Self::of(snapshot.get(Table::Meta, COUNTS)?)
+    }
+
+    fn of(row: Option<Vec<u8>>) -> Result<Self, StateError> {
+        let Some(row) = row else { return Ok(Self::default()) };
         alloy_rlp::decode_exact(row).map_err(|error| StateError::corrupt(Table::Meta, COUNTS, error))
+    }
+
+    /// At most how many leaves a trie has.
+    pub(super) fn leaves(&self, trie: TrieId) -> u64 {
+        match trie {
+            TrieId::Accounts => self.accounts,
+            TrieId::Storage(_) => self.slots,
+        }
     }
 
     pub(super) fn write(&self, batch: &mut Batch) {

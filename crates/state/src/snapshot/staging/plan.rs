@@ -1,6 +1,6 @@
 //! What is to be asked for.
 
-use super::marks::{self, Missing};
+use super::marks::{self, Counts, Missing};
 use super::spans::{self, Span};
 use super::{read_account, storage_of};
 use crate::StateError;
@@ -120,6 +120,12 @@ fn cut_at((first, last): (B256, B256), nibbles: usize) -> impl Iterator<Item = (
     })
 }
 
+/// Nibbles by which this many leaves fall apart into parts of no more than are proven at once, were they evenly spread.
+fn nibbles_of(leaves: u64) -> usize {
+    let parts = leaves.div_ceil(LEAVES_PER_PROOF as u64).max(1);
+    parts.ilog(16) as usize + 1
+}
+
 /// Cuts a span into parts of about as many leaves as are proven at once. Keys are hashes, so a few tell how dense all are.
 fn proof_parts(
     snapshot: &Snapshot,
@@ -128,10 +134,12 @@ fn proof_parts(
 ) -> Result<impl Iterator<Item = (B256, B256)>, StateError> {
     let mut leaves = StoredTrie { snapshot, cache: None, id: trie }.leaves(span.first, span.last)?;
     let nibbles = match leaves.nth(LEAVES_PER_PROOF).transpose()? {
-        // The fewest by which a part has no more of these.
+        // The fewest by which a part has no more of these, were all keys as dense: whoever grinds keys may make them
+        // so, but cannot make more leaves of them.
         Some((key, _)) => {
             let width = U256::from_be_bytes(key.0) - U256::from_be_bytes(span.first.0);
-            width.leading_zeros().div_ceil(4).clamp(1, 63)
+            let leaves = Counts::seen(snapshot)?.leaves(trie);
+            width.leading_zeros().div_ceil(4).min(nibbles_of(leaves)).clamp(1, 63)
         }
         None => 0,
     };

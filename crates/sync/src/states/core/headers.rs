@@ -174,6 +174,7 @@ impl StateSync {
         let before = self.trust.epoch();
         let followed = self.trust.follow(from, steps);
         if self.trust.epoch() > before {
+            self.peers.helped(peer);
             self.step_ahead();
         }
         if let Err(error) = followed {

@@ -55,7 +55,7 @@ impl StateSync {
         if is_unfinished(&piece.task, &following) && piece.bytes < self.config.answer_bytes_min {
             self.peers.failed(now, &piece.peer);
         } else {
-            self.peers.delivered(&piece.peer, piece.bytes, piece.took);
+            self.peers.delivered(&piece.peer, piece.bytes, piece.took, self.config.patience);
         }
         self.tasks.add(following);
     }
