@@ -82,7 +82,7 @@ impl TopicBudget {
 const STATUS_REQUESTS: (u32, u32) = (20, 60);
 /// Requests a second for headers, blocks and pieces of state that one peer may make, and at once: a peer that catches up
 /// over a fast network has several in flight, each answered within milliseconds.
-const DATA_REQUESTS: (u32, u32) = (200, 400);
+const DATA_REQUESTS: (u32, u32) = (100, 200);
 
 #[derive(Debug)]
 struct PeerBudget {

@@ -1,6 +1,7 @@
 //! States: what is fetched goes into a staging database and from there to the chain; what peers fetch comes from the
 //! states that the chain keeps.
 
+use super::sync::commit_error;
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use heddle_chain::{AdoptedBase, Chain, ChainError, StateView};
@@ -9,13 +10,12 @@ use heddle_primitives::{
     Receipt, Response, SnapshotOffer, StateTask, StorageRanges, StorageRequest,
 };
 use heddle_state::{AcceptError, RestoreObserver, StagedProgress, Staging, StateError};
-use heddle_storage::{Database, DatabaseConfig};
+use heddle_storage::{Database, DatabaseConfig, StorageError};
 use heddle_sync::{CommitError, Past, PieceRefusal, SnapshotSource, StateProgress, StateTarget, SyncedBase};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-
-use super::sync::commit_error;
-
+/// Names the file beside the staging database that is there when the chain refused what is staged.
+const UNUSABLE_FILE: &str = "unusable";
 /// Names the file beside the staging database with the height of the state that is fetched.
 const PIVOT_FILE: &str = "pivot";
 
@@ -32,13 +32,25 @@ impl StagedState {
         datadir.join("state-sync")
     }
 
-    /// Goes on with what an earlier one left in the data directory.
+    /// Goes on with what an earlier one left in the data directory; what is damaged is fetched again.
     ///
     /// # Errors
     /// The disk's.
     pub fn open(chain: Chain, datadir: &Path, config: &DatabaseConfig) -> Result<Self, Box<dyn Error>> {
         let directory = Self::directory(datadir);
-        let staging = Staging::new(Database::open_scratch(&directory.join("db"), config)?)?;
+        if directory.join(UNUSABLE_FILE).exists() {
+            Self::remove(datadir)?;
+        }
+        let open = || Database::open_scratch(&directory.join("db"), config);
+        let database = match open() {
+            Err(error) if !matches!(error, StorageError::Locked { .. }) => {
+                tracing::warn!(%error, "what was staged is of no use: fetching it again");
+                Self::remove(datadir)?;
+                open()
+            }
+            opened => opened,
+        };
+        let staging = Staging::new(database?)?;
         // Files of an attempt that was killed are worth nothing.
         let tables = directory.join("tables");
         remove(&tables)?;
@@ -53,12 +65,19 @@ impl StagedState {
         text.parse().ok().map(Height::new)
     }
 
-    /// Removes what was staged in a data directory, if anything was: the chain has a state.
+    /// Removes what was staged in a data directory, if anything was: the chain has a state. It is moved out of the way
+    /// first, so that a part of it is never taken for the whole.
     ///
     /// # Errors
     /// The system's.
     pub fn remove(datadir: &Path) -> std::io::Result<()> {
-        remove(&Self::directory(datadir))
+        let (directory, doomed) = (Self::directory(datadir), datadir.join("state-sync.removed"));
+        remove(&doomed)?;
+        match std::fs::rename(directory, &doomed) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => remove(&doomed),
+        }
     }
 
     /// Gives the state to the chain.
@@ -103,7 +122,14 @@ impl StateTarget for StagedState {
 
     fn finish(&self, base: SyncedBase) -> Result<(), String> {
         let SyncedBase { pivot, ancestors, validator_sets } = base;
-        self.adopt(AdoptedBase { pivot, ancestors, validator_sets }, &mut |_| {}).map_err(|error| error.to_string())
+        let adopted = self.adopt(AdoptedBase { pivot, ancestors, validator_sets }, &mut |_| {});
+        adopted.map_err(|error| {
+            if let ChainError::State(StateError::Corrupt { .. } | StateError::MissingCode(_)) = &error {
+                // It would be adopted as little the next time; should this not be written, that is tried once more.
+                let _ = std::fs::write(self.directory.join(UNUSABLE_FILE), error.to_string());
+            }
+            error.to_string()
+        })
     }
 }
 

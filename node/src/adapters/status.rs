@@ -23,10 +23,10 @@ pub struct Live {
 }
 
 impl Live {
-    /// The state that is being fetched, if one is.
+    /// The state that is being looked for or fetched, if one is.
     fn fetching(&self) -> Option<StateSyncStatus> {
         let status = *self.state.borrow();
-        (status.stage != StateSyncStage::Ended && status.pivot.is_some()).then_some(status)
+        (status.stage != StateSyncStage::Ended).then_some(status)
     }
 }
 
@@ -67,8 +67,8 @@ impl NodeStatus for NodeStatusView {
 
     fn sync_progress(&self) -> Option<SyncProgress> {
         let live = self.live.as_ref()?;
-        if let Some(StateSyncStatus { pivot: Some(pivot), progress, .. }) = live.fetching() {
-            let highest = pivot.max(live.sync.status().announced).as_u64();
+        if let Some(StateSyncStatus { pivot, progress, .. }) = live.fetching() {
+            let highest = pivot.unwrap_or_default().max(live.sync.status().announced).as_u64();
             return Some(SyncProgress { starting: 0, current: 0, highest, state: Some(progress.covered) });
         }
         let status = live.sync.status();

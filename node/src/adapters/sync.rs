@@ -107,7 +107,8 @@ impl BlockSource for SyncChain {
         Status {
             height: head.height(),
             hash: head.hash(),
-            earliest: Height::new(self.chain.blocks_from()).max(Height::GENESIS.next()),
+            // While a state is adopted the blocks begin behind the head already.
+            earliest: Height::new(self.chain.blocks_from()).max(Height::GENESIS.next()).min(head.height().next()),
         }
     }
 

@@ -10,8 +10,8 @@ use crate::snapshot::{self, Restore};
 use heddle_chain::Chain;
 use heddle_network::NetworkHandle;
 use heddle_sync::{
-    BackfillConfig, Checkpoint, Depth, StateOutcome, StateSyncConfig, StateSyncMetrics, StateSyncStatus, SyncConfig,
-    SyncHandle, SyncMetrics,
+    BackfillConfig, Checkpoint, Depth, StateOutcome, StateSyncConfig, StateSyncMetrics, StateSyncStage,
+    StateSyncStatus, SyncConfig, SyncHandle, SyncMetrics,
 };
 use prometheus_client::registry::Registry;
 use std::error::Error;
@@ -54,7 +54,11 @@ impl Fetch {
         let fetched = heddle_sync::fetch_state(config, genesis, target, self.peers, self.metrics, self.status).await;
         match fetched.map_err(|error| error.to_string())? {
             StateOutcome::Synced(height) => tracing::info!(%height, "the chain begins with a fetched state"),
-            StateOutcome::NoSnapshots => tracing::info!("no peer offers a state: executing every block instead"),
+            // What was staged goes when the chain has left genesis: until then it may still be of use.
+            StateOutcome::NoSnapshots => {
+                tracing::info!("no peer offers a state: executing every block instead");
+                return Ok(());
+            }
             StateOutcome::Refused(error) => return Err(error.to_string()),
         }
         StagedState::remove(&self.datadir).map_err(|error| format!("cannot remove what was staged: {error}"))
@@ -124,7 +128,11 @@ impl Node {
         status: watch::Sender<StateSyncStatus>,
     ) -> Option<Fetch> {
         let is_at_genesis = self.chain.head().hash() == self.chain.genesis().hash();
+        if !is_at_genesis && let Err(error) = StagedState::remove(&config.datadir) {
+            tracing::warn!(%error, "cannot remove what was staged");
+        }
         if config.sync.mode != SyncMode::Snapshot || !is_at_genesis {
+            status.send_replace(StateSyncStatus { stage: StateSyncStage::Ended, ..StateSyncStatus::default() });
             return None;
         }
         let metrics = StateSyncMetrics::default();

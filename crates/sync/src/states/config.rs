@@ -34,8 +34,8 @@ pub struct StateSyncConfig {
     pub reconsider: Duration,
     /// Without any piece for so long, another state is tried where there is one.
     pub stall: Duration,
-    /// How long peers may answer without an offer before there is nothing to fetch; ten times that once a state
-    /// has been chosen.
+    /// How long peers may answer without an offer before there is nothing to fetch; forty times that once a state
+    /// has been chosen, or was before an interruption.
     pub no_offers: Duration,
     /// Height of the state that was being fetched before an interruption: it is gone on with where it is still served.
     pub resumed: Option<Height>,

@@ -56,6 +56,8 @@ pub struct StateSync {
     pivot: Option<VerifiedHeader>,
     /// What is fetched next, as soon as no piece is being verified.
     next_pivot: Option<VerifiedHeader>,
+    /// Something was fetched before.
+    is_resumed: bool,
     /// The checkpoint, as long as it is not found on the chain.
     checkpoint: Option<Checkpoint>,
     tasks: Tasks,
@@ -81,6 +83,7 @@ impl StateSync {
         Some(Self {
             trust: Trust::new(genesis)?,
             checkpoint: config.checkpoint,
+            is_resumed: config.resumed.is_some(),
             config,
             peers: Peers::default(),
             requests: BTreeMap::new(),

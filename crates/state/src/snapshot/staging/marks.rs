@@ -1,6 +1,7 @@
 //! What is known of the staged rows, as rows of [`Table::Meta`].
 
 use crate::StateError;
+use crate::rows::TrieId;
 use alloy_primitives::B256;
 use alloy_rlp::{RlpDecodable, RlpEncodable};
 use heddle_storage::{Batch, Database, Snapshot, Table};

@@ -5,8 +5,9 @@ use crate::states::fault::Outcome;
 use heddle_primitives::{Bug, planted};
 use std::time::Duration;
 
-/// How much longer than at the beginning offers are waited for when something is fetched already.
-const WAIT_FACTOR: u32 = 10;
+/// How much longer than at the beginning offers are waited for when something is fetched already: giving up costs all
+/// of that.
+const WAIT_FACTOR: u32 = 40;
 
 impl StateSync {
     /// Whether another state is to be proven, because it is served and the pivot is not, or by fewer, or to no effect.
@@ -36,7 +37,7 @@ impl StateSync {
             return;
         }
         let since = *self.unserved_since.get_or_insert(now);
-        let factor = if self.pivot.is_some() { WAIT_FACTOR } else { 1 };
+        let factor = if self.pivot.is_some() || self.is_resumed { WAIT_FACTOR } else { 1 };
         let is_late = now >= since + self.config.no_offers.saturating_mul(factor);
         if is_late && !self.peers.has_reliable_offers() {
             self.end(Outcome::NoSnapshots);
