@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Headers whose hashes the next block can ask for.
-const ANCESTORS: u64 = 256;
+pub(crate) const ANCESTORS: u64 = 256;
 /// What a chain takes over, beside a state, to go on from there.
 #[derive(Clone, Debug)]
 pub struct AdoptedBase {

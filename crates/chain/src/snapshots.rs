@@ -1,6 +1,7 @@
 //! States that are kept for others to fetch: at regular heights, so that all nodes offer the same, and where this node
 //! started. Each is a view of the database, so that keeping one copies nothing.
 
+use crate::adopt::ANCESTORS;
 use crate::{Chain, Head};
 use heddle_primitives::{Height, SnapshotOffer};
 use heddle_state::StateView;
@@ -49,14 +50,23 @@ impl Snapshots {
 }
 
 impl Chain {
-    /// The states that can be fetched here, the newest first: at most two.
+    /// The states that can be fetched here with the headers that a chain needs to begin with them, the newest first: at
+    /// most two. One whose headers are still being fetched is offered as soon as they are there.
     pub fn snapshots(&self) -> Vec<SnapshotOffer> {
-        self.inner.snapshots.kept.lock().iter().map(|(offer, _)| *offer).collect()
+        let kept = self.inner.snapshots.kept.lock();
+        kept.iter().map(|(offer, _)| *offer).filter(|offer| self.has_ancestors(offer.height)).collect()
     }
 
     /// The state after the block at a height that is offered; `None` at any other.
     pub fn snapshot(&self, height: Height) -> Option<StateView> {
         let kept = self.inner.snapshots.kept.lock();
-        kept.iter().find(|(offer, _)| offer.height == height).map(|(_, state)| state.clone())
+        let is_offered = |offer: &SnapshotOffer| offer.height == height && self.has_ancestors(height);
+        kept.iter().find(|(offer, _)| is_offered(offer)).map(|(_, state)| state.clone())
+    }
+
+    /// Whether the headers that come before a state are here with their certificates.
+    fn has_ancestors(&self, height: Height) -> bool {
+        let first_behind_genesis = self.inner.genesis.header().number.saturating_add(1);
+        self.headers_from() <= height.as_u64().saturating_sub(ANCESTORS).max(first_behind_genesis)
     }
 }
