@@ -39,6 +39,12 @@ pub enum BackfillError {
     /// The proof of the next validators proves nothing.
     #[error(transparent)]
     Members(#[from] LightClientError),
+    /// The header ends an epoch, and the proof of the next validators is neither here nor came with it. The sender's
+    /// lack, not its lie: older versions kept none. Another may have it.
+    #[error(
+        "the proof of the validators after block {0} is missing: nothing before it can be added if no peer kept it"
+    )]
+    MembersMissing(u64),
     /// The body is not what the header binds.
     #[error("block {number}: {error}")]
     Block {
@@ -97,8 +103,10 @@ impl Chain {
             };
             self.backfill_block(&header, block, receipts, &mut batch)?;
             oldest.block = number;
-            // It came with the certificate of its parent.
-            oldest.header = oldest.header.min(number.saturating_sub(1));
+            // It came with the certificate of its parent, but without the proof that this may need.
+            if oldest.header == number && !self.lacks_members(number - 1)? {
+                oldest.header = number - 1;
+            }
         }
         Ok(self.write_beginning(batch, oldest)?.block)
     }
@@ -128,16 +136,26 @@ impl Chain {
         }
         BlockStore::put_header(batch, &header);
         self.backfill_certificate(child, hash, &certified.certificate, batch)?;
-        if let (Some(members), Some((epoch, registry))) = (&certified.members, self.epoch_ended_by(number)) {
-            // What they are is known: only that it is proven counts.
-            let _ = members.verify(registry, &header).map_err(BackfillError::from)?;
-            BlockStore::put_epoch_proof(batch, epoch, members);
+        match (&certified.members, self.epoch_ended_by(number)) {
+            (Some(members), Some((epoch, registry))) => {
+                // What they are is known: only that it is proven counts.
+                let _ = members.verify(registry, &header).map_err(BackfillError::from)?;
+                BlockStore::put_epoch_proof(batch, epoch, members);
+            }
+            _ if self.lacks_members(number)? => return Err(BackfillError::MembersMissing(number).into()),
+            _ => {}
         }
         Ok(header)
     }
 
     /// Adds the certificate of the parent of `child`. When that convicts somebody, what it binds cannot be told without its
     /// evidence: then any certificate will do, unless there is one.
+    /// Whether a block ends an epoch and the proof of the next validators is not here.
+    pub(crate) fn lacks_members(&self, number: u64) -> Result<bool, ChainError> {
+        let Some((epoch, _)) = self.epoch_ended_by(number) else { return Ok(false) };
+        Ok(self.inner.blocks.epoch_proof(epoch)?.is_none())
+    }
+
     fn backfill_certificate(
         &self,
         child: &SealedHeader,

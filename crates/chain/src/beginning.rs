@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 /// What is there of a chain; from genesis on where nothing is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Oldest {
-    /// The oldest header with its certificate; not above the block before `block`.
+    /// The oldest header with its certificate, and at the end of an epoch with the proof of the next validators; above
+    /// the block before `block` only where that one lacks the proof.
     pub(crate) header: u64,
     /// The oldest block with body and receipts.
     pub(crate) block: u64,
@@ -59,7 +60,8 @@ impl Beginning {
 }
 
 impl Chain {
-    /// The oldest header that this node has with its certificate, and with all after it: that of genesis, unless the chain
+    /// The oldest header that this node has with its certificate, if it ends an epoch with the proof of the next
+    /// validators, and with all after it: that of genesis, unless the chain
     /// began with a state that it adopted. Genesis itself is always there, and up to 256 headers before may be.
     pub fn headers_from(&self) -> u64 {
         self.inner.beginning.oldest().header

@@ -1,7 +1,7 @@
 //! Sync commits through the chain and asks through the network; peers are answered from the chain.
 
 use async_trait::async_trait;
-use heddle_chain::{Chain, ChainError, Fault, RecoveredCertifiedBlock};
+use heddle_chain::{BackfillError, Chain, ChainError, Fault, RecoveredCertifiedBlock};
 use heddle_network::{Misbehaviour, NetworkHandle, RequestServer};
 use heddle_primitives::{
     CertifiedBlock, CertifiedHeader, Epoch, EpochStep, FinalizedBlock, Height, LightClient, Receipt, Request,
@@ -41,6 +41,7 @@ pub(super) fn commit_error(error: ChainError) -> CommitError {
         ChainError::NotNext { .. } | ChainError::UnknownBlock { .. } | ChainError::AbsentBlock { .. } => {
             CommitError::Stale
         }
+        ChainError::Backfill(BackfillError::MembersMissing(_)) => CommitError::Stale,
         error if error.fault() == Fault::Peer => CommitError::Invalid(error.to_string()),
         error => CommitError::Internal(error.to_string()),
     }

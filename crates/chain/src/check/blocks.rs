@@ -57,7 +57,7 @@ pub(super) fn check(
     observer: CheckObserver<'_>,
 ) -> Result<Last, ChainError> {
     let first = chain.genesis().header().number;
-    let (certified_from, bodies_from) = beginning(chain, first, findings);
+    let (certified_from, bodies_from) = beginning(chain, first, findings)?;
     let last = Last { first, certified_from, bodies_from, ..Last::default() };
     let mut check = BlockCheck { chain, snapshot, findings, last, certificate: None };
     let mut expected = first;
@@ -86,7 +86,7 @@ pub(super) fn check(
 }
 
 /// The first block behind genesis with a certificate, and the first with a body.
-fn beginning(chain: &Chain, first: u64, findings: &mut Findings) -> (u64, u64) {
+fn beginning(chain: &Chain, first: u64, findings: &mut Findings) -> Result<(u64, u64), ChainError> {
     let blocks = &chain.inner.blocks;
     let mut read = |key: &[u8], found: Result<Option<u64>, ChainError>| match found {
         Ok(None) => first.saturating_add(1),
@@ -98,10 +98,12 @@ fn beginning(chain: &Chain, first: u64, findings: &mut Findings) -> (u64, u64) {
     };
     let certified_from = read(META_HEADERS_FROM, blocks.headers_from());
     let bodies_from = read(META_BLOCKS_FROM, blocks.blocks_from());
-    if certified_from >= bodies_from && bodies_from > first.saturating_add(1) {
+    let is_above = certified_from >= bodies_from && certified_from > first.saturating_add(1);
+    if is_above && !chain.lacks_members(certified_from - 1)? {
         findings.add(Table::Meta, META_HEADERS_FROM, "the parent of the oldest block has no certificate");
     }
-    (certified_from, bodies_from)
+    // With the oldest block came its parent's certificate.
+    Ok((certified_from.min((bodies_from - 1).max(first.saturating_add(1))), bodies_from))
 }
 
 struct BlockCheck<'a> {

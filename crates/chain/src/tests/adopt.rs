@@ -3,7 +3,9 @@
 use super::check::{in_memory, problems, rows};
 use super::fixture::{HASHER, LOGGER, user};
 use super::membership::{World, addCall, administered, genesis, key, removeCall};
-use crate::{AdoptedBase, CallRequest, Chain, ChainConfig, ChainError, Fault, Head, LogFilter, LogLimits};
+use crate::{
+    AdoptedBase, BackfillError, CallRequest, Chain, ChainConfig, ChainError, Fault, Head, LogFilter, LogLimits,
+};
 use alloy_primitives::{Address, U256, hex, keccak256};
 use heddle_primitives::{
     CertifiedBlock, CertifiedHeader, Epoch, FinalizedBlock, Height, LightClient, Receipt, ValidatorSet, VerifiedHeader,
@@ -331,6 +333,36 @@ fn a_certificate_that_nothing_binds_must_convince_by_itself() {
 }
 
 #[test]
+fn the_proof_at_the_end_of_an_epoch_is_never_left_out() {
+    let world = source();
+    let joining = Joining::at(&world, 9);
+    let chain = &joining.chain;
+    // Block 8 ends an epoch, and no block brings the proof.
+    assert_eq!(chain.backfill_blocks(blocks(&world, [9])).unwrap(), 9);
+    assert_eq!(chain.headers_from(), 9);
+    joining.check();
+    let last = Epoch::new(1);
+    assert_eq!(chain.epoch_step(last).unwrap(), None);
+    let before = rows(&joining.database);
+    let mut without = certified(&world, (5..=8).rev());
+    without[0].members = None;
+    let error = chain.backfill_headers(&without).unwrap_err();
+    assert!(matches!(error, ChainError::Backfill(BackfillError::MembersMissing(8))), "{error}");
+    assert!(rows(&joining.database) == before);
+
+    // Blocks may go on without it; the headers follow.
+    assert_eq!(chain.backfill_blocks(blocks(&world, [8, 7])).unwrap(), 7);
+    assert_eq!(chain.headers_from(), 9);
+    joining.check();
+    assert_eq!(chain.backfill_headers(&certified(&world, [8])).unwrap(), 8);
+    assert_eq!(chain.epoch_step(last).unwrap(), world.chain.epoch_step(last).unwrap());
+    // What is here need not come again.
+    assert_eq!(chain.backfill_headers(&without).unwrap(), 5);
+    assert_eq!(chain.epoch_step(last).unwrap(), world.chain.epoch_step(last).unwrap());
+    joining.check();
+}
+
+#[test]
 fn a_wrong_block_is_its_senders_fault_and_changes_nothing() {
     type Alter = fn(&mut [(FinalizedBlock, Vec<Receipt>)]);
     let table: [(&str, Alter); 8] = [
@@ -498,8 +530,13 @@ fn of_a_long_past_only_the_last_headers_are_there() {
     let error = chain.backfill_blocks(blocks(&world, (14..=270).rev())).unwrap_err();
     assert!(matches!(error, ChainError::AbsentBlock { number: 14, .. }), "{error}");
     assert_eq!(chain.backfill_blocks(blocks(&world, (15..=270).rev())).unwrap(), 15);
-    assert_eq!(chain.headers_from(), 14);
+    // With blocks came no proofs: block 268 ends an epoch.
+    assert_eq!(chain.headers_from(), 269);
     joining.check();
+    assert_eq!(chain.backfill_headers(&certified(&world, (15..=268).rev())).unwrap(), 15);
+    assert!(chain.snapshots().is_empty());
+    assert_eq!(chain.backfill_headers(&certified(&world, [14])).unwrap(), 14);
+    assert_eq!(chain.snapshots().len(), 1);
     assert_eq!(chain.backfill_headers(&certified(&world, (1..=13).rev())).unwrap(), 0);
     assert_eq!(chain.backfill_blocks(blocks(&world, (1..=14).rev())).unwrap(), 0);
     joining.check();
