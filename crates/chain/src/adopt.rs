@@ -136,7 +136,8 @@ impl Chain {
     /// `scratch`, a directory of the database's file system. Subscribers are told of a block without body.
     ///
     /// # Errors
-    /// [`ChainError::NotAtGenesis`]; [`ChainError::Base`] for a base that does not fit together; [`ChainError::State`]
+    /// [`ChainError::NotAtGenesis`]; [`ChainError::Base`] for a base that does not fit together;
+    /// [`ChainError::Checkpoint`] when one of its headers is another than the checkpoint; [`ChainError::State`]
     /// when what was staged is not the pivot's state, after which the state is that of genesis again; the database's, after
     /// which that is so when it is opened again.
     pub fn adopt(
@@ -166,6 +167,9 @@ impl Chain {
             return Err(ChainError::NotAtGenesis { head: head.header.number });
         }
         let sets = base.check(&inner.genesis, self.heddle()?)?;
+        for header in base.ancestors.iter().chain([base.pivot.header()]) {
+            self.require_checkpoint(header.number, header.seal())?;
+        }
         let mut marker = Batch::new();
         BlockStore::put_adopting(&mut marker, base.pivot.header());
         inner.database.commit(marker)?;

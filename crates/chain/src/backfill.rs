@@ -64,7 +64,8 @@ impl Chain {
     ///
     /// # Errors
     /// [`ChainError::Backfill`] when one does not belong there, [`ChainError::AbsentBlock`] when the header after the
-    /// first is not there, or the database's. Nothing is written then.
+    /// first is not there, [`ChainError::Checkpoint`] when one is another than the checkpoint, or the database's. Nothing is
+    /// written then.
     pub fn backfill_headers(&self, headers: &[CertifiedHeader]) -> Result<u64, ChainError> {
         let beginning = &self.inner.beginning;
         let _door = beginning.door.lock();
@@ -134,6 +135,7 @@ impl Chain {
         if child.parent_hash != hash || !self.is_behind_genesis(&header) {
             return Err(BackfillError::Unlinked { number: child.number.saturating_sub(1), hash }.into());
         }
+        self.require_checkpoint(number, hash)?;
         BlockStore::put_header(batch, &header);
         self.backfill_certificate(child, hash, &certified.certificate, batch)?;
         match (&certified.members, self.epoch_ended_by(number)) {
@@ -148,14 +150,14 @@ impl Chain {
         Ok(header)
     }
 
-    /// Adds the certificate of the parent of `child`. When that convicts somebody, what it binds cannot be told without its
-    /// evidence: then any certificate will do, unless there is one.
     /// Whether a block ends an epoch and the proof of the next validators is not here.
     pub(crate) fn lacks_members(&self, number: u64) -> Result<bool, ChainError> {
         let Some((epoch, _)) = self.epoch_ended_by(number) else { return Ok(false) };
         Ok(self.inner.blocks.epoch_proof(epoch)?.is_none())
     }
 
+    /// Adds the certificate of the parent of `child`. When that convicts somebody, what it binds cannot be told without its
+    /// evidence: then any certificate will do, unless there is one.
     fn backfill_certificate(
         &self,
         child: &SealedHeader,

@@ -6,9 +6,10 @@ use super::membership::{World, addCall, administered, genesis, key, removeCall};
 use crate::{
     AdoptedBase, BackfillError, CallRequest, Chain, ChainConfig, ChainError, Fault, Head, LogFilter, LogLimits,
 };
-use alloy_primitives::{Address, U256, hex, keccak256};
+use alloy_primitives::{Address, B256, U256, hex, keccak256};
 use heddle_primitives::{
-    CertifiedBlock, CertifiedHeader, Epoch, FinalizedBlock, Height, LightClient, Receipt, ValidatorSet, VerifiedHeader,
+    CertifiedBlock, CertifiedHeader, Checkpoint, Epoch, FinalizedBlock, Height, LightClient, Receipt, ValidatorSet,
+    VerifiedHeader,
 };
 use heddle_state::{META_KEYS, StateError};
 use heddle_storage::{Batch, Database, DatabaseConfig, Snapshot, Table};
@@ -360,6 +361,38 @@ fn the_proof_at_the_end_of_an_epoch_is_never_left_out() {
     assert_eq!(chain.backfill_headers(&without).unwrap(), 5);
     assert_eq!(chain.epoch_step(last).unwrap(), world.chain.epoch_step(last).unwrap());
     joining.check();
+}
+
+#[test]
+fn another_block_than_the_checkpoint_is_neither_adopted_nor_put_before() {
+    let world = source();
+    let expecting = |height, hash| {
+        let checkpoint = Some(Checkpoint { height: Height::new(height), hash });
+        let database = Database::open_in_memory(&DatabaseConfig::default()).unwrap();
+        let config = ChainConfig { checkpoint, ..ChainConfig::default() };
+        Joining { chain: Chain::open(genesis(administered(), EPOCH), database.clone(), config).unwrap(), database }
+    };
+    let other = B256::repeat_byte(7);
+    for height in [1, 8, 9] {
+        let joining = expecting(height, other);
+        let error = joining.chain.adopt_with(base(&world, 9), |_| panic!("it must be refused before")).err().unwrap();
+        assert!(matches!(error, ChainError::Checkpoint { number, .. } if number == height), "{error}");
+        joining.check_genesis();
+        expecting(height, world.chain.header(height).unwrap().unwrap().seal()).adopt(&world, base(&world, 9)).unwrap();
+    }
+
+    // One that lies before all that comes with a state.
+    world.run_to(271);
+    let hash = world.chain.header(10).unwrap().unwrap().seal();
+    for (expected, is_right) in [(other, false), (hash, true)] {
+        let joining = expecting(10, expected);
+        joining.adopt(&world, base(&world, 270)).unwrap();
+        joining.chain.backfill_headers(&certified(&world, (11..=269).rev())).unwrap();
+        let added = joining.chain.backfill_headers(&certified(&world, [10]));
+        assert_eq!(added.is_ok(), is_right);
+        let is_refused = matches!(added, Err(ChainError::Checkpoint { number: 10, .. }));
+        assert_eq!((is_refused, joining.chain.headers_from()), (!is_right, if is_right { 10 } else { 11 }));
+    }
 }
 
 #[test]
