@@ -73,6 +73,12 @@ impl Chain {
         self.inner.beginning.oldest().block
     }
 
+    /// What a search through the blocks `from` to `to` answers when the first of them are absent. Genesis is there always.
+    pub(crate) fn require_blocks(&self, from: u64, to: u64) -> Result<(), ChainError> {
+        let first_behind_genesis = from.max(self.inner.genesis.header().number.saturating_add(1));
+        if first_behind_genesis <= to { self.require_block(first_behind_genesis) } else { Ok(()) }
+    }
+
     /// What a search that needs block `number` with its receipts answers when these are absent.
     pub(crate) fn require_block(&self, number: u64) -> Result<(), ChainError> {
         let oldest = self.blocks_from();

@@ -104,11 +104,13 @@ impl Chain {
     /// The evidence in the blocks `from` to `to`, each piece with the number of its block.
     ///
     /// # Errors
-    /// [`ChainError::LogRange`] for a range backwards or longer than `blocks_max`, or the database's.
+    /// [`ChainError::LogRange`] for a range backwards or longer than `blocks_max`, [`ChainError::AbsentBlock`] for one that
+    /// begins before the oldest block, or the database's.
     pub fn evidence(&self, from: u64, to: u64, blocks_max: u64) -> Result<Vec<(u64, Evidence)>, ChainError> {
         if to.checked_sub(from).is_none_or(|distance| distance >= blocks_max) {
             return Err(ChainError::LogRange { from, to, blocks_max });
         }
+        self.require_blocks(from, to)?;
         let snapshot = self.inner.database.snapshot();
         let end = to.checked_add(1).map(u64::to_be_bytes);
         let mut found = Vec::new();

@@ -115,10 +115,7 @@ impl Chain {
         if to.checked_sub(from).is_none_or(|distance| distance >= limits.blocks_max) {
             return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
         }
-        let first_behind_genesis = from.max(self.inner.genesis.header().number.saturating_add(1));
-        if first_behind_genesis <= to {
-            self.require_block(first_behind_genesis)?;
-        }
+        self.require_blocks(from, to)?;
         let matcher = LogMatcher::from(filter.clone());
         let (mut logs, mut bytes) = (Vec::new(), 0);
         for number in from..=to.min(self.head().header.number) {

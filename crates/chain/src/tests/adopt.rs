@@ -203,6 +203,12 @@ fn what_lies_before_is_absent_and_no_error() {
     }
     assert_eq!(logs(0, 0).unwrap(), []);
     assert_eq!(logs(10, HEAD).unwrap().len(), 5);
+    for from in [0, 1, 9] {
+        let error = chain.evidence(from, HEAD, 99).unwrap_err();
+        assert!(matches!(error, ChainError::AbsentBlock { oldest: 10, .. }), "{error}");
+    }
+    assert_eq!(chain.evidence(0, 0, 1).unwrap(), []);
+    assert_eq!(chain.evidence(10, HEAD, 99).unwrap(), world.chain.evidence(10, HEAD, 99).unwrap());
     // A block that was final long ago may be decided again by whoever comes late.
     import(chain, &world, [1, 8, 9, 10]);
 }

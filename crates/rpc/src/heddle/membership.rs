@@ -154,14 +154,15 @@ impl EvidenceObject {
     }
 }
 
-/// By default of as many of the last blocks as one answer may be about.
+/// By default of as many of the last blocks as one answer may be about, and as are there.
 fn evidence(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<AllEvidence, MethodError> {
     let blocks_max = backend.limits.logs.blocks_max;
     let from: Option<BlockNumberOrTag> = arguments.optional()?;
     let to: BlockNumberOrTag = arguments.optional()?.unwrap_or_default();
     let number_of = |tag| backend.number_of_tag(tag).unwrap_or_else(|| tag.as_number().unwrap_or_default());
     let to = number_of(to);
-    let from = from.map_or_else(|| to.saturating_sub(blocks_max.saturating_sub(1)), number_of);
+    let last = || to.saturating_sub(blocks_max.saturating_sub(1)).max(backend.chain.blocks_from().min(to));
+    let from = from.map_or_else(last, number_of);
     let included = backend.chain.evidence(from, to, blocks_max)?;
     let pending = backend.chain.pending_evidence(PENDING_LISTED_MAX);
     Ok(AllEvidence {

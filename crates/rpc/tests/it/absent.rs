@@ -83,6 +83,9 @@ async fn blocks_before_the_state_are_absent() {
     let (code, message) = node.error("eth_getLogs", json!([{"fromBlock": "0x1"}])).await;
     assert_eq!(code, -32000);
     assert_eq!(message, "block 1 is not in this node's database: the oldest is 3");
+    assert_eq!(node.get("heddle_getEvidence", json!([])).await["included"], json!([]));
+    let (code, message) = node.error("heddle_getEvidence", json!(["0x2", "0x3"])).await;
+    assert_eq!((code, message.as_str()), (-32000, "block 2 is not in this node's database: the oldest is 3"));
     let (code, message) = node.error("eth_getBalance", json!([user(0).address(), "0x1"])).await;
     assert_eq!(code, -32000);
     assert!(message.contains("the oldest kept is of block 2"), "{message}");
