@@ -250,8 +250,8 @@ impl Host {
     /// A node that signs nothing has nothing to contradict: it keeps no log. Where its own signatures are not all known
     /// it would record some that come from peers, which no replay could derive again.
     fn log(&mut self, entry: Entry) {
-        let sits_out = self.signer.as_ref().is_some_and(|signer| signer.guard.sits_out(self.height));
-        if !self.is_validator() || sits_out {
+        let is_barred = self.signer.as_ref().is_some_and(|signer| signer.guard.bars(self.height));
+        if !self.is_validator() || is_barred {
             return;
         }
         let bytes = Record { height: self.height, entry }.encoded();

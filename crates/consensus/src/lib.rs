@@ -6,7 +6,8 @@
 //! - nothing signed leaves the node before the log and the sign state that remember it are durable; when that write
 //!   fails, consensus ends and publishes nothing;
 //! - a lower or conflicting signature is refused for ever, whatever happened to the log;
-//! - the log is emptied only after the decided block is committed;
+//! - the log is emptied only after the decided block is committed, and holds no later height: when the blocks below a
+//!   lock are lost, the lock is not;
 //! - every message of a peer is checked before it is queued ([`CheckedMessage`]), and every queue is bounded;
 //! - a validator takes part only when it has caught up with its peers, and listens first when it may have forgotten what
 //!   it signed ([`CatchUp`]);

@@ -202,7 +202,7 @@ impl Service {
         if let Some(last) = self.decided.replace(now) {
             self.metrics.block_interval_seconds.observe((now - last).as_secs_f64());
         }
-        self.pause(Pause::after(self.started, height.next(), self.pace, now)).await
+        self.pause(height, Pause::after(self.started, height.next(), self.pace, now)).await
     }
 
     /// Sync, or consensus itself, committed a block.
@@ -212,14 +212,16 @@ impl Service {
             return Ok(());
         }
         // Blocks may follow quickly now: the pause starts again with each.
-        self.pause(Pause::after(Instant::now(), head.next(), self.pace, Instant::now())).await?;
+        self.pause(head, Pause::after(Instant::now(), head.next(), self.pace, Instant::now())).await?;
         self.feed(Input::Superseded { head }).await
     }
 
     /// Ends the current height, whose block is committed.
-    async fn pause(&mut self, pause: Pause) -> Result<(), ConsensusError> {
+    async fn pause(&mut self, head: Height, pause: Pause) -> Result<(), ConsensusError> {
         self.jobs = JoinSet::new();
-        self.disk.reset().await?;
+        if !self.core.needs_log(head) {
+            self.disk.reset().await?;
+        }
         let view = View::of(pause.next, &*self.application);
         self.view.send_replace(Arc::new(view.map_err(failed("cannot tell the validators", pause.next))?));
         self.set_status(pause.next, Round::ZERO);

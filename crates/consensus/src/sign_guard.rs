@@ -179,6 +179,11 @@ impl SignGuard {
         self.replayed && self.unexplained && self.record.last.is_some_and(|last| height <= last.height)
     }
 
+    /// Whether this validator signs nothing at `height` any more: it sits it out, or signed at a later one.
+    pub fn bars(&self, height: Height) -> bool {
+        self.sits_out(height) || self.last_height().is_some_and(|last| height < last)
+    }
+
     /// Height of the last signature known.
     pub fn last_height(&self) -> Option<Height> {
         self.record.last.map(|last| last.height)

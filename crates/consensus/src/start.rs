@@ -5,7 +5,6 @@ use crate::evidence::Prosecutor;
 use crate::gate::{CatchUp, Gate};
 use crate::handle::View;
 use crate::pause::{Pace, Pause};
-use crate::record::Record;
 use crate::service::{Service, failed};
 use crate::timers::Timers;
 use crate::{
@@ -78,12 +77,11 @@ pub fn start(
     let height = head.next();
     let first = View::of(height, &*ports.application).map_err(failed("cannot tell the validators", height))?;
     let validators = first.validators().clone();
-    let of_height = |bytes: &Vec<u8>| Record::decode(bytes).is_ok_and(|record| record.height == height);
-    let stale_log = !recovered.records.is_empty() && !recovered.records.iter().any(of_height);
     let own = key.as_ref().map(ConsensusKey::address);
     let alone = validators.validators().len() == 1 && own.is_some_and(|own| validators.get(&own).is_some());
     let identity = Identity { context, key, sign_state: recovered.sign_state };
     let core = Core::listen(identity, head, validators, &recovered.records)?;
+    let stale_log = !recovered.records.is_empty() && !core.needs_log(head);
     let gate =
         if own.is_none() || alone { Gate::open() } else { Gate::closed(core.last_signed(), recovered.is_forgetful) };
 

@@ -42,8 +42,8 @@ pub struct Core {
     bft: State<HeddleContext>,
     host: Host,
     future: FutureMessages,
-    /// What the log held, until the first height starts.
-    recovered: Option<Vec<Record>>,
+    /// What the log held of the heights that have not started yet.
+    recovered: Vec<Record>,
     /// The last block committed without the core: later heights are counted from it.
     committed: Height,
     /// Decided, or committed by sync, or not started yet: nothing more is to be done at this height.
@@ -85,7 +85,7 @@ impl Core {
             bft: State::new(HeddleContext, BftHeight(head), bft_validators, params, 1, 1),
             host: Host::new(context, signer, head, validators),
             future: FutureMessages::default(),
-            recovered: None,
+            recovered: Vec::new(),
             committed: head,
             closed: true,
             waited: None,
@@ -93,12 +93,12 @@ impl Core {
             previous: None,
         };
         core.recollect(&records);
-        core.recovered = Some(records);
+        core.recovered = records;
         Ok(core)
     }
 
-    /// Starts at a height at once, replaying the records of the log that belong to it; others are left from an earlier
-    /// height and are ignored.
+    /// Starts at a height at once, replaying the records of the log that belong to it; those of later heights wait for
+    /// these, and earlier ones are ignored.
     ///
     /// # Errors
     /// As [`Self::listen`]; or the records contradict what the core derives from them.
@@ -145,6 +145,12 @@ impl Core {
         self.host.signer.as_ref().and_then(|signer| signer.guard.last_height())
     }
 
+    /// Whether the log holds records above `head` that are still to be replayed, so that it must not be emptied: blocks
+    /// that were lost, and with them the head, take no lock along.
+    pub fn needs_log(&self, head: Height) -> bool {
+        self.recovered.iter().any(|record| record.height > head)
+    }
+
     /// Whether nothing more is to be done at this height, also between Malachite's decision and the end of the step.
     fn is_over(&self) -> bool {
         self.closed || self.host.decision.is_some()
@@ -164,7 +170,8 @@ impl Core {
             self.future.check_again(&validators, &self.host.context);
         }
         self.start_height(height, validators)?;
-        if let Some(records) = self.recovered.take().filter(|_| !planted(Bug::ReplaySkipped)) {
+        let records = self.take_recovered();
+        if !planted(Bug::ReplaySkipped) {
             self.replay(records)?;
         }
         for message in self.future.take(height) {

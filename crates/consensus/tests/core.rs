@@ -690,3 +690,55 @@ fn a_locked_validator_sends_its_polka_until_the_height_ends() {
     };
     assert!(bench.published().iter().any(polka));
 }
+
+/// A validator that locks a block at height 2, and how the others go on there: a proposal of another block in round 1.
+fn locked_at_height_two() -> (Bench, ProposedBlock, ConsensusMessage) {
+    let fixture = Fixture::new(4);
+    let first = fixture.proposer(1, 0);
+    let turns = [fixture.proposer(2, 0), fixture.proposer(2, 1)];
+    let index = (0..4).find(|index| *index != first && !turns.contains(index)).unwrap();
+    let mut bench = Bench::start(&fixture, index, None, &[]);
+    let body = fixture.block(None, first, b"a");
+    bench.message(fixture.proposal(first, 0, None, &body));
+    bench.validated(&body, true);
+    for from in bench.others() {
+        bench.vote(from, 0, VoteKind::Precommit, Some(body.hash()));
+    }
+    let parent = bench.decision().unwrap().clone();
+    bench.outputs.clear();
+    bench.feed(Input::StartHeight { height: Height::new(2), validators: fixture.validators.clone() });
+    let locked = fixture.block(Some(&parent), turns[0], b"locked");
+    bench.message(fixture.proposal(turns[0], 0, None, &locked));
+    bench.validated(&locked, true);
+    for from in &bench.others()[..2] {
+        bench.vote(*from, 0, VoteKind::Prevote, Some(locked.hash()));
+    }
+    assert_eq!(bench.own_votes().last().unwrap().vote.kind, VoteKind::Precommit);
+    let other = fixture.block(Some(&parent), turns[1], b"other");
+    let proposal = fixture.proposal(turns[1], 1, None, &other);
+    (bench, other, proposal)
+}
+
+#[test]
+fn a_lock_outlives_the_blocks_below_it() {
+    let (bench, other, proposal) = locked_at_height_two();
+    let (two, validators) = (Height::new(2), bench.fixture.validators.clone());
+    let mut restarted = Bench::start(&bench.fixture, bench.index, bench.sign_state(), &bench.records());
+    assert!(restarted.core.needs_log(Height::new(1)) && !restarted.core.needs_log(two));
+    restarted.timeout(0, TimeoutKind::Propose);
+    assert!(restarted.own_votes().is_empty(), "height 1 is below its last signature");
+    assert!(restarted.records().is_empty(), "where it signs nothing the log does not grow");
+    restarted.feed(Input::Superseded { head: Height::new(1) });
+    restarted.feed(Input::StartHeight { height: two, validators });
+    assert!(!restarted.core.needs_log(Height::new(1)), "what has been replayed goes with its height");
+    assert!(restarted.records().is_empty(), "a replay writes nothing twice");
+    for from in &restarted.others()[..2] {
+        restarted.vote(*from, 0, VoteKind::Precommit, None);
+    }
+    restarted.timeout(0, TimeoutKind::Precommit);
+    restarted.message(proposal);
+    restarted.validated(&other, true);
+    let last = restarted.own_votes().pop().unwrap().vote;
+    assert_eq!((last.height, last.round, last.kind), (two, Round::new(1), VoteKind::Prevote));
+    assert_eq!(last.block_hash, None, "it stays locked on the block of round 0");
+}

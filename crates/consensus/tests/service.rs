@@ -421,6 +421,32 @@ async fn a_restart_takes_up_its_log() {
 }
 
 #[tokio::test]
+async fn a_log_above_the_head_stays_until_its_height_is_committed() {
+    let fixture = Fixture::new(4);
+    let log = MemoryLog::default();
+    let at_height_two = |log: &MemoryLog| {
+        let (node, service) = node(&fixture, fixture.proposer(2, 0), log.clone());
+        node.chain.head.send_replace(Height::new(1));
+        (node, tokio::spawn(service))
+    };
+    let (mut first, service) = at_height_two(&log);
+    let proposal = first.sent.recv().await.unwrap();
+    assert_eq!(proposal.height(), Height::new(2));
+    service.abort();
+    let _ = service.await;
+    let records = log.files.lock().unwrap().records.clone();
+
+    // The second life starts below: its blocks are lost, and sync brings height 1 again.
+    let (mut second, service) = at_height_two(&log);
+    assert_eq!(second.sent.recv().await.unwrap(), proposal, "the same proposal, not a new one");
+    assert!(log.files.lock().unwrap().records.starts_with(&records));
+    second.chain.head.send_replace(Height::new(2));
+    second.handle.subscribe().wait_for(|status| status.height == Height::new(3)).await.unwrap();
+    assert!(log.files.lock().unwrap().records.is_empty());
+    service.abort();
+}
+
+#[tokio::test]
 async fn gossip_is_judged_before_it_is_forwarded() {
     let fixture = Fixture::new(4);
     let (node, service) = node(&fixture, 0, MemoryLog::default());

@@ -35,13 +35,21 @@ impl Core {
         }
     }
 
-    /// Re-derives the state that the log records. Malachite reuses the recorded signatures, and stops when it derives
-    /// another message than the recorded one.
+    /// Takes out the recovered records of the height that starts, and forgets those before it.
+    pub(super) fn take_recovered(&mut self) -> Vec<Record> {
+        let height = self.host.height;
+        let recovered = std::mem::take(&mut self.recovered).into_iter().filter(|record| record.height >= height);
+        let (present, later) = recovered.partition(|record| record.height == height);
+        self.recovered = later;
+        present
+    }
+
+    /// Re-derives the state that the records of this height left. Malachite reuses the recorded signatures, and stops when
+    /// it derives another message than the recorded one.
     pub(super) fn replay(&mut self, records: Vec<Record>) -> Result<(), CoreError> {
         let mut inputs = Vec::new();
         let mut block = None;
-        let height = self.host.height;
-        for record in records.into_iter().filter(|record| record.height == height) {
+        for record in records {
             let bytes = record.encoded();
             if let Some(input) = self.recall(record.entry, &mut block) {
                 inputs.push(input);

@@ -242,9 +242,11 @@ impl World {
             return false;
         }
         let node = &mut self.nodes[index];
-        node.log.clear();
-        node.unsynced.clear();
         let next = Height::new(node.next());
+        if !node.core.as_ref().is_some_and(|core| core.needs_log(Height::new(node.head()))) {
+            node.log.clear();
+            node.unsynced.clear();
+        }
         self.after(index, Self::BLOCK_TIME, Event::StartHeight(next));
         true
     }
