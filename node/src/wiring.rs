@@ -101,6 +101,7 @@ impl Node {
         };
         let chain = database::open_chain(config.genesis.clone(), &config.datadir, config.cache, chain_config)?;
         sync::begin_with_file(&config, &chain).await?;
+        sync::remove_staged(&config, &chain)?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
         let mut registry = Registry::with_prefix("heddle");

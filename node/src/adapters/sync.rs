@@ -149,7 +149,7 @@ impl Peers for NetworkPeers {
     }
 
     fn report(&self, peer: &PeerId, fault: PeerFault) {
-        debug!(%peer, %fault, "peer reported by sync");
+        let Some(peer) = network_peer(peer) else { return };
         let misbehaviour = match fault {
             PeerFault::WrongAnswer | PeerFault::WrongAccessList(..) => Misbehaviour::InvalidResponse,
             PeerFault::BrokenPromise => Misbehaviour::Unresponsive,
@@ -157,9 +157,13 @@ impl Peers for NetworkPeers {
                 Misbehaviour::InvalidBlock
             }
         };
-        if let Some(peer) = network_peer(peer) {
-            self.0.report(peer, misbehaviour);
+        // This one bans at once: an operator should read why.
+        if misbehaviour == Misbehaviour::InvalidBlock {
+            warn!(%peer, %fault, "a peer is to be banned");
+        } else {
+            debug!(%peer, %fault, "peer reported by sync");
         }
+        self.0.report(peer, misbehaviour);
     }
 }
 

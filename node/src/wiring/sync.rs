@@ -91,6 +91,17 @@ pub(super) async fn begin_with_file(config: &NodeConfig, chain: &Chain) -> Resul
     Ok(restored.await??)
 }
 
+/// Removes what was staged for a chain that has begun since: whatever stopped the node may have come between the two.
+///
+/// # Errors
+/// The system's.
+pub(super) fn remove_staged(config: &NodeConfig, chain: &Chain) -> Result<(), Box<dyn Error>> {
+    if chain.head().hash() != chain.genesis().hash() {
+        StagedState::remove(&config.datadir).map_err(|error| format!("cannot remove what was staged: {error}"))?;
+    }
+    Ok(())
+}
+
 impl Node {
     /// Starts what brings this node to the head and keeps it there when consensus does not.
     pub(super) fn start_sync(
