@@ -1,6 +1,6 @@
 //! A network of separate processes, made by `heddle genesis create`.
 
-use crate::{Process, Rpc, eventually, free_port, run};
+use crate::{Process, Rpc, Signal, eventually, free_port, run};
 use alloy_primitives::{Address, B256};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,7 @@ impl Network {
         toml.insert("datadir".into(), path_text(&dir.join("data")).into());
         toml.insert("addr".into(), "127.0.0.1".into());
         toml.insert("port".into(), i64::from(free_port()).into());
+        toml.insert("metrics".into(), format!("127.0.0.1:{}", free_port()).into());
         toml.insert("bootnodes".into(), self.addresses().into());
         let http = [("enabled", toml::Value::from(true)), ("port", i64::from(http_port).into())];
         toml.insert("http".into(), Table::from_iter(http.map(|(key, value)| (key.to_owned(), value))).into());
@@ -124,6 +125,13 @@ impl Network {
         self.dir.path().join("net").join("genesis.json")
     }
 
+    /// Changes the genesis file, before any node starts.
+    pub fn edit_genesis(&self, change: impl FnOnce(&mut Value)) {
+        let mut genesis = serde_json::from_slice(&std::fs::read(self.genesis()).unwrap()).unwrap();
+        change(&mut genesis);
+        std::fs::write(self.genesis(), genesis.to_string()).unwrap();
+    }
+
     /// A directory for what a test needs besides; removed with the network.
     pub fn scratch(&self) -> &Path {
         self.dir.path()
@@ -134,12 +142,18 @@ impl Network {
         &self.nodes[node].dir
     }
 
+    /// A node's data directory.
+    pub fn datadir(&self, node: usize) -> PathBuf {
+        self.nodes[node].dir.join("data")
+    }
+
     /// A node's configuration file.
     pub fn config_file(&self, node: usize) -> PathBuf {
         self.nodes[node].dir.join("node.toml")
     }
 
-    fn configuration(&self, node: usize) -> Table {
+    /// A node's configuration.
+    pub fn configuration(&self, node: usize) -> Table {
         std::fs::read_to_string(self.config_file(node)).unwrap().parse().unwrap()
     }
 
@@ -202,6 +216,14 @@ impl Network {
         self.nodes[node].process.take().expect("a running node").kill9().await;
     }
 
+    /// Stops a node by a signal.
+    pub async fn stop(&mut self, node: usize) {
+        let mut process = self.nodes[node].process.take().expect("a running node");
+        process.signal(Signal::Interrupt).await;
+        let (status, _) = process.ended().await;
+        assert_eq!(status.code(), Some(0), "{status}:\n{}", process.log());
+    }
+
     /// Forgets a node whose process has ended by itself, so that it can start again.
     pub fn forget(&mut self, node: usize) {
         assert!(self.process(node).has_ended(), "node {node} still runs");
@@ -211,6 +233,15 @@ impl Network {
     /// A node's RPC server.
     pub fn rpc(&self, node: usize) -> Rpc {
         Rpc::new(self.nodes[node].http_port)
+    }
+
+    /// The value of a node's metric; `None` while the node does not serve it.
+    pub async fn metric(&self, node: usize, name: &str) -> Option<u64> {
+        let address = self.configuration(node)["metrics"].as_str().unwrap().to_owned();
+        let port = address.rsplit(':').next().unwrap().parse().unwrap();
+        let text = Rpc::new(port).get("/metrics").await.ok()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        value.parse().ok()
     }
 
     /// Waits until a node's last block is `height` or later.

@@ -46,13 +46,31 @@ impl Rpc {
     /// # Errors
     /// When the connection fails.
     pub async fn send(&self, method: Method, body: impl Into<Bytes>) -> Result<(StatusCode, Bytes), String> {
+        self.exchange(method, "/", body).await
+    }
+
+    /// What the server, be it JSON-RPC's or the metrics', has at a path.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn get(&self, path: &str) -> Result<String, String> {
+        let (_, body) = self.exchange(Method::GET, path, Bytes::new()).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<(StatusCode, Bytes), String> {
         let exchange = async {
             let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             let connection = tokio::spawn(connection);
             let request = Request::builder()
                 .method(method)
-                .uri("/")
+                .uri(path)
                 .header("host", format!("127.0.0.1:{}", self.port))
                 .header("content-type", "application/json")
                 .body(Full::new(body.into()))?;

@@ -12,7 +12,7 @@ use heddle_primitives::{
     BlocksRequest, CertifiedBlock, ConsensusKey, ConsensusMessage, Genesis, Height, Proposal, ProposalMessage,
     ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, Validator, Vote, VoteKind,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
 
 /// The validator whose key the hostile peer has; the network runs without it.
@@ -120,5 +120,64 @@ impl Hostile {
             let certified = CertifiedBlock::verify(block, &validators, &chain.signing_context()).unwrap();
             chain.commit(&certified).unwrap();
         }
+    }
+}
+
+/// Serves what an honest node serves, changed by a lie.
+struct Liar {
+    lie: fn(&mut Response),
+    honest: OnceLock<(NetworkHandle, PeerId)>,
+}
+
+#[async_trait::async_trait]
+impl RequestServer for Liar {
+    async fn serve(&self, _: PeerId, request: Request) -> Option<Response> {
+        let (handle, honest) = self.honest.get()?;
+        let mut response = handle.request(*honest, request).await.ok()?;
+        (self.lie)(&mut response);
+        Some(response)
+    }
+}
+
+/// A connected peer without a chain that passes on what others ask it, and changes the answers.
+pub struct Relay {
+    handle: NetworkHandle,
+    swarm: JoinHandle<()>,
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.swarm.abort();
+    }
+}
+
+impl Relay {
+    /// Connects to a validator of a network, which it asks; `lie` changes every answer.
+    pub async fn connect(network: &Network, lie: fn(&mut Response)) -> Self {
+        let genesis = Genesis::read(&network.genesis()).unwrap();
+        let config = NetworkConfig {
+            listen: NetworkConfig::listen_on([127, 0, 0, 1].into(), 0),
+            bootnodes: vec![network.addresses()[0].as_str().unwrap().parse().unwrap()],
+            ..NetworkConfig::default()
+        };
+        let server = Arc::new(Liar { lie, honest: OnceLock::new() });
+        let (key, silent) = (NodeKey::generate(), Arc::new(Silent));
+        let (handle, service) =
+            P2p::start(config, key, genesis.hash(), silent, server.clone(), NetworkMetrics::default()).await.unwrap();
+        let swarm = tokio::spawn(async move { _ = service.run().await });
+        let mut peers = handle.watch_peers();
+        let honest = peers.wait_for(|peers| !peers.is_empty()).await.unwrap()[0].peer_id;
+        assert!(server.honest.set((handle.clone(), honest)).is_ok());
+        Self { handle, swarm }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> String {
+        self.handle.listen_addresses().first().unwrap().to_string()
+    }
+
+    /// How it is named.
+    pub fn peer_id(&self) -> PeerId {
+        self.handle.local_peer_id()
     }
 }
