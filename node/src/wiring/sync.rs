@@ -139,9 +139,6 @@ impl Node {
         status: watch::Sender<StateSyncStatus>,
     ) -> Option<Fetch> {
         let is_at_genesis = self.chain.head().hash() == self.chain.genesis().hash();
-        if !is_at_genesis && let Err(error) = StagedState::remove(&config.datadir) {
-            tracing::warn!(%error, "cannot remove what was staged");
-        }
         if config.sync.mode != SyncMode::Snapshot || !is_at_genesis {
             status.send_replace(StateSyncStatus { stage: StateSyncStage::Ended, ..StateSyncStatus::default() });
             return None;

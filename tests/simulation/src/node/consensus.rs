@@ -279,7 +279,9 @@ impl Consensus {
     /// Ends the current height, whose block is committed.
     fn pause(&mut self, pause: Pause, application: &Application, env: &mut Env<'_>) -> Result<(), Stop> {
         self.job += 1;
-        self.reset_log(env)?;
+        if !self.core.needs_log(application.head()) {
+            self.reset_log(env)?;
+        }
         self.view = View::of(pause.next, application)?;
         self.pause = Some(pause);
         for at in [pause.earliest, pause.latest] {
