@@ -89,9 +89,35 @@ struct Step {
     count: u64,
 }
 
-/// The step below what is there, of at most `blocks_max` blocks; `None` when nothing that is wanted is missing. A head
+/// How many fit into one answer, as far as is known.
+#[derive(Debug)]
+struct AtOnce {
+    headers: u64,
+    blocks: u64,
+}
+
+impl AtOnce {
+    /// Everything of a step came: more may fit.
+    fn grow(&mut self, step: Step) {
+        match step.depth {
+            Depth::Blocks => self.blocks = (2 * self.blocks).min(MAX_BLOCKS_PER_RESPONSE),
+            Depth::Head | Depth::Headers => self.headers = (2 * self.headers).min(MAX_HEADERS_PER_RESPONSE),
+        }
+    }
+
+    /// Not everything came: less fits.
+    fn shrink(&mut self, step: Step) {
+        let half = (step.count / 2).max(1);
+        match step.depth {
+            Depth::Blocks => self.blocks = half,
+            Depth::Head | Depth::Headers => self.headers = half,
+        }
+    }
+}
+
+/// The step below what is there, of at most so many headers or blocks; `None` when nothing that is wanted is missing. A head
 /// without a block is the first thing that users miss.
-fn next_step(depth: Depth, past: &dyn Past, blocks_max: u64) -> Option<Step> {
+fn next_step(depth: Depth, past: &dyn Past, at_once: &AtOnce) -> Option<Step> {
     let below = |depth, oldest: Height, max: u64| {
         let count = oldest.as_u64().saturating_sub(1).min(max);
         (count > 0).then(|| Step { depth, from: Height::new(oldest.as_u64() - count), count })
@@ -100,8 +126,8 @@ fn next_step(depth: Depth, past: &dyn Past, blocks_max: u64) -> Option<Step> {
     if blocks_from > head {
         return below(Depth::Blocks, blocks_from, 1);
     }
-    let headers = || below(Depth::Headers, past.headers_from(), MAX_HEADERS_PER_RESPONSE);
-    let blocks = || below(Depth::Blocks, blocks_from, blocks_max).filter(|_| depth >= Depth::Blocks);
+    let headers = || below(Depth::Headers, past.headers_from(), at_once.headers);
+    let blocks = || below(Depth::Blocks, blocks_from, at_once.blocks).filter(|_| depth >= Depth::Blocks);
     headers().filter(|_| depth >= Depth::Headers).or_else(blocks)
 }
 
@@ -130,18 +156,19 @@ impl Rests {
 /// # Errors
 /// [`SyncError::Commit`] when the chain cannot write.
 pub async fn backfill(config: BackfillConfig, past: Arc<dyn Past>, peers: Arc<dyn Peers>) -> Result<(), SyncError> {
-    let (mut rests, mut last, mut blocks_max) = (Rests::default(), None, MAX_BLOCKS_PER_RESPONSE);
+    let (mut rests, mut last) = (Rests::default(), None);
+    let mut at_once = AtOnce { headers: MAX_HEADERS_PER_RESPONSE, blocks: MAX_BLOCKS_PER_RESPONSE };
     let (begun, mut logged) = ((past.headers_from(), past.blocks_from()), Instant::now());
-    while let Some(step) = next_step(config.depth, &*past, blocks_max) {
+    while let Some(step) = next_step(config.depth, &*past, &at_once) {
         let started = Instant::now();
         let Some(peer) = rests.choose(started, peers.list(), last.as_ref()) else {
             tokio::time::sleep(config.rest / 5).await;
             continue;
         };
         match take(config.request_timeout, &*past, &*peers, &peer, step).await? {
-            Taken::All => blocks_max = (2 * blocks_max).min(MAX_BLOCKS_PER_RESPONSE),
+            Taken::All => at_once.grow(step),
             // The youngest, which are needed first, come last in an answer: fewer of them fit into one.
-            Taken::Part if step.count > 1 => blocks_max = (step.count / 2).max(1),
+            Taken::Part if step.count > 1 => at_once.shrink(step),
             Taken::Part | Taken::Nothing => rests.rest(peer.clone(), started + config.rest),
             Taken::Invalid(reason) => {
                 debug!(%peer, reason, "reporting a peer");

@@ -65,7 +65,8 @@ impl Past for Store {
 }
 
 /// Peers by their first byte: 0 is silent, 1 has nothing, 2 forges, 3 repeats more than was asked for, 4 answers as many of
-/// other heights, 5 is honest and sends at most ten blocks at once.
+/// other heights, 5 is honest and sends at most twenty
+/// headers and ten blocks at once.
 #[derive(Default)]
 struct Crowd {
     reported: Mutex<Vec<u8>>,
@@ -95,7 +96,7 @@ impl Peers for Crowd {
         Ok(match &request {
             _ if name == 0 => return std::future::pending().await,
             Request::Headers(range) => Response::Headers(
-                numbers(range, u64::MAX)
+                numbers(range, 20)
                     .map(|number| CertifiedHeader { header: forge(header(number).header), ..header(number) })
                     .collect(),
             ),
@@ -139,7 +140,9 @@ async fn blocks_follow_the_headers_in_answers_as_small_as_they_must_be() {
 
 #[test]
 fn steps_go_down_to_the_block_after_genesis() {
-    let step = |depth, headers, blocks| next_step(depth, &Store(Mutex::new((headers, blocks))), 64);
+    let step = |depth, headers, blocks| {
+        next_step(depth, &Store(Mutex::new((headers, blocks))), &AtOnce { headers: 256, blocks: 64 })
+    };
     let of = |depth, from, count| Some(Step { depth, from: Height::new(from), count });
     assert_eq!(step(Depth::Head, 45, TARGET + 1), of(Depth::Blocks, TARGET, 1));
     assert_eq!(step(Depth::Head, 45, TARGET), None);

@@ -183,7 +183,7 @@ impl RequestServer for PeerServer {
             | RequestKind::Accounts
             | RequestKind::Storage
             | RequestKind::Code
-            | RequestKind::RangeProof => self.states.answer(request).await,
+            | RequestKind::RangeProof => self.states.answer(&PeerId::new(peer.to_bytes()), request).await,
             _ => self.blocks.answer(request).await,
         };
         match answer {

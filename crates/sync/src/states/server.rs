@@ -2,10 +2,11 @@
 
 use super::budget::{Admission, ServeBudget, ServeConfig};
 use super::ports::SnapshotSource;
-use crate::ServeError;
+use crate::{PeerId, ServeError};
 use alloy_rlp::Encodable;
 use heddle_primitives::{Refusal, Request, Response, STATE_RESPONSE_BYTES};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -17,11 +18,59 @@ pub struct SnapshotServer {
     gate: Arc<Gate>,
 }
 
+/// Requests of one peer that run or wait at once, as many as one that fetches has in flight: whoever asks more gets no
+/// more of the node than the others.
+const REQUESTS_PER_PEER_MAX: usize = 2;
+
 /// The budget with a clock, and a bell for those that wait.
 struct Gate {
     started: Instant,
     budget: Mutex<ServeBudget>,
     finished: Notify,
+    /// Requests of each peer that run or wait.
+    guests: Mutex<BTreeMap<PeerId, usize>>,
+}
+
+/// A peer's request that runs or waits.
+struct Guest {
+    gate: Arc<Gate>,
+    peer: PeerId,
+}
+
+impl Guest {
+    /// `None` when the peer has enough of them.
+    fn enter(gate: &Arc<Gate>, peer: &PeerId) -> Option<Self> {
+        let mut guests = gate.guests.lock();
+        let requests = guests.entry(peer.clone()).or_default();
+        if *requests >= REQUESTS_PER_PEER_MAX {
+            return None;
+        }
+        *requests += 1;
+        Some(Self { gate: Arc::clone(gate), peer: peer.clone() })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut guests = self.gate.guests.lock();
+        match guests.get_mut(&self.peer) {
+            Some(requests) if *requests > 1 => *requests -= 1,
+            _ => _ = guests.remove(&self.peer),
+        }
+    }
+}
+
+/// A request that is being served: what it took is counted however it ends.
+struct Running {
+    guest: Guest,
+    since: Instant,
+    bytes: usize,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.guest.gate.finish(self.since.elapsed(), self.bytes);
+    }
 }
 
 /// A request that waits; it leaves the budget when it is dropped before its turn.
@@ -66,27 +115,29 @@ impl SnapshotServer {
     /// A server of these states within these bounds.
     pub fn new(source: Arc<dyn SnapshotSource>, config: ServeConfig) -> Self {
         let budget = Mutex::new(ServeBudget::new(config));
-        Self { source, gate: Arc::new(Gate { started: Instant::now(), budget, finished: Notify::new() }) }
+        let (started, finished, guests) = (Instant::now(), Notify::new(), Mutex::default());
+        Self { source, gate: Arc::new(Gate { started, budget, finished, guests }) }
     }
 
-    /// Answers a request about states: what is offered at once; pieces when the bounds allow, off the async threads. A
-    /// state that is not there, and any other request, is refused as gone.
+    /// Answers a peer's request about states: what is offered at once; pieces when the bounds allow, off the async
+    /// threads. A state that is not there, and any other request, is refused as gone.
     ///
     /// # Errors
     /// [`ServeError::State`] when the database fails, [`ServeError::Interrupted`].
-    pub async fn answer(&self, request: Request) -> Result<Response, ServeError> {
+    pub async fn answer(&self, peer: &PeerId, request: Request) -> Result<Response, ServeError> {
         if request == Request::Snapshots {
             return Ok(Response::Snapshots(self.source.offers()));
         }
+        let Some(guest) = Guest::enter(&self.gate, peer) else { return Ok(Response::Refused(Refusal::Busy)) };
         if !self.gate.admit().await {
             return Ok(Response::Refused(Refusal::Busy));
         }
         // The work goes on when nobody waits for it any more, and is counted then too.
-        let (source, gate) = (Arc::clone(&self.source), Arc::clone(&self.gate));
+        let source = Arc::clone(&self.source);
         let answer = tokio::task::spawn_blocking(move || {
-            let started = Instant::now();
+            let mut running = Running { guest, since: Instant::now(), bytes: 0 };
             let answer = read(&*source, &request);
-            gate.finish(started.elapsed(), answer.as_ref().map_or(0, Response::length));
+            running.bytes = answer.as_ref().map_or(0, Response::length);
             answer
         });
         answer.await.map_err(|error| ServeError::Interrupted(error.to_string()))?
