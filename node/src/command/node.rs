@@ -228,8 +228,12 @@ pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
     let config = args.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let stop = shutdown::requested()?;
-        let mut node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http.port"))?;
+        let mut stop = std::pin::pin!(shutdown::requested()?);
+        let mut node = tokio::select! {
+            // Beginning with a file takes long; what it has staged is there for the next start.
+            signal = &mut stop => return Err(format!("stopped by {signal} before it had started").into()),
+            started = Node::start(config) => started.map_err(|error| super::name_port_flag(error, "--http.port"))?,
+        };
         tokio::select! {
             signal = stop => tracing::info!(signal, "stopping"),
             failure = node.failed() => return Err(failure),

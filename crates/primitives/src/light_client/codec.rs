@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 /// Slots that the members of the largest set take: their number, and two for each.
 const SLOTS_MAX: usize = 1 + 2 * ValidatorSet::MAX_VALIDATORS;
+/// Nodes on all paths together, each counted as often as it is on one: of keys that are hashes, paths are far shorter.
+const PLACES_MAX: usize = 24 * SLOTS_MAX;
 /// No node of a trie has more bytes: seventeen references of 33 bytes and what is around them.
 const NODE_BYTES_MAX: usize = 1024;
 /// Nodes on the paths to that many slots, at most.
@@ -71,6 +73,9 @@ impl Decodable for MembersProof {
         // Otherwise comparing them, as below, could take seconds.
         if path.iter().chain(&nodes).any(|node: &Bytes| node.len() > NODE_BYTES_MAX) {
             return Err(alloy_rlp::Error::Custom("a node is longer than any of a trie"));
+        }
+        if encoded.iter().map(|slot| slot.path.len()).sum::<usize>() > PLACES_MAX {
+            return Err(alloy_rlp::Error::Custom("the paths are longer than those to hashes"));
         }
         let mut slots = Vec::with_capacity(encoded.len());
         for EncodedSlot { value, path } in encoded {
