@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 /// Headers whose hashes the next block can ask for.
 pub(crate) const ANCESTORS: u64 = 256;
+
 /// What a chain takes over, beside a state, to go on from there.
 #[derive(Clone, Debug)]
 pub struct AdoptedBase {
@@ -162,9 +163,8 @@ impl Chain {
         let _pruning = self.inner.pruning.lock();
         let _backfill = self.inner.beginning.door.lock();
         let inner = &self.inner;
-        let head = self.head();
-        if head.hash() != inner.genesis.hash() {
-            return Err(ChainError::NotAtGenesis { head: head.header.number });
+        if !self.is_at_genesis() {
+            return Err(ChainError::NotAtGenesis { head: self.head().header.number });
         }
         let sets = base.check(&inner.genesis, self.heddle()?)?;
         for header in base.ancestors.iter().chain([base.pivot.header()]) {

@@ -153,6 +153,11 @@ impl Chain {
         self.inner.head.load_full()
     }
 
+    /// Whether no block has come after genesis.
+    pub fn is_at_genesis(&self) -> bool {
+        self.head().hash() == self.inner.genesis.hash()
+    }
+
     /// What consensus signatures of this chain are bound to.
     pub fn signing_context(&self) -> SigningContext {
         self.inner.genesis.signing_context()

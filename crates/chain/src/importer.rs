@@ -90,9 +90,7 @@ impl Importer<'_> {
     /// # Errors
     /// As [`Chain::commit`].
     pub fn commit(&mut self, certified: &CertifiedBlock) -> Result<(), ChainError> {
-        self.settle_unless_next(&certified.proposed().block.header)?;
-        let execution = self.chain.execute_certified(&self.tip, certified, None)?;
-        execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
+        self.commit_certified(certified, None)
     }
 
     /// As [`Self::commit`], for a block of which all that needs no parent was done ahead.
@@ -101,8 +99,16 @@ impl Importer<'_> {
     /// As [`Chain::commit`].
     pub fn commit_recovered(&mut self, block: RecoveredCertifiedBlock) -> Result<(), ChainError> {
         let RecoveredCertifiedBlock { certified, transactions } = block;
+        self.commit_certified(&certified, Some(transactions))
+    }
+
+    fn commit_certified(
+        &mut self,
+        certified: &CertifiedBlock,
+        transactions: Option<RecoveredTransactions>,
+    ) -> Result<(), ChainError> {
         self.settle_unless_next(&certified.proposed().block.header)?;
-        let execution = self.chain.execute_certified(&self.tip, &certified, Some(transactions))?;
+        let execution = self.chain.execute_certified(&self.tip, certified, transactions)?;
         execution.map_or(Ok(()), |execution| self.hand_over(execution, Some(certified.certificate())))
     }
 

@@ -1,6 +1,7 @@
 //! Certificates: sets of votes that together prove something.
 
 use crate::vote::{decode_option, encode_option, option_length};
+use crate::wire::decode_list;
 use crate::{
     Bug, ConsensusSignature, Height, Round, SigningContext, Validator, ValidatorAddress, ValidatorSet, Vote, VoteKind,
     planted,
@@ -274,14 +275,14 @@ impl Encodable for RoundSignature {
 
 impl Decodable for RoundSignature {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let signature = Self {
-            kind: Decodable::decode(payload)?,
-            block_hash: decode_option(payload)?,
-            validator: Decodable::decode(payload)?,
-            signature: Decodable::decode(payload)?,
-        };
-        if payload.is_empty() { Ok(signature) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            Ok(Self {
+                kind: Decodable::decode(payload)?,
+                block_hash: decode_option(payload)?,
+                validator: Decodable::decode(payload)?,
+                signature: Decodable::decode(payload)?,
+            })
+        })
     }
 }
 

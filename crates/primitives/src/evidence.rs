@@ -1,6 +1,6 @@
 //! Evidence: two messages that no honest validator signs both.
 
-use crate::wire::{decode_tagged, encode_tagged, tagged_length};
+use crate::wire::{decode_tagged, encode_by_tag};
 use crate::{Height, Round, SignedProposal, SignedVote, SigningContext, Validator, ValidatorAddress, ValidatorSet};
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -137,17 +137,7 @@ impl Evidence {
     }
 }
 
-impl Encodable for Evidence {
-    fn encode(&self, out: &mut dyn BufMut) {
-        let (tag, body) = self.tagged();
-        encode_tagged(tag, body, out);
-    }
-
-    fn length(&self) -> usize {
-        let (tag, body) = self.tagged();
-        tagged_length(tag, body)
-    }
-}
+encode_by_tag!(Evidence);
 
 impl Decodable for Evidence {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {

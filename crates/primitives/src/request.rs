@@ -1,6 +1,6 @@
 //! What peers ask each other, with the bounds that decoding enforces.
 
-use crate::wire::{decode_tagged, encode_tagged, tagged_length};
+use crate::wire::{decode_tagged, encode_by_tag};
 use crate::{
     AccountRange, AccountsRequest, CertifiedHeader, CodeRequest, Epoch, EpochStep, FinalizedBlock, Height,
     RangeProofRequest, Receipt, SnapshotOffer, StorageRanges, StorageRequest,
@@ -219,17 +219,7 @@ impl Response {
 /// The body of a request that says all by its tag.
 const NOTHING: [u8; 0] = [];
 
-impl Encodable for Request {
-    fn encode(&self, out: &mut dyn BufMut) {
-        let (tag, body) = self.tagged();
-        encode_tagged(tag, body, out);
-    }
-
-    fn length(&self) -> usize {
-        let (tag, body) = self.tagged();
-        tagged_length(tag, body)
-    }
-}
+encode_by_tag!(Request);
 
 impl Decodable for Request {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
@@ -249,17 +239,7 @@ impl Decodable for Request {
     }
 }
 
-impl Encodable for Response {
-    fn encode(&self, out: &mut dyn BufMut) {
-        let (tag, body) = self.tagged();
-        encode_tagged(tag, body, out);
-    }
-
-    fn length(&self) -> usize {
-        let (tag, body) = self.tagged();
-        tagged_length(tag, body)
-    }
-}
+encode_by_tag!(Response);
 
 impl Decodable for Response {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {

@@ -1,6 +1,7 @@
 //! Pieces of a state as peers exchange them: leaves that follow each other in a trie, with proofs.
 
 use crate::request::decode_bounded;
+use crate::wire::decode_list;
 use crate::{Height, Request};
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::{Decodable, RlpDecodable, RlpEncodable};
@@ -169,13 +170,6 @@ impl StateTask {
             }
         }
     }
-}
-
-/// Opens a list, gives its body to `decode`, and refuses what is left over.
-fn decode_list<T>(buf: &mut &[u8], decode: impl FnOnce(&mut &[u8]) -> alloy_rlp::Result<T>) -> alloy_rlp::Result<T> {
-    let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-    let value = decode(payload)?;
-    if payload.is_empty() { Ok(value) } else { Err(alloy_rlp::Error::UnexpectedLength) }
 }
 
 impl Decodable for StorageRequest {

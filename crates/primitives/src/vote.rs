@@ -1,5 +1,6 @@
 //! Proposals and votes, and their signatures.
 
+use crate::wire::decode_list;
 use crate::{ConsensusKey, ConsensusSignature, Height, Round, SigningContext, ValidatorAddress};
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -104,15 +105,15 @@ impl Encodable for Vote {
 
 impl Decodable for Vote {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let vote = Self {
-            height: Decodable::decode(payload)?,
-            round: Decodable::decode(payload)?,
-            kind: Decodable::decode(payload)?,
-            block_hash: decode_option(payload)?,
-            validator: Decodable::decode(payload)?,
-        };
-        if payload.is_empty() { Ok(vote) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            Ok(Self {
+                height: Decodable::decode(payload)?,
+                round: Decodable::decode(payload)?,
+                kind: Decodable::decode(payload)?,
+                block_hash: decode_option(payload)?,
+                validator: Decodable::decode(payload)?,
+            })
+        })
     }
 }
 
@@ -188,15 +189,15 @@ impl Encodable for Proposal {
 
 impl Decodable for Proposal {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let proposal = Self {
-            height: Decodable::decode(payload)?,
-            round: Decodable::decode(payload)?,
-            block_hash: Decodable::decode(payload)?,
-            pol_round: decode_option(payload)?,
-            validator: Decodable::decode(payload)?,
-        };
-        if payload.is_empty() { Ok(proposal) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            Ok(Self {
+                height: Decodable::decode(payload)?,
+                round: Decodable::decode(payload)?,
+                block_hash: Decodable::decode(payload)?,
+                pol_round: decode_option(payload)?,
+                validator: Decodable::decode(payload)?,
+            })
+        })
     }
 }
 

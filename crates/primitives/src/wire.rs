@@ -59,9 +59,9 @@ impl Encodable for ProposalMessage {
 
 impl Decodable for ProposalMessage {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let message = Self { proposal: Decodable::decode(payload)?, body: Decodable::decode(payload)? };
-        if payload.is_empty() { Ok(message) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            Ok(Self { proposal: Decodable::decode(payload)?, body: Decodable::decode(payload)? })
+        })
     }
 }
 
@@ -99,11 +99,39 @@ pub(crate) fn decode_tagged<T>(
     buf: &mut &[u8],
     decode: impl FnOnce(u8, &mut &[u8]) -> alloy_rlp::Result<T>,
 ) -> alloy_rlp::Result<T> {
+    decode_list(buf, |payload| {
+        let tag = u8::decode(payload)?;
+        decode(tag, payload)
+    })
+}
+
+/// Opens a list, gives its body to `decode`, and refuses what is left over.
+pub(crate) fn decode_list<T>(
+    buf: &mut &[u8],
+    decode: impl FnOnce(&mut &[u8]) -> alloy_rlp::Result<T>,
+) -> alloy_rlp::Result<T> {
     let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-    let tag = u8::decode(payload)?;
-    let value = decode(tag, payload)?;
+    let value = decode(payload)?;
     if payload.is_empty() { Ok(value) } else { Err(alloy_rlp::Error::UnexpectedLength) }
 }
+
+/// Makes an enum encode as [`encode_tagged`] has it, by its method `tagged`, which gives tag and body.
+macro_rules! encode_by_tag {
+    ($message:ty) => {
+        impl Encodable for $message {
+            fn encode(&self, out: &mut dyn BufMut) {
+                let (tag, body) = self.tagged();
+                $crate::wire::encode_tagged(tag, body, out);
+            }
+
+            fn length(&self) -> usize {
+                let (tag, body) = self.tagged();
+                $crate::wire::tagged_length(tag, body)
+            }
+        }
+    };
+}
+pub(crate) use encode_by_tag;
 
 impl ConsensusMessage {
     fn tagged(&self) -> (u8, &dyn Encodable) {
@@ -130,17 +158,7 @@ impl ConsensusMessage {
     }
 }
 
-impl Encodable for ConsensusMessage {
-    fn encode(&self, out: &mut dyn BufMut) {
-        let (tag, body) = self.tagged();
-        encode_tagged(tag, body, out);
-    }
-
-    fn length(&self) -> usize {
-        let (tag, body) = self.tagged();
-        tagged_length(tag, body)
-    }
-}
+encode_by_tag!(ConsensusMessage);
 
 impl Decodable for ConsensusMessage {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {

@@ -81,10 +81,17 @@ pub trait Past: Send + Sync + 'static {
     async fn add_blocks(&self, newest_first: Vec<(FinalizedBlock, Vec<Receipt>)>) -> Result<(), CommitError>;
 }
 
+/// What a step is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Headers,
+    Blocks,
+}
+
 /// What is asked for next: heights `from..from + count` of the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Step {
-    depth: Depth,
+    kind: Kind,
     from: Height,
     count: u64,
 }
@@ -99,18 +106,18 @@ struct AtOnce {
 impl AtOnce {
     /// Everything of a step came: more may fit.
     fn grow(&mut self, step: Step) {
-        match step.depth {
-            Depth::Blocks => self.blocks = (2 * self.blocks).min(MAX_BLOCKS_PER_RESPONSE),
-            Depth::Head | Depth::Headers => self.headers = (2 * self.headers).min(MAX_HEADERS_PER_RESPONSE),
+        match step.kind {
+            Kind::Blocks => self.blocks = (2 * self.blocks).min(MAX_BLOCKS_PER_RESPONSE),
+            Kind::Headers => self.headers = (2 * self.headers).min(MAX_HEADERS_PER_RESPONSE),
         }
     }
 
     /// Not everything came: less fits.
     fn shrink(&mut self, step: Step) {
         let half = (step.count / 2).max(1);
-        match step.depth {
-            Depth::Blocks => self.blocks = half,
-            Depth::Head | Depth::Headers => self.headers = half,
+        match step.kind {
+            Kind::Blocks => self.blocks = half,
+            Kind::Headers => self.headers = half,
         }
     }
 }
@@ -118,16 +125,16 @@ impl AtOnce {
 /// The step below what is there, of at most so many headers or blocks; `None` when nothing that is wanted is missing. A head
 /// without a block is the first thing that users miss.
 fn next_step(depth: Depth, past: &dyn Past, at_once: &AtOnce) -> Option<Step> {
-    let below = |depth, oldest: Height, max: u64| {
+    let below = |kind, oldest: Height, max: u64| {
         let count = oldest.as_u64().saturating_sub(1).min(max);
-        (count > 0).then(|| Step { depth, from: Height::new(oldest.as_u64() - count), count })
+        (count > 0).then(|| Step { kind, from: Height::new(oldest.as_u64() - count), count })
     };
     let (head, blocks_from) = (past.head(), past.blocks_from());
     if blocks_from > head {
-        return below(Depth::Blocks, blocks_from, 1);
+        return below(Kind::Blocks, blocks_from, 1);
     }
-    let headers = || below(Depth::Headers, past.headers_from(), at_once.headers);
-    let blocks = || below(Depth::Blocks, blocks_from, at_once.blocks).filter(|_| depth >= Depth::Blocks);
+    let headers = || below(Kind::Headers, past.headers_from(), at_once.headers);
+    let blocks = || below(Kind::Blocks, blocks_from, at_once.blocks).filter(|_| depth >= Depth::Blocks);
     headers().filter(|_| depth >= Depth::Headers).or_else(blocks)
 }
 
@@ -209,8 +216,8 @@ async fn take(
 ) -> Result<Taken, SyncError> {
     let range = BlocksRequest { from: step.from, count: step.count };
     let ask = async |request| tokio::time::timeout(timeout, peers.request(peer, request)).await.ok()?.ok();
-    let written = match step.depth {
-        Depth::Head | Depth::Headers => {
+    let written = match step.kind {
+        Kind::Headers => {
             let Some(Response::Headers(mut headers)) = ask(Request::Headers(range)).await else {
                 return Ok(Taken::Nothing);
             };
@@ -220,7 +227,7 @@ async fn take(
             headers.reverse();
             past.add_headers(headers).await
         }
-        Depth::Blocks => {
+        Kind::Blocks => {
             let Some(Response::Blocks(blocks)) = ask(Request::Blocks(range.clone())).await else {
                 return Ok(Taken::Nothing);
             };

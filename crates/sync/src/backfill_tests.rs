@@ -143,13 +143,13 @@ fn steps_go_down_to_the_block_after_genesis() {
     let step = |depth, headers, blocks| {
         next_step(depth, &Store(Mutex::new((headers, blocks))), &AtOnce { headers: 256, blocks: 64 })
     };
-    let of = |depth, from, count| Some(Step { depth, from: Height::new(from), count });
-    assert_eq!(step(Depth::Head, 45, TARGET + 1), of(Depth::Blocks, TARGET, 1));
+    let of = |kind, from, count| Some(Step { kind, from: Height::new(from), count });
+    assert_eq!(step(Depth::Head, 45, TARGET + 1), of(Kind::Blocks, TARGET, 1));
     assert_eq!(step(Depth::Head, 45, TARGET), None);
-    assert_eq!(step(Depth::Headers, TARGET, TARGET), of(Depth::Headers, TARGET - 256, 256));
-    assert_eq!(step(Depth::Headers, 20, TARGET), of(Depth::Headers, 1, 19));
+    assert_eq!(step(Depth::Headers, TARGET, TARGET), of(Kind::Headers, TARGET - 256, 256));
+    assert_eq!(step(Depth::Headers, 20, TARGET), of(Kind::Headers, 1, 19));
     assert_eq!(step(Depth::Headers, 1, TARGET), None);
     assert_eq!(step(Depth::Headers, 0, TARGET), None);
-    assert_eq!(step(Depth::Blocks, 0, 100), of(Depth::Blocks, 36, 64));
+    assert_eq!(step(Depth::Blocks, 0, 100), of(Kind::Blocks, 36, 64));
     assert_eq!(step(Depth::Blocks, 0, 1), None);
 }

@@ -27,6 +27,7 @@ mod error;
 mod metrics;
 mod peer;
 mod ports;
+mod rest;
 mod server;
 mod service;
 mod state;

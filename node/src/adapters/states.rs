@@ -14,6 +14,7 @@ use heddle_storage::{Database, DatabaseConfig, StorageError};
 use heddle_sync::{CommitError, Past, PieceRefusal, SnapshotSource, StateProgress, StateTarget, SyncedBase};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+
 /// Names the file beside the staging database that is there when the chain refused what is staged.
 const UNUSABLE_FILE: &str = "unusable";
 /// Names the file beside the staging database with the height of the state that is fetched.

@@ -40,7 +40,7 @@ pub fn restore(path: &Path, options: &Restore<'_>, observer: Observer<'_>) -> Re
     let (trusted, first) = Trusted::read(&mut reader, chain.genesis(), options.checkpoint)?;
     let head = chain.head();
     if head.hash() != trusted.base.pivot.header().seal() {
-        if head.hash() != chain.genesis().hash() {
+        if !chain.is_at_genesis() {
             let (number, pivot) = (head.header.number, trusted.pivot().height);
             let cause = format!(
                 "the chain in {} is at block {number}: the state of block {pivot} needs a directory without blocks",

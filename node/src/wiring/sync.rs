@@ -10,8 +10,8 @@ use crate::snapshot::{self, Restore};
 use heddle_chain::Chain;
 use heddle_network::NetworkHandle;
 use heddle_sync::{
-    BackfillConfig, Checkpoint, Depth, StateOutcome, StateSyncConfig, StateSyncMetrics, StateSyncStage,
-    StateSyncStatus, SyncConfig, SyncHandle, SyncMetrics,
+    BackfillConfig, Depth, StateOutcome, StateSyncConfig, StateSyncMetrics, StateSyncStage, StateSyncStatus,
+    SyncConfig, SyncHandle, SyncMetrics,
 };
 use prometheus_client::registry::Registry;
 use std::error::Error;
@@ -70,7 +70,7 @@ impl Fetch {
 /// # Errors
 /// When no file is named, and what is wrong with it; the chain is at genesis then.
 pub(super) async fn begin_with_file(config: &NodeConfig, chain: &Chain) -> Result<(), Box<dyn Error>> {
-    if config.sync.mode != SyncMode::FromFile || chain.head().hash() != chain.genesis().hash() {
+    if config.sync.mode != SyncMode::FromFile || !chain.is_at_genesis() {
         return Ok(());
     }
     let file = config.sync.snapshot_file.clone().ok_or("--sync from-file needs --snapshot.file FILE")?;
@@ -96,7 +96,7 @@ pub(super) async fn begin_with_file(config: &NodeConfig, chain: &Chain) -> Resul
 /// # Errors
 /// The system's.
 pub(super) fn remove_staged(config: &NodeConfig, chain: &Chain) -> Result<(), Box<dyn Error>> {
-    if chain.head().hash() != chain.genesis().hash() {
+    if !chain.is_at_genesis() {
         StagedState::remove(&config.datadir).map_err(|error| format!("cannot remove what was staged: {error}"))?;
     }
     Ok(())
@@ -138,8 +138,7 @@ impl Node {
         registry: &mut Registry,
         status: watch::Sender<StateSyncStatus>,
     ) -> Option<Fetch> {
-        let is_at_genesis = self.chain.head().hash() == self.chain.genesis().hash();
-        if config.sync.mode != SyncMode::Snapshot || !is_at_genesis {
+        if config.sync.mode != SyncMode::Snapshot || !self.chain.is_at_genesis() {
             status.send_replace(StateSyncStatus { stage: StateSyncStage::Ended, ..StateSyncStatus::default() });
             return None;
         }
@@ -147,11 +146,10 @@ impl Node {
         metrics.register(registry);
         // A clock before 1970 trusts every checkpoint, which is what an operator with such a clock would expect.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let not_before = now.saturating_sub(config.sync.trusting_period()).as_secs();
+        let checkpoint_not_before = now.saturating_sub(config.sync.trusting_period()).as_secs();
         let checkpoint = config.sync.checkpoint;
-        let checkpoint = checkpoint.map(|it| Checkpoint { height: it.height, hash: it.hash, not_before });
         Some(Fetch {
-            config: StateSyncConfig { checkpoint, ..StateSyncConfig::default() },
+            config: StateSyncConfig { checkpoint, checkpoint_not_before, ..StateSyncConfig::default() },
             chain: self.chain.clone(),
             datadir: config.datadir.clone(),
             cache: config.cache,

@@ -5,6 +5,7 @@ use super::{CertifiedHeader, EpochStep, MembersProof, PROOF_NODES_MAX, SlotProof
 use crate::ValidatorSet;
 use crate::request::decode_bounded;
 use crate::vote::{decode_option, encode_option, option_length};
+use crate::wire::decode_list;
 use alloy_primitives::{Bytes, U256};
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
 use alloy_trie::TrieAccount;
@@ -63,13 +64,14 @@ impl Encodable for MembersProof {
 
 impl Decodable for MembersProof {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let (account, path) = (TrieAccount::decode(payload)?, decode_bounded(payload, PROOF_NODES_MAX)?);
-        let nodes: Vec<Bytes> = decode_bounded(payload, NODES_MAX)?;
-        let encoded: Vec<EncodedSlot> = decode_bounded(payload, SLOTS_MAX)?;
-        if !payload.is_empty() {
-            return Err(alloy_rlp::Error::UnexpectedLength);
-        }
+        let EncodedProof { account, path, nodes, slots: encoded } = decode_list(buf, |payload| {
+            Ok(EncodedProof {
+                account: Decodable::decode(payload)?,
+                path: decode_bounded(payload, PROOF_NODES_MAX)?,
+                nodes: decode_bounded(payload, NODES_MAX)?,
+                slots: decode_bounded(payload, SLOTS_MAX)?,
+            })
+        })?;
         // Otherwise comparing them, as below, could take seconds.
         if path.iter().chain(&nodes).any(|node: &Bytes| node.len() > NODE_BYTES_MAX) {
             return Err(alloy_rlp::Error::Custom("a node is longer than any of a trie"));
@@ -109,10 +111,10 @@ impl Encodable for EpochStep {
 
 impl Decodable for EpochStep {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
-        let step = Self { header, certificate, members: Decodable::decode(payload)? };
-        if payload.is_empty() { Ok(step) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
+            Ok(Self { header, certificate, members: Decodable::decode(payload)? })
+        })
     }
 }
 
@@ -128,10 +130,10 @@ impl Encodable for CertifiedHeader {
 
 impl Decodable for CertifiedHeader {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
-        let header = Self { header, certificate, members: decode_option(payload)? };
-        if payload.is_empty() { Ok(header) } else { Err(alloy_rlp::Error::UnexpectedLength) }
+        decode_list(buf, |payload| {
+            let (header, certificate) = (Decodable::decode(payload)?, Decodable::decode(payload)?);
+            Ok(Self { header, certificate, members: decode_option(payload)? })
+        })
     }
 }
 

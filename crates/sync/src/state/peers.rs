@@ -2,15 +2,12 @@
 
 use super::pace::Pace;
 use crate::PeerId;
+use crate::rest::rest_after;
 use heddle_primitives::{Height, Request, RequestKind, Status};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The first rest after a failure; it doubles with each further one.
-const REST: Duration = Duration::from_secs(1);
-/// The longest rest after failures.
-const REST_MAX: Duration = Duration::from_secs(60);
 /// The rest after something invalid, which no mishap explains.
 pub(super) const REST_INVALID: Duration = Duration::from_secs(600);
 /// The rest of a peer that is busy.
@@ -95,7 +92,7 @@ impl Peer {
 
     /// What a failed peer announced is forgotten: it counts again when it has rested and answers.
     pub(super) fn fail(&mut self, now: Duration, rest_min: Duration) {
-        let rest = REST.saturating_mul(1 << self.failures.min(6)).min(REST_MAX).max(rest_min);
+        let rest = rest_after(self.failures).max(rest_min);
         self.failures = self.failures.saturating_add(1);
         self.rests_until = now + rest;
         self.unproven = self.unproven.max(self.status.take().map_or(Height::GENESIS, |status| status.height));

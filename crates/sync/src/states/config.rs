@@ -1,19 +1,7 @@
 //! The knobs of fetching a state.
 
-use alloy_primitives::B256;
-use heddle_primitives::{Height, STATE_RESPONSE_BYTES};
+use heddle_primitives::{Checkpoint, Height, STATE_RESPONSE_BYTES};
 use std::time::Duration;
-
-/// A block that the chain must have, known from somewhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// Its height, at least 1.
-    pub height: Height,
-    /// Its hash.
-    pub hash: B256,
-    /// The earliest timestamp that it may have, in Unix seconds: now less the trusting period.
-    pub not_before: u64,
-}
 
 /// How a state is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +29,8 @@ pub struct StateSyncConfig {
     pub resumed: Option<Height>,
     /// A block that the chain must have.
     pub checkpoint: Option<Checkpoint>,
+    /// The earliest timestamp that it may have, in Unix seconds: now less the trusting period.
+    pub checkpoint_not_before: u64,
 }
 
 impl Default for StateSyncConfig {
@@ -57,6 +47,7 @@ impl Default for StateSyncConfig {
             no_offers: Duration::from_secs(15),
             resumed: None,
             checkpoint: None,
+            checkpoint_not_before: 0,
         }
     }
 }

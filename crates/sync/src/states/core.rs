@@ -7,7 +7,7 @@ mod pieces;
 #[cfg(test)]
 pub(super) mod tests;
 
-use super::config::{Checkpoint, StateSyncConfig};
+use super::config::StateSyncConfig;
 use super::fault::{Outcome, StateFault};
 use super::peers::Peers;
 use super::tasks::{TaskId, Tasks};
@@ -17,8 +17,8 @@ use alloy_primitives::B256;
 pub use events::{Input, Output, Piece, RequestId, Stage, SyncedBase};
 use headers::Errand;
 use heddle_primitives::{
-    Bug, Genesis, Height, Pivot, Refusal, Request, Response, SealedHeader, SnapshotOffer, StateTask, VerifiedHeader,
-    planted,
+    Bug, Checkpoint, Genesis, Height, Pivot, Refusal, Request, Response, SealedHeader, SnapshotOffer, StateTask,
+    VerifiedHeader, planted,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;

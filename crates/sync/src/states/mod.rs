@@ -34,7 +34,7 @@ mod tasks;
 mod trust;
 
 pub use budget::ServeConfig;
-pub use config::{Checkpoint, StateSyncConfig};
+pub use config::StateSyncConfig;
 pub use core::{
     Input as StateInput, Output as StateOutput, Piece, RequestId, Stage as StateSyncStage, StateSync, SyncedBase,
 };

@@ -1,16 +1,13 @@
 //! Whom to ask: what each peer offers, and how it has served.
 
 use crate::PeerId;
+use crate::rest::rest_after;
 use alloy_primitives::B256;
 use heddle_primitives::{Height, SnapshotOffer};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The first rest after a failure; it doubles with each further one.
-const REST: Duration = Duration::from_secs(1);
-/// The longest rest.
-const REST_MAX: Duration = Duration::from_secs(60);
 /// The rest of a peer that says that it is busy.
 const BUSY_REST: Duration = Duration::from_millis(500);
 /// A peer that so often in a row did not deliver does not count as one that serves.
@@ -62,7 +59,7 @@ impl Peer {
     }
 
     fn fail(&mut self, now: Duration) {
-        let rest = REST.saturating_mul(1 << self.failures.min(6)).min(REST_MAX);
+        let rest = rest_after(self.failures);
         self.failures = self.failures.saturating_add(1);
         self.rests_until = self.rests_until.max(now + rest);
     }

@@ -1,5 +1,6 @@
 //! `heddle bench chain`: how fast blocks are imported, and where the time goes.
 
+use super::memory::{peak_memory_bytes, reset_peak_memory};
 use super::stages;
 use super::workload::{TRANSACTIONS_PER_BLOCK, Workload};
 use crate::chain_file::{ChainFileReader, ChainFileWriter};
@@ -108,7 +109,7 @@ fn imported(
         (summary, result.map_err(|error| error.to_string()))
     });
     result?;
-    let memory = peak_memory_bytes();
+    let memory = peak_memory_bytes(Path::new("/proc/self"));
     // It holds a snapshot, which would keep dead rows alive.
     drop(chain);
     Ok(Imported { summary, sizes: Sizes::of(&database)?, memory })
@@ -198,18 +199,4 @@ impl Sizes {
             database_bytes >> 20
         );
     }
-}
-
-/// Starts the measurement of peak memory anew, where the system can do that.
-fn reset_peak_memory() {
-    // Linux: 5 resets the peak. Elsewhere the peak is that of the whole run.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// The most memory that the process has held, if the system tells.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }

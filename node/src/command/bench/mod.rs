@@ -2,6 +2,7 @@
 
 mod chain;
 mod executor;
+mod memory;
 mod stages;
 mod sync;
 mod workload;

@@ -4,6 +4,7 @@
 mod growth;
 mod processes;
 
+use super::stages::seconds;
 use crate::keys;
 use crate::progress::Progress;
 use crate::shutdown::StopFlag;
@@ -176,7 +177,7 @@ struct Measured {
 
 impl Measured {
     fn tell(&self, served: &Served) {
-        let seconds = |duration: Duration| format!("{:.2} s", duration.as_secs_f64());
+        let shown = |duration: Duration| format!("{:.2} s", duration.as_secs_f64());
         let mebibytes = served.database_bytes >> 20;
         tell!(
             "{} accounts, {} slots, {} blocks, database of {mebibytes} MiB",
@@ -184,17 +185,17 @@ impl Measured {
             served.slots,
             served.height
         );
-        tell!("  copy of the database {}", seconds(self.copy));
+        tell!("  copy of the database {}", shown(self.copy));
         for (what, joined) in [("state sync", &self.state), ("block sync", &self.blocks)] {
             tell!(
                 "  {what} {}; processor time {} and {} of the server; peak memory {} MiB",
-                seconds(joined.elapsed),
-                seconds(joined.own.processor),
-                seconds(joined.server),
+                shown(joined.elapsed),
+                shown(joined.own.processor),
+                shown(joined.server),
                 joined.own.peak_memory_bytes >> 20
             );
         }
-        tell!("  import of the same blocks {}", seconds(self.import));
+        tell!("  import of the same blocks {}", shown(self.import));
         let ratio = self.import.as_secs_f64() / self.blocks.elapsed.as_secs_f64().max(1e-9);
         let copies = self.state.elapsed.as_secs_f64() / self.copy.as_secs_f64().max(1e-9);
         tell!(
@@ -203,7 +204,6 @@ impl Measured {
     }
 
     fn report(&self, served: &Served) -> Value {
-        let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
         let ratio =
             |one: Duration, other: Duration| (one.as_secs_f64() / other.as_secs_f64().max(1e-9) * 1e3).round() / 1e3;
         let per_second =

@@ -47,7 +47,7 @@ impl Joining {
     }
 
     fn is_at_genesis(&self) -> bool {
-        self.chain.head().hash() == self.chain.genesis().hash()
+        self.chain.is_at_genesis()
     }
 
     /// Whether it has what the chain of a file has, and nothing is left of the way there.

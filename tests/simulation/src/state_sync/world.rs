@@ -9,9 +9,9 @@ use super::scenario::{Scenario, Stop};
 use crate::time::{MILLISECOND, Micros, SECOND};
 use crate::trace::Trace;
 use alloy_primitives::B256;
-use heddle_primitives::{Height, Pivot, Response, SnapshotOffer, StateTask};
+use heddle_primitives::{Checkpoint, Height, Pivot, Response, SnapshotOffer, StateTask};
 use heddle_state::AcceptError;
-use heddle_sync::{Checkpoint, PeerId, Piece, StateInput, StateSyncConfig};
+use heddle_sync::{PeerId, Piece, StateInput, StateSyncConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,11 +95,9 @@ impl World {
             Peer::new(*manner, std::sync::Arc::clone(chain), *started_at, scenario.bytes_max)
         });
         let peers = peers.collect();
-        let checkpoint = scenario.has_checkpoint.then(|| Checkpoint {
-            height: Height::new(scenario.head / 2),
-            hash: chain.hash(scenario.head / 2),
-            not_before: 0,
-        });
+        let checkpoint = scenario
+            .has_checkpoint
+            .then(|| Checkpoint { height: Height::new(scenario.head / 2), hash: chain.hash(scenario.head / 2) });
         let config = StateSyncConfig { answer_bytes_min: scenario.bytes_max, checkpoint, ..Default::default() };
         let joiner = Joiner::new(&chain.genesis, &config)?;
         let mut world = Self {

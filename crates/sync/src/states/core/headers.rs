@@ -233,8 +233,8 @@ impl StateSync {
         if hash != checkpoint.hash {
             let expected = checkpoint.hash;
             self.end(Outcome::Refused(CheckpointError::Contradicted { height, hash, expected }));
-        } else if timestamp < checkpoint.not_before {
-            let not_before = checkpoint.not_before;
+        } else if timestamp < self.config.checkpoint_not_before {
+            let not_before = self.config.checkpoint_not_before;
             self.end(Outcome::Refused(CheckpointError::TooOld { height, timestamp, not_before }));
         }
     }

@@ -105,9 +105,10 @@ fn the_checkpoint_must_be_on_the_chain_and_young() {
         (real, 1_031, Some(CheckpointError::TooOld { height, timestamp: 1_030, not_before: 1_031 })),
         (B256::ZERO, 0, Some(CheckpointError::Contradicted { height, hash: real, expected: B256::ZERO })),
     ];
-    for (hash, not_before, refusal) in table {
-        let checkpoint = Some(Checkpoint { height, hash, not_before });
-        let mut run = Run::new(StateSyncConfig { checkpoint, ..StateSyncConfig::default() }, &["a"]);
+    for (hash, checkpoint_not_before, refusal) in table {
+        let checkpoint = Some(Checkpoint { height, hash });
+        let config = StateSyncConfig { checkpoint, checkpoint_not_before, ..StateSyncConfig::default() };
+        let mut run = Run::new(config, &["a"]);
         run.offers("a", &[60]);
         run.headers("a");
         assert_eq!(run.outcome, refusal.clone().map(Outcome::Refused));

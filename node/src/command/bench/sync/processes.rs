@@ -1,5 +1,6 @@
 //! Nodes as processes of their own, so that each one's processor time and memory are its own.
 
+use super::super::memory::peak_memory_bytes;
 use crate::command::ask::ask;
 use alloy_primitives::B256;
 use serde_json::{Value, json};
@@ -104,11 +105,7 @@ impl NodeProcess {
     /// What it cost so far.
     pub fn cost(&self) -> Cost {
         let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let peak = fs::read_to_string(proc.join("status")).ok().and_then(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().to_owned();
-            line.strip_suffix("kB")?.trim().parse::<u64>().ok()
-        });
-        Cost { processor: processor_time(&proc), peak_memory_bytes: peak.unwrap_or_default() * 1024 }
+        Cost { processor: processor_time(&proc), peak_memory_bytes: peak_memory_bytes(&proc).unwrap_or_default() }
     }
 
     fn progress(&self) -> (Option<u64>, bool) {
