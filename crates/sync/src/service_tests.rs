@@ -119,6 +119,8 @@ enum Manner {
     Honest,
     Silent,
     Confused,
+    /// Connects once somebody was reported: until then there is nobody else to ask.
+    Later,
 }
 
 #[derive(Default)]
@@ -137,7 +139,9 @@ impl TestPeers {
 #[async_trait]
 impl Peers for TestPeers {
     fn list(&self) -> Vec<PeerId> {
-        self.peers.keys().cloned().collect()
+        let reported = !self.reports.lock().is_empty();
+        let connected = self.peers.iter().filter(|(_, (manner, _))| reported || !matches!(manner, Manner::Later));
+        connected.map(|(peer, _)| peer.clone()).collect()
     }
 
     async fn request(&self, peer: &PeerId, request: Request) -> Result<Response, RequestError> {
@@ -192,7 +196,7 @@ async fn commits_nothing_without_a_quorum() {
     let liar = PeerId::new(b"0liar".to_vec());
     let peers = TestPeers::default().with("0liar", Manner::Honest, Blocks::up_to(70, 2)).with(
         "a",
-        Manner::Honest,
+        Manner::Later,
         Blocks::up_to(70, 4),
     );
     let reports = run_to(70, TestChain::default(), peers).await;
@@ -224,7 +228,7 @@ async fn blocks_that_are_not_those_of_final_headers_are_found_when_they_arrive()
     }
     let honest = Blocks::up_to(70, 4);
     let liar = Arc::new(Mixed(honest.clone(), Blocks::of(chain(70, 4, b"other"))));
-    let peers = TestPeers::default().with("0liar", Manner::Honest, liar).with("a", Manner::Honest, honest);
+    let peers = TestPeers::default().with("0liar", Manner::Honest, liar).with("a", Manner::Later, honest);
     let reports = run_to(70, TestChain::default(), peers).await;
     let [(peer, PeerFault::InvalidBlock(reason))] = reports.as_slice() else { panic!("{reports:?}") };
     assert!(*peer == PeerId::new(b"0liar".to_vec()) && reason.contains("the final one is"), "{reason}");
