@@ -35,7 +35,7 @@ mod rate;
 mod service;
 mod swarm;
 
-pub use config::NetworkConfig;
+pub use config::{ConnectionLimits, InvalidNat, InvalidPeerFilter, Nat, NetworkConfig, PeerFilter};
 pub use error::{NetworkError, NodeKeyError, PublishError, RequestError};
 pub use handle::{NetworkHandle, PeerInfo};
 pub use key::NodeKey;

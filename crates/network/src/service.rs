@@ -50,7 +50,8 @@ impl Network {
         metrics: NetworkMetrics,
     ) -> Result<(NetworkHandle, NetworkService), NetworkError> {
         let local = key.peer_id();
-        let bootnodes = config.check(local)?;
+        let named = config.check(local)?;
+        let bootnodes: Vec<_> = [named.bootnodes, named.persistent, named.relays].concat();
         let protocols = Protocols::new(genesis_hash);
         let bootnode_ids = bootnodes.iter().map(|(peer, _)| *peer);
         let swarm = swarm::start(&config, key.keypair(), &protocols, bootnode_ids).await?;
