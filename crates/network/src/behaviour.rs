@@ -54,7 +54,7 @@ impl Behaviour {
             total: total_limits(config, bootnodes),
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
-            gossip: gossip::behaviour(key, protocols)?,
+            gossip: gossip::behaviour(protocols)?,
             requests: requests(config, protocols)?,
             kademlia: kademlia(local, protocols)?,
             mdns: multicast(config, local).into(),

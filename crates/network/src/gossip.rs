@@ -1,12 +1,12 @@
 //! Gossipsub's parameters: sizes, mesh, message ids, scores.
+//!
+//! Messages carry neither author nor signature: what is gossiped is signed by validators or by the senders of
+//! transactions, or it is worthless. An id is the SHA-256 of the payload.
 
-use crate::{NetworkError, Topic, protocol::Protocols};
-use libp2p::{
-    gossipsub::{
-        Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-        PeerScoreThresholds, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter, score_parameter_decay,
-    },
-    identity::Keypair,
+use crate::{NetworkError, Topic, protocol::Protocols, repeats};
+use libp2p::gossipsub::{
+    Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, PeerScoreParams,
+    PeerScoreThresholds, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter, score_parameter_decay,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -14,8 +14,11 @@ use std::time::Duration;
 /// Gossipsub that accepts our topics only.
 pub(crate) type Gossip = Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
 
-/// Author, signature, sequence number and topic around a payload, with what a reader holds beyond the message.
+/// The topic and framing around a payload, with what a reader holds beyond the message.
 const ENVELOPE_BYTES: usize = 64 * 1024;
+/// Messages larger than this are announced before they are sent, to peers that may hold them or send them too. Every vote
+/// is smaller.
+const IDONTWANT_BYTES: usize = 1024;
 /// Messages that may wait for one connection; a topic's largest message bounds their bytes.
 const QUEUE_MESSAGES: usize = 256;
 /// Room for the ids of every message that one heartbeat may announce (5000 of 34 bytes).
@@ -25,13 +28,12 @@ const CONTROL_BYTES: usize = 256 * 1024;
 pub(crate) const SCORE_MIN: f64 = -80.0;
 
 /// Builds the behaviour and subscribes to every topic.
-pub(crate) fn behaviour(key: &Keypair, protocols: &Protocols) -> Result<Gossip, NetworkError> {
+pub(crate) fn behaviour(protocols: &Protocols) -> Result<Gossip, NetworkError> {
     let setup = |reason: String| NetworkError::setup("gossipsub", reason);
     let config = config(protocols).map_err(|error| setup(error.to_string()))?;
     let filter = WhitelistSubscriptionFilter(Topic::ALL.map(|topic| protocols.topic_hash(topic)).into());
-    let author = MessageAuthenticity::Signed(key.clone());
-    let mut gossip =
-        Gossip::new_with_subscription_filter(author, config, filter).map_err(|error| setup(error.into()))?;
+    let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
+        .map_err(|error| setup(error.into()))?;
     gossip.with_peer_score(score(protocols), thresholds()).map_err(setup)?;
     for topic in Topic::ALL {
         gossip.subscribe(protocols.ident_topic(topic)).map_err(|error| setup(error.to_string()))?;
@@ -43,19 +45,17 @@ fn config(protocols: &Protocols) -> Result<Config, libp2p::gossipsub::ConfigBuil
     let mut config = ConfigBuilder::default();
     config
         .protocol_id_prefix(protocols.gossip_prefix())
-        .validation_mode(ValidationMode::Strict)
+        .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
-        .message_id_fn(message_id(protocols))
-        // After a restart our own messages may come back; that is no fault of the peer that forwards them.
-        .allow_self_origin(true)
+        .message_id_fn(message_id)
+        // A validator's own vote goes to every connected peer at once, by gossip to the others.
         .flood_publish(true)
-        // Up to seven nodes are always fully meshed: every peer is grafted while there are fewer than `mesh_n_low`.
-        .mesh_n(8)
-        .mesh_n_low(6)
-        .mesh_n_high(12)
-        .mesh_outbound_min(2)
+        // Only what is larger than votes: peers are told not to send what was just received, or is being sent.
+        .idontwant_message_size_threshold(IDONTWANT_BYTES)
+        .idontwant_on_publish(true)
         .heartbeat_initial_delay(Duration::from_millis(100))
         .heartbeat_interval(Duration::from_millis(500))
+        .duplicate_cache_time(repeats::MEMORY)
         // A message must still be cached when its validation ends: 20 heartbeats, 10 s.
         .history_length(20)
         .history_gossip(3)
@@ -66,33 +66,40 @@ fn config(protocols: &Protocols) -> Result<Config, libp2p::gossipsub::ConfigBuil
         .publish_queue_duration(Duration::from_secs(5))
         .forward_queue_duration(Duration::from_secs(3))
         .max_control_message_size(CONTROL_BYTES)
-        .max_transmit_size(Topic::Consensus.bytes_max() + 2 * ENVELOPE_BYTES);
+        .max_transmit_size(Topic::Proposals.bytes_max() + 2 * ENVELOPE_BYTES);
     for topic in Topic::ALL {
-        let hash = protocols.topic_hash(topic);
+        let (hash, mesh) = (protocols.topic_hash(topic), Mesh::of(topic));
         config
             .max_transmit_size_for_topic(topic.bytes_max() + ENVELOPE_BYTES, hash.clone())
-            .mesh_n_for_topic(8, hash.clone())
-            .mesh_n_low_for_topic(6, hash.clone());
+            .mesh_n_for_topic(mesh.wanted, hash.clone())
+            .mesh_n_low_for_topic(mesh.low, hash.clone())
+            .mesh_n_high_for_topic(mesh.high, hash.clone())
+            .mesh_outbound_min_for_topic(2, hash);
     }
     config.build()
 }
 
-/// SHA-256 over topic and payload, so that the same transactions from two authors travel once. On the consensus topic
-/// also over author and sequence number: a node of a halted chain repeats its votes for peers that come back, and
-/// gossipsub would drop a repeated id.
-fn message_id(protocols: &Protocols) -> impl Fn(&Message) -> MessageId + Send + Sync + 'static {
-    let consensus = protocols.topic_hash(Topic::Consensus);
-    move |message| {
-        let mut hasher = Sha256::new();
-        hasher.update(message.topic.as_str());
-        hasher.update([0]);
-        if message.topic == consensus {
-            hasher.update(message.source.map(|author| author.to_bytes()).unwrap_or_default());
-            hasher.update(message.sequence_number.unwrap_or_default().to_be_bytes());
+/// How many peers get each message at once.
+struct Mesh {
+    low: usize,
+    wanted: usize,
+    high: usize,
+}
+
+impl Mesh {
+    /// Votes are small and urgent, and up to seven nodes are always fully meshed for them: every peer is grafted while
+    /// there are fewer than `low`. What carries a block is larger: fewer copies travel.
+    const fn of(topic: Topic) -> Self {
+        match topic {
+            Topic::Consensus | Topic::Transactions => Self { low: 6, wanted: 8, high: 12 },
+            Topic::Proposals | Topic::Blocks => Self { low: 3, wanted: 4, high: 6 },
         }
-        hasher.update(&message.data);
-        MessageId::new(&hasher.finalize())
     }
+}
+
+/// SHA-256 of the payload. What a node says again differs in its count of repeats.
+fn message_id(message: &Message) -> MessageId {
+    MessageId::new(&Sha256::digest(&message.data))
 }
 
 /// Mild: a useful peer earns up to 10 a topic, a rejected message costs about as much until it decays, and only
@@ -149,25 +156,18 @@ mod tests {
     use alloy_primitives::B256;
     use libp2p::PeerId;
 
-    fn id(topic: Topic, author: PeerId, sequence_number: u64) -> MessageId {
-        let protocols = Protocols::new(B256::ZERO);
-        let topic = protocols.topic_hash(topic);
-        let message =
-            Message { source: Some(author), data: vec![1, 2, 3], sequence_number: Some(sequence_number), topic };
-        message_id(&protocols)(&message)
-    }
-
     #[test]
-    fn transactions_travel_once_and_consensus_messages_may_be_repeated() {
-        let (a, b) = (PeerId::random(), PeerId::random());
-        assert_eq!(id(Topic::Transactions, a, 1), id(Topic::Transactions, b, 2));
-        assert_eq!(id(Topic::Consensus, a, 1), id(Topic::Consensus, a, 1));
-        assert_ne!(id(Topic::Consensus, a, 1), id(Topic::Consensus, a, 2));
-        assert_ne!(id(Topic::Consensus, a, 1), id(Topic::Transactions, a, 1));
+    fn an_id_is_the_digest_of_the_payload_whoever_sends_it() {
+        let topic = Protocols::new(B256::ZERO).topic_hash(Topic::Consensus);
+        let message = |source| Message { source, data: b"abc".to_vec(), sequence_number: None, topic: topic.clone() };
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for source in [None, Some(PeerId::random())] {
+            assert_eq!(hex::encode(message_id(&message(source)).0), digest);
+        }
     }
 
     #[test]
     fn parameters_are_valid() {
-        behaviour(&Keypair::generate_ed25519(), &Protocols::new(B256::ZERO)).unwrap();
+        behaviour(&Protocols::new(B256::ZERO)).unwrap();
     }
 }

@@ -1,19 +1,24 @@
 //! What the rest of the node holds: bounded queues into the loop, and what the loop publishes.
 
-use crate::{Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, metrics::TopicLabel};
+use crate::{Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, metrics::TopicLabel, protocol::ByTopic};
 use alloy_primitives::Bytes;
 use heddle_primitives::{Request, Response};
 use libp2p::{Multiaddr, PeerId};
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc, task::Poll};
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot, watch,
 };
 
-/// Consensus messages that may wait; a publisher beyond waits itself.
-const CONSENSUS_QUEUE: usize = 64;
-/// Transaction batches that may wait; one beyond is dropped.
-const TRANSACTIONS_QUEUE: usize = 256;
+/// Messages that may wait to be published: votes, what carries a block, and transactions.
+const fn queue_max(topic: Topic) -> usize {
+    match topic {
+        Topic::Consensus => 64,
+        Topic::Proposals | Topic::Blocks => 4,
+        Topic::Transactions => 256,
+    }
+}
+
 /// Requests and reports that may wait; a request beyond waits, a report is dropped.
 const CONTROL_QUEUE: usize = 256;
 
@@ -39,11 +44,32 @@ pub(crate) enum Command {
     Report { peer: PeerId, misbehaviour: Misbehaviour },
 }
 
+/// What waits to be published, what matters most first.
+#[derive(Debug)]
+pub(crate) struct Outgoing(Vec<(Topic, mpsc::Receiver<Bytes>)>);
+
+impl Outgoing {
+    /// The next message; `None` when every handle is dropped. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Option<(Topic, Bytes)> {
+        poll_fn(|context| {
+            let mut closed = true;
+            for (topic, queue) in &mut self.0 {
+                match queue.poll_recv(context) {
+                    Poll::Ready(Some(message)) => return Poll::Ready(Some((*topic, message))),
+                    Poll::Ready(None) => {}
+                    Poll::Pending => closed = false,
+                }
+            }
+            if closed { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+}
+
 /// The loop's ends of a handle's queues.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    pub(crate) consensus: mpsc::Receiver<Bytes>,
-    pub(crate) transactions: mpsc::Receiver<Bytes>,
+    pub(crate) outgoing: Outgoing,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) peers: watch::Sender<Arc<[PeerInfo]>>,
     pub(crate) listen_addresses: watch::Sender<Arc<[Multiaddr]>>,
@@ -53,8 +79,7 @@ pub(crate) struct Inbox {
 #[derive(Clone, Debug)]
 pub struct NetworkHandle {
     local: PeerId,
-    consensus: mpsc::Sender<Bytes>,
-    transactions: mpsc::Sender<Bytes>,
+    outgoing: ByTopic<mpsc::Sender<Bytes>>,
     commands: mpsc::Sender<Command>,
     peers: watch::Receiver<Arc<[PeerInfo]>>,
     listen_addresses: watch::Receiver<Arc<[Multiaddr]>>,
@@ -63,19 +88,22 @@ pub struct NetworkHandle {
 
 impl NetworkHandle {
     pub(crate) fn new(local: PeerId, listen_addresses: Vec<Multiaddr>, metrics: NetworkMetrics) -> (Self, Inbox) {
-        let (consensus, consensus_out) = mpsc::channel(CONSENSUS_QUEUE);
-        let (transactions, transactions_out) = mpsc::channel(TRANSACTIONS_QUEUE);
+        let mut receivers = Vec::new();
+        let outgoing = ByTopic::new(|topic| {
+            let (sender, receiver) = mpsc::channel(queue_max(topic));
+            receivers.push((topic, receiver));
+            sender
+        });
         let (commands, commands_out) = mpsc::channel(CONTROL_QUEUE);
         let (peers_in, peers) = watch::channel(Arc::from([]));
         let (listen_in, listen_addresses) = watch::channel(Arc::from(listen_addresses));
         let inbox = Inbox {
-            consensus: consensus_out,
-            transactions: transactions_out,
+            outgoing: Outgoing(receivers),
             commands: commands_out,
             peers: peers_in,
             listen_addresses: listen_in,
         };
-        (Self { local, consensus, transactions, commands, peers, listen_addresses, metrics }, inbox)
+        (Self { local, outgoing, commands, peers, listen_addresses, metrics }, inbox)
     }
 
     /// Our own identity.
@@ -88,16 +116,17 @@ impl NetworkHandle {
         self.listen_addresses.borrow().to_vec()
     }
 
-    /// Sends a consensus message to every peer; waits while the queue is full.
+    /// Sends a message to every ready peer and through them to the others; waits while the topic's queue is full. Votes go
+    /// out before proposals, these before blocks, transactions last.
     ///
     /// Only peers that are ready get it: publish again what still matters when [`Self::watch_peers`] shows a new one.
-    /// A repeated message is sent again.
+    /// What is published again travels again on [`Topic::Consensus`] and [`Topic::Proposals`], once a minute elsewhere.
     ///
     /// # Errors
     /// [`PublishError::TooLarge`] or [`PublishError::Stopped`].
-    pub async fn publish_consensus(&self, message: Bytes) -> Result<(), PublishError> {
-        check_size(Topic::Consensus, &message)?;
-        self.consensus.send(message).await.map_err(|_| PublishError::Stopped)
+    pub async fn publish(&self, topic: Topic, message: Bytes) -> Result<(), PublishError> {
+        check_size(topic, &message)?;
+        self.outgoing[topic].send(message).await.map_err(|_| PublishError::Stopped)
     }
 
     /// Sends a batch of transactions into the network; never waits. The same batch travels once a minute at most.
@@ -105,10 +134,11 @@ impl NetworkHandle {
     /// # Errors
     /// [`PublishError::QueueFull`] means dropped (and counted): the mempool announces its transactions again.
     pub fn publish_transactions(&self, batch: Bytes) -> Result<(), PublishError> {
-        check_size(Topic::Transactions, &batch)?;
-        self.transactions.try_send(batch).map_err(|error| match error {
+        let topic = Topic::Transactions;
+        check_size(topic, &batch)?;
+        self.outgoing[topic].try_send(batch).map_err(|error| match error {
             TrySendError::Full(_) => {
-                self.metrics.publish_failed.get_or_create(&TopicLabel { topic: Topic::Transactions }).inc();
+                self.metrics.publish_failed.get_or_create(&TopicLabel { topic }).inc();
                 PublishError::QueueFull
             }
             TrySendError::Closed(_) => PublishError::Stopped,

@@ -32,6 +32,7 @@ mod peers;
 mod ports;
 mod protocol;
 mod rate;
+mod repeats;
 mod service;
 mod swarm;
 

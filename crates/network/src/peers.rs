@@ -11,7 +11,7 @@ use crate::{Topic, backoff::Backoff};
 use libp2p::{Multiaddr, PeerId};
 use penalty::Penalty;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -43,8 +43,8 @@ pub(crate) struct Connection {
     pub(crate) since: Instant,
     /// What identify said it runs; `None` until then.
     agent: Option<String>,
-    transactions: bool,
-    consensus: bool,
+    /// The topics that it is subscribed to.
+    topics: HashSet<Topic>,
 }
 
 impl Connection {
@@ -55,7 +55,7 @@ impl Connection {
 
     /// Identified as of our chain and subscribed to every topic: what we publish now reaches it.
     fn is_ready(&self) -> bool {
-        self.is_identified() && self.transactions && self.consensus
+        self.is_identified() && self.topics.len() == Topic::ALL.len()
     }
 
     /// What the peer says it runs.
@@ -201,14 +201,8 @@ impl PeerBook {
 
     /// A connection is established; the peer is not ready yet.
     pub(crate) fn connected(&mut self, id: PeerId, address: Multiaddr, inbound: bool, now: Instant) {
-        self.entry(id, now).link = Link::Connected(Connection {
-            address,
-            inbound,
-            since: now,
-            agent: None,
-            transactions: false,
-            consensus: false,
-        });
+        self.entry(id, now).link =
+            Link::Connected(Connection { address, inbound, since: now, agent: None, topics: HashSet::new() });
     }
 
     /// The connection closed. One that never became ready counts as a failure.
@@ -237,9 +231,11 @@ impl PeerBook {
 
     /// The peer subscribed to a topic (`true`) or left it.
     pub(crate) fn subscribed(&mut self, id: PeerId, topic: Topic, subscribed: bool) {
-        self.update_connection(id, |connection| match topic {
-            Topic::Transactions => connection.transactions = subscribed,
-            Topic::Consensus => connection.consensus = subscribed,
+        self.update_connection(id, |connection| {
+            match subscribed {
+                true => connection.topics.insert(topic),
+                false => connection.topics.remove(&topic),
+            };
         });
     }
 

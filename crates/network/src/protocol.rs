@@ -6,29 +6,85 @@ use libp2p::{
     StreamProtocol,
     gossipsub::{IdentTopic, TopicHash},
 };
+use std::ops::{Index, IndexMut};
 
 /// RLP framing around a full batch of transactions: a header for each and one for the list.
 const TRANSACTION_BATCH_FRAMING_BYTES: usize = 8 * 1024;
+/// Room for a certificate of 200 validators, of at most 125 bytes each; evidence and votes are far smaller.
+const CERTIFICATE_BYTES: usize = 64 * 1024;
 
 /// A gossip topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
+    /// Votes, certificates and evidence.
+    Consensus,
+    /// Proposals of blocks.
+    Proposals,
+    /// Blocks that are final.
+    Blocks,
     /// Batches of transactions for the mempool.
     Transactions,
-    /// Proposals, votes and certificates.
-    Consensus,
 }
 
 impl Topic {
-    /// Every topic; a node is subscribed to all of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Transactions, Self::Consensus];
+    /// Every topic, what matters most first; a node is subscribed to all of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Consensus, Self::Proposals, Self::Blocks, Self::Transactions];
 
     /// Largest message, in bytes.
     pub const fn bytes_max(self) -> usize {
         match self {
+            Self::Consensus => CERTIFICATE_BYTES,
+            Self::Proposals | Self::Blocks => MAX_CONSENSUS_MESSAGE_BYTES,
             Self::Transactions => MAX_TRANSACTION_BATCH_BYTES + TRANSACTION_BATCH_FRAMING_BYTES,
-            Self::Consensus => MAX_CONSENSUS_MESSAGE_BYTES,
         }
+    }
+
+    /// Whether a node says again what peers may have missed, so that its messages travel with a count of repeats.
+    pub(crate) const fn is_repeated(self) -> bool {
+        matches!(self, Self::Consensus | Self::Proposals)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Consensus => "consensus",
+            Self::Proposals => "proposals",
+            Self::Blocks => "blocks",
+            Self::Transactions => "tx",
+        }
+    }
+}
+
+/// One value a topic.
+#[derive(Clone, Debug)]
+pub(crate) struct ByTopic<T>([T; Topic::ALL.len()]);
+
+impl<T> ByTopic<T> {
+    pub(crate) fn new(value: impl FnMut(Topic) -> T) -> Self {
+        Self(Topic::ALL.map(value))
+    }
+
+    /// Every value, in the order of [`Topic::ALL`].
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter()
+    }
+
+    /// Every value, in the order of [`Topic::ALL`].
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+}
+
+impl<T> Index<Topic> for ByTopic<T> {
+    type Output = T;
+
+    fn index(&self, topic: Topic) -> &T {
+        &self.0[topic as usize]
+    }
+}
+
+impl<T> IndexMut<Topic> for ByTopic<T> {
+    fn index_mut(&mut self, topic: Topic) -> &mut T {
+        &mut self.0[topic as usize]
     }
 }
 
@@ -36,16 +92,14 @@ impl Topic {
 #[derive(Clone, Debug)]
 pub(crate) struct Protocols {
     prefix: String,
-    transactions: IdentTopic,
-    consensus: IdentTopic,
+    topics: ByTopic<IdentTopic>,
 }
 
 impl Protocols {
     pub(crate) fn new(genesis_hash: B256) -> Self {
         let prefix = format!("/heddle/{}", hex::encode(&genesis_hash[..4]));
-        let transactions = IdentTopic::new(format!("{prefix}/tx/1"));
-        let consensus = IdentTopic::new(format!("{prefix}/consensus/1"));
-        Self { prefix, transactions, consensus }
+        let topics = ByTopic::new(|topic| IdentTopic::new(format!("{prefix}/{}/1", topic.name())));
+        Self { prefix, topics }
     }
 
     /// What identify announces; a peer that announces another one is of another chain.
@@ -67,10 +121,7 @@ impl Protocols {
     }
 
     pub(crate) fn ident_topic(&self, topic: Topic) -> &IdentTopic {
-        match topic {
-            Topic::Transactions => &self.transactions,
-            Topic::Consensus => &self.consensus,
-        }
+        &self.topics[topic]
     }
 
     pub(crate) fn topic_hash(&self, topic: Topic) -> TopicHash {
@@ -95,9 +146,17 @@ mod tests {
         assert_eq!(protocols.identity(), "/heddle/deadbeef/1");
         assert_eq!(protocols.kademlia().unwrap().as_ref(), "/heddle/deadbeef/kad/1");
         assert_eq!(protocols.request().unwrap().as_ref(), "/heddle/deadbeef/req/1");
-        assert_eq!(protocols.topic_hash(Topic::Transactions).as_str(), "/heddle/deadbeef/tx/1");
+        let topics = Topic::ALL.map(|topic| protocols.topic_hash(topic).into_string());
+        let names = ["consensus", "proposals", "blocks", "tx"].map(|name| format!("/heddle/deadbeef/{name}/1"));
+        assert_eq!(topics, names);
         let consensus = protocols.topic_hash(Topic::Consensus);
         assert_eq!(protocols.topic(&consensus), Some(Topic::Consensus));
         assert_eq!(Protocols::new(B256::ZERO).topic(&consensus), None);
+    }
+
+    #[test]
+    fn each_topic_has_its_own_value() {
+        let values = ByTopic::new(|topic| topic);
+        assert!(Topic::ALL.into_iter().all(|topic| values[topic] == topic));
     }
 }

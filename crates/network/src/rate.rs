@@ -1,6 +1,6 @@
 //! How much a peer may send. Pure: it is told the time.
 
-use crate::Topic;
+use crate::{Topic, protocol::ByTopic};
 use heddle_primitives::RequestKind;
 use libp2p::PeerId;
 use std::{collections::HashMap, time::Instant};
@@ -51,9 +51,10 @@ struct TopicBudget {
 impl TopicBudget {
     fn new(topic: Topic, now: Instant) -> Self {
         let (messages, bytes) = match topic {
-            Topic::Transactions => ((500, 1000), (32 * MEBIBYTE, 64 * MEBIBYTE)),
+            Topic::Consensus => ((1000, 2000), (8 * MEBIBYTE, 16 * MEBIBYTE)),
             // Several full blocks at once: proposals of several rounds may arrive together after a stall.
-            Topic::Consensus => ((1000, 2000), (16 * MEBIBYTE, 48 * MEBIBYTE)),
+            Topic::Proposals | Topic::Blocks => ((50, 100), (16 * MEBIBYTE, 48 * MEBIBYTE)),
+            Topic::Transactions => ((500, 1000), (32 * MEBIBYTE, 64 * MEBIBYTE)),
         };
         Self { messages: TokenBucket::new(messages.0, messages.1, now), bytes: TokenBucket::new(bytes.0, bytes.1, now) }
     }
@@ -86,8 +87,7 @@ const DATA_REQUESTS: (u32, u32) = (100, 200);
 
 #[derive(Debug)]
 struct PeerBudget {
-    transactions: TopicBudget,
-    consensus: TopicBudget,
+    gossip: ByTopic<TopicBudget>,
     status_requests: TokenBucket,
     data_requests: TokenBucket,
 }
@@ -95,23 +95,21 @@ struct PeerBudget {
 impl PeerBudget {
     fn new(now: Instant) -> Self {
         Self {
-            transactions: TopicBudget::new(Topic::Transactions, now),
-            consensus: TopicBudget::new(Topic::Consensus, now),
+            gossip: ByTopic::new(|topic| TopicBudget::new(topic, now)),
             status_requests: TokenBucket::new(STATUS_REQUESTS.0, STATUS_REQUESTS.1, now),
             data_requests: TokenBucket::new(DATA_REQUESTS.0, DATA_REQUESTS.1, now),
         }
     }
 
     fn fill(&mut self, now: Instant) {
-        self.transactions.fill(now);
-        self.consensus.fill(now);
+        self.gossip.iter_mut().for_each(|budget| budget.fill(now));
         self.status_requests.fill(now);
         self.data_requests.fill(now);
     }
 
     fn is_full(&self) -> bool {
         let requests = self.status_requests.is_full() && self.data_requests.is_full();
-        self.transactions.is_full() && self.consensus.is_full() && requests
+        self.gossip.iter().all(TopicBudget::is_full) && requests
     }
 }
 
@@ -124,11 +122,7 @@ pub(crate) struct RateLimiter {
 impl RateLimiter {
     /// Whether `peer` may send `bytes` on `topic` now.
     pub(crate) fn allow_gossip(&mut self, peer: PeerId, topic: Topic, bytes: usize, now: Instant) -> bool {
-        let budget = self.budget(peer, now);
-        match topic {
-            Topic::Transactions => budget.transactions.allow(bytes, now),
-            Topic::Consensus => budget.consensus.allow(bytes, now),
-        }
+        self.budget(peer, now).gossip[topic].allow(bytes, now)
     }
 
     /// Whether `peer` may ask something of this kind now.
@@ -188,11 +182,11 @@ mod tests {
     #[test]
     fn a_full_proposal_always_fits_a_fresh_budget_and_bytes_run_out() {
         let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
-        let bytes = Topic::Consensus.bytes_max();
-        assert!(limiter.allow_gossip(peer, Topic::Consensus, bytes, now));
-        while limiter.allow_gossip(peer, Topic::Consensus, bytes, now) {}
-        assert!(limiter.allow_gossip(peer, Topic::Consensus, 100, now), "a vote still fits");
-        assert!(limiter.allow_gossip(peer, Topic::Transactions, 100, now), "topics do not share budgets");
+        let bytes = Topic::Proposals.bytes_max();
+        assert!(limiter.allow_gossip(peer, Topic::Proposals, bytes, now));
+        while limiter.allow_gossip(peer, Topic::Proposals, bytes, now) {}
+        assert!(limiter.allow_gossip(peer, Topic::Proposals, 100, now), "a compact one still fits");
+        assert!(limiter.allow_gossip(peer, Topic::Consensus, 100, now), "topics do not share budgets");
     }
 
     #[test]

@@ -6,12 +6,13 @@ mod peers;
 mod requests;
 
 use crate::{
-    GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer, Topic,
+    GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer,
     behaviour::{Behaviour, BehaviourEvent},
     handle::{Command, Inbox},
     peers::PeerBook,
     protocol::Protocols,
     rate::RateLimiter,
+    repeats::Repeats,
     swarm,
 };
 use alloy_primitives::B256;
@@ -63,6 +64,7 @@ impl Network {
             inbox,
             book,
             limiter: RateLimiter::default(),
+            repeats: Repeats::new(),
             validations: Validations::new(validator),
             serving: Serving::new(server),
             pending: Pending::default(),
@@ -79,6 +81,7 @@ pub struct NetworkService {
     inbox: Inbox,
     book: PeerBook,
     limiter: RateLimiter,
+    repeats: Repeats,
     validations: Validations,
     serving: Serving,
     pending: Pending,
@@ -101,11 +104,10 @@ impl NetworkService {
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
                 Some(judged) = self.validations.next() => self.finish_validation(judged?),
                 Some(served) = self.serving.next() => self.send_response(served?),
-                message = self.inbox.consensus.recv() => match message {
-                    Some(message) => self.publish(Topic::Consensus, message),
+                message = self.inbox.outgoing.next() => match message {
+                    Some((topic, message)) => self.publish(topic, message),
                     None => return Ok(()),
                 },
-                Some(batch) = self.inbox.transactions.recv() => self.publish(Topic::Transactions, batch),
                 Some(command) = self.inbox.commands.recv() => self.on_command(command),
                 _ = links.tick() => self.tend_links(),
                 _ = scores.tick() => self.tend_scores(),

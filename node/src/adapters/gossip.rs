@@ -47,9 +47,13 @@ impl Inbound {
         }
     }
 
-    async fn consensus(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
+    async fn consensus(&self, peer: PeerId, topic: Topic, bytes: &[u8]) -> Verdict {
         let Some(consensus) = self.consensus.get() else { return Verdict::Ignore };
-        match decode_exact::<ConsensusMessage>(bytes, Topic::Consensus.bytes_max()) {
+        match decode_exact::<ConsensusMessage>(bytes, topic.bytes_max()) {
+            Ok(message) if topic_of(&message) != topic => {
+                debug!(%peer, ?topic, "consensus message on another's topic");
+                Verdict::Reject
+            }
             Ok(message) => match consensus.deliver(message).await {
                 heddle_consensus::Verdict::Accept => Verdict::Accept,
                 heddle_consensus::Verdict::Ignore => Verdict::Ignore,
@@ -68,8 +72,18 @@ impl GossipValidator for Inbound {
     async fn validate(&self, peer: PeerId, topic: Topic, message: Bytes) -> Verdict {
         match topic {
             Topic::Transactions => self.transactions(peer, &message).await,
-            Topic::Consensus => self.consensus(peer, &message).await,
+            Topic::Consensus | Topic::Proposals => self.consensus(peer, topic, &message).await,
+            // No node publishes blocks yet.
+            Topic::Blocks => Verdict::Reject,
         }
+    }
+}
+
+/// Where a consensus message travels.
+fn topic_of(message: &ConsensusMessage) -> Topic {
+    match message {
+        ConsensusMessage::Proposal(_) => Topic::Proposals,
+        _ => Topic::Consensus,
     }
 }
 
@@ -80,7 +94,7 @@ pub struct NetworkOutbound(pub NetworkHandle);
 impl Outbound for NetworkOutbound {
     async fn publish(&self, message: ConsensusMessage) {
         let bytes = alloy_rlp::encode(&message).into();
-        if let Err(error) = self.0.publish_consensus(bytes).await {
+        if let Err(error) = self.0.publish(topic_of(&message), bytes).await {
             // Consensus repeats itself until it is heard; a stopped network ends the node by its own task.
             debug!(%error, "consensus message not published");
         }

@@ -6,6 +6,7 @@ mod hostile;
 use alloy_primitives::B256;
 use heddle_chain::{BuildRequest, Chain, ChainConfig};
 use heddle_e2e::{Network, eventually, turn};
+use heddle_network::Topic;
 use heddle_primitives::{ConsensusMessage, ConsensusSignature, Height, ProposedBlock, Round};
 use heddle_storage::{Database, DatabaseConfig};
 use hostile::{Hostile, STOLEN};
@@ -25,12 +26,12 @@ async fn network() -> Network {
 }
 
 /// Repeats a lie, each kind under a new identity, until node 0 names it in its log; then the chain must go on.
-async fn is_named(network: &mut Network, words: &str, lie: impl Fn(&Hostile, u64) -> Vec<u8>) {
+async fn is_named(network: &mut Network, words: &str, topic: Topic, lie: impl Fn(&Hostile, u64) -> Vec<u8>) {
     let named = network.process(0).log().matches(words).count();
     let peer = Hostile::connect(network).await;
     eventually(words, async || {
         // Judged at the height being decided: it may have moved on, then the next one hits.
-        peer.publish(lie(&peer, network.rpc(0).height().await + 1)).await;
+        peer.publish(topic, lie(&peer, network.rpc(0).height().await + 1)).await;
         (network.process(0).log().matches(words).count() > named).then_some(())
     })
     .await;
@@ -44,25 +45,25 @@ async fn malformed_and_forged_messages_are_refused_and_the_nodes_still_serve() {
     let mut network = network().await;
     let encoded = |vote| alloy_rlp::encode(ConsensusMessage::Vote(vote));
 
-    is_named(&mut network, "undecodable consensus message", |peer, next| {
+    is_named(&mut network, "undecodable consensus message", Topic::Consensus, |peer, next| {
         let mut truncated = encoded(peer.prevote(next, None));
         truncated.pop();
         truncated
     })
     .await;
-    is_named(&mut network, "does not verify", |peer, next| {
+    is_named(&mut network, "does not verify", Topic::Consensus, |peer, next| {
         let mut forged = peer.prevote(next, None);
         forged.signature = ConsensusSignature::from_bytes([7; 64]);
         encoded(forged)
     })
     .await;
-    is_named(&mut network, "is not a validator", |peer, next| {
+    is_named(&mut network, "is not a validator", Topic::Consensus, |peer, next| {
         let mut stranger = peer.prevote(next, None);
         stranger.vote.validator = Default::default();
         encoded(stranger)
     })
     .await;
-    is_named(&mut network, "whose proposer is", |peer, next| {
+    is_named(&mut network, "whose proposer is", Topic::Proposals, |peer, next| {
         let mut header = heddle_primitives::Header { number: next, ..Default::default() };
         header.transactions_root = alloy_trie::EMPTY_ROOT_HASH;
         let block = heddle_primitives::Block { header, body: Default::default() };
@@ -95,7 +96,7 @@ async fn a_block_with_a_wrong_state_root_is_not_voted_for_and_the_chain_goes_on(
     })
     .await;
     let (number, hash) = (lie.block.header.number, lie.hash());
-    peer.publish(alloy_rlp::encode(peer.propose(Round::ZERO, lie))).await;
+    peer.publish(Topic::Proposals, alloy_rlp::encode(peer.propose(Round::ZERO, lie))).await;
 
     let line = network.process(0).line("proposed block is invalid").await;
     assert!(line.contains("state root"), "{line}");

@@ -6,6 +6,7 @@ mod hostile;
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::{SolCall, sol};
 use heddle_e2e::{Network, account, contract_call, eventually, quantity, run, turn};
+use heddle_network::Topic;
 use heddle_primitives::{ConsensusMessage, registry};
 use hostile::{Hostile, STOLEN};
 use serde_json::{Value, json};
@@ -155,7 +156,7 @@ async fn an_equivocator_is_convicted_and_never_comes_back() {
         // At the height being decided, if it has not moved on meanwhile: then the next one.
         let next = rpc.height().await + 1;
         for hash in [None, Some(B256::repeat_byte(next as u8))] {
-            peer.publish(alloy_rlp::encode(ConsensusMessage::Vote(peer.prevote(next, hash)))).await;
+            peer.publish(Topic::Consensus, alloy_rlp::encode(ConsensusMessage::Vote(peer.prevote(next, hash)))).await;
         }
         let evidence = rpc.call("heddle_getEvidence", json!([])).await;
         evidence["included"].as_array().unwrap().first().cloned()

@@ -68,9 +68,10 @@ fn ready_means_identified_and_subscribed_to_every_topic() {
     book.connected(peer, address(1), false, now);
     assert!(!book.is_ready(&peer));
     book.identified(peer, "heddle".into());
-    book.subscribed(peer, Topic::Consensus, true);
-    assert!(!book.is_ready(&peer) && book.wants_more());
-    book.subscribed(peer, Topic::Transactions, true);
+    for topic in Topic::ALL {
+        assert!(!book.is_ready(&peer) && book.wants_more());
+        book.subscribed(peer, topic, true);
+    }
     assert!(book.is_ready(&peer));
     book.subscribed(peer, Topic::Consensus, false);
     assert!(!book.is_ready(&peer));

@@ -1,7 +1,9 @@
 //! Gossip in and out: judge, then forward.
 
 use super::NetworkService;
-use crate::{GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, metrics::TopicLabel};
+use crate::{
+    GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, metrics::TopicLabel, protocol::ByTopic, repeats,
+};
 use alloy_primitives::Bytes;
 use libp2p::{
     PeerId,
@@ -10,10 +12,14 @@ use libp2p::{
 use std::{sync::Arc, time::Instant};
 use tokio::task::JoinSet;
 
-/// Consensus messages that are judged at once.
-const CONSENSUS_VALIDATIONS: usize = 512;
-/// Transaction batches that are judged at once; their own bound, so that they cannot hold up consensus.
-const TRANSACTIONS_VALIDATIONS: usize = 64;
+/// Messages of a topic that are judged at once: each topic has its own bound, so that none holds up another.
+const fn validations_max(topic: Topic) -> usize {
+    match topic {
+        Topic::Consensus => 512,
+        Topic::Proposals | Topic::Blocks => 16,
+        Topic::Transactions => 64,
+    }
+}
 
 /// A judged message.
 pub(super) struct Judged {
@@ -27,29 +33,20 @@ pub(super) struct Judged {
 pub(super) struct Validations {
     validator: Arc<dyn GossipValidator>,
     tasks: JoinSet<Judged>,
-    consensus: usize,
-    transactions: usize,
+    running: ByTopic<usize>,
 }
 
 impl Validations {
     pub(super) fn new(validator: Arc<dyn GossipValidator>) -> Self {
-        Self { validator, tasks: JoinSet::new(), consensus: 0, transactions: 0 }
-    }
-
-    fn running(&mut self, topic: Topic) -> (&mut usize, usize) {
-        match topic {
-            Topic::Consensus => (&mut self.consensus, CONSENSUS_VALIDATIONS),
-            Topic::Transactions => (&mut self.transactions, TRANSACTIONS_VALIDATIONS),
-        }
+        Self { validator, tasks: JoinSet::new(), running: ByTopic::new(|_| 0) }
     }
 
     /// Starts a validation unless as many as allowed are running.
     fn start(&mut self, peer: PeerId, topic: Topic, id: MessageId, message: Bytes) -> bool {
-        let (running, running_max) = self.running(topic);
-        if *running == running_max {
+        if self.running[topic] == validations_max(topic) {
             return false;
         }
-        *running += 1;
+        self.running[topic] += 1;
         let validator = self.validator.clone();
         self.tasks.spawn(async move {
             let verdict = validator.validate(peer, topic, message).await;
@@ -62,7 +59,7 @@ impl Validations {
     pub(super) async fn next(&mut self) -> Option<Result<Judged, NetworkError>> {
         let ended = self.tasks.join_next().await?;
         if let Ok(judged) = &ended {
-            *self.running(judged.topic).0 -= 1;
+            self.running[judged.topic] -= 1;
         }
         Some(ended.map_err(|error| NetworkError::HandlerPanicked(error.to_string())))
     }
@@ -86,15 +83,17 @@ impl NetworkService {
 
     fn on_message(&mut self, peer: PeerId, id: MessageId, message: Message) {
         let Some(topic) = self.protocols.topic(&message.topic) else { return };
-        let bytes = message.data.len();
+        let payload = Bytes::from(message.data);
+        let bytes = payload.len();
         self.metrics.gossip_bytes.get_or_create(&TopicLabel { topic }).inc_by(bytes as u64);
         let judged = |verdict| Judged { peer, topic, id: id.clone(), verdict };
-        if bytes > topic.bytes_max() {
-            self.finish_validation(judged(Verdict::Reject));
-        } else if !self.limiter.allow_gossip(peer, topic, bytes, Instant::now()) {
-            // Dropped, not punished: whoever forwards is not who floods, and honest peers must not ban each other.
-            self.finish_validation(judged(Verdict::Ignore));
-        } else if !self.validations.start(peer, topic, id.clone(), message.data.into()) {
+        let message = if topic.is_repeated() { repeats::message(&payload) } else { Some(payload) };
+        let Some(message) = message.filter(|message| message.len() <= topic.bytes_max()) else {
+            return self.finish_validation(judged(Verdict::Reject));
+        };
+        // Dropped, not punished: whoever forwards is not who floods, and honest peers must not ban each other.
+        let allowed = self.limiter.allow_gossip(peer, topic, bytes, Instant::now());
+        if !allowed || !self.validations.start(peer, topic, id.clone(), message) {
             self.finish_validation(judged(Verdict::Ignore));
         }
     }
@@ -118,7 +117,11 @@ impl NetworkService {
 
     pub(super) fn publish(&mut self, topic: Topic, message: Bytes) {
         let hash = self.protocols.topic_hash(topic);
-        match self.swarm.behaviour_mut().gossip.publish(hash, message) {
+        let payload = match topic.is_repeated() {
+            true => self.repeats.payload(&message, Instant::now()),
+            false => message.into(),
+        };
+        match self.swarm.behaviour_mut().gossip.publish(hash, payload) {
             Ok(_) => {
                 self.metrics.published.get_or_create(&TopicLabel { topic }).inc();
             }

@@ -2,7 +2,7 @@
 
 use crate::support::{Doomed, GENESIS, Node, OTHER_GENESIS, Plan, quic, tcp, within};
 use alloy_primitives::Bytes;
-use heddle_network::Multiaddr;
+use heddle_network::{Multiaddr, Topic};
 use heddle_primitives::Request;
 use libp2p::multiaddr::Protocol;
 
@@ -87,7 +87,7 @@ async fn nodes_of_another_genesis_never_become_peers() {
     a.until_connected(&friend).await;
     friend.until_connected(&a).await;
     let message = Bytes::from_static(b"for this chain only");
-    friend.handle.publish_consensus(message.clone()).await.unwrap();
+    friend.handle.publish(Topic::Consensus, message.clone()).await.unwrap();
     a.until_seen(&message).await;
     assert!(!stranger.has_seen(&message));
     assert_eq!(stranger.handle.peer_count(), 0);
@@ -137,7 +137,7 @@ async fn a_killed_node_comes_back(listen: Vec<Multiaddr>) {
     let victim = restart(plan, &addresses).await;
     victim.until_connected(&survivor).await;
     let message = Bytes::from_static(b"back again");
-    victim.handle.publish_consensus(message.clone()).await.unwrap();
+    victim.handle.publish(Topic::Consensus, message.clone()).await.unwrap();
     survivor.until_seen(&message).await;
 }
 

@@ -3,7 +3,6 @@
 use crate::support::{FATAL, Node, Plan, REJECTED, within};
 use alloy_primitives::Bytes;
 use heddle_network::{NetworkError, PublishError, Topic};
-use heddle_primitives::MAX_CONSENSUS_MESSAGE_BYTES;
 
 /// Two nodes that cannot dial each other, and the one between them.
 async fn line() -> (Node, Node, Node) {
@@ -30,7 +29,7 @@ async fn gossip_reaches_all_four_once() {
     let batch = Bytes::from_static(b"transactions");
     nodes[0].handle.publish_transactions(batch.clone()).unwrap();
     let vote = Bytes::from_static(b"vote");
-    nodes[3].handle.publish_consensus(vote.clone()).await.unwrap();
+    nodes[3].handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
     for (index, node) in nodes.iter().enumerate() {
         if index != 0 {
             node.until_seen(&batch).await;
@@ -49,7 +48,7 @@ async fn gossip_reaches_all_four_once() {
 async fn accepted_messages_are_forwarded() {
     let (left, middle, right) = line().await;
     let message = Bytes::from_static(b"pass this on");
-    left.handle.publish_consensus(message.clone()).await.unwrap();
+    left.handle.publish(Topic::Consensus, message.clone()).await.unwrap();
     assert_eq!(right.until_seen(&message).await, middle.id());
 }
 
@@ -81,7 +80,7 @@ async fn a_peer_that_keeps_forwarding_bad_messages_is_banned() {
     middle.until_lost(id).await;
     left.until_lost(middle.id()).await;
     let still_there = Bytes::from_static(b"still there");
-    middle.handle.publish_consensus(still_there.clone()).await.unwrap();
+    middle.handle.publish(Topic::Consensus, still_there.clone()).await.unwrap();
     right.until_seen(&still_there).await;
 }
 
@@ -89,8 +88,8 @@ async fn a_peer_that_keeps_forwarding_bad_messages_is_banned() {
 async fn a_consensus_message_may_be_repeated() {
     let (left, middle, _right) = line().await;
     let vote = Bytes::from_static(b"vote");
-    left.handle.publish_consensus(vote.clone()).await.unwrap();
-    left.handle.publish_consensus(vote.clone()).await.unwrap();
+    left.handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
+    left.handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
     let mut seen = middle.seen.clone();
     let twice = |seen: &Vec<_>| {
         seen.iter().filter(|(_, topic, bytes)| *topic == Topic::Consensus && *bytes == vote).count() == 2
@@ -99,21 +98,23 @@ async fn a_consensus_message_may_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_proposal_passes_and_a_larger_one_is_refused_at_home() {
+async fn the_largest_message_of_a_topic_passes_and_a_larger_one_is_refused_at_home() {
     let (left, _middle, right) = line().await;
-    let largest = Bytes::from(vec![1; MAX_CONSENSUS_MESSAGE_BYTES]);
-    left.handle.publish_consensus(largest.clone()).await.unwrap();
-    right.until_seen(&largest).await;
+    for topic in [Topic::Consensus, Topic::Proposals, Topic::Blocks] {
+        let bytes_max = topic.bytes_max();
+        let largest = Bytes::from(vec![topic as u8; bytes_max]);
+        left.handle.publish(topic, largest.clone()).await.unwrap();
+        right.until_seen(&largest).await;
 
-    let bytes_max = MAX_CONSENSUS_MESSAGE_BYTES;
-    let too_large = left.handle.publish_consensus(vec![1; bytes_max + 1].into()).await;
-    assert_eq!(too_large, Err(PublishError::TooLarge { bytes: bytes_max + 1, bytes_max }));
+        let too_large = left.handle.publish(topic, vec![1; bytes_max + 1].into()).await;
+        assert_eq!(too_large, Err(PublishError::TooLarge { bytes: bytes_max + 1, bytes_max }));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_that_panics_ends_the_service() {
     let (left, middle, _right) = line().await;
-    left.handle.publish_consensus(Bytes::from_static(FATAL)).await.unwrap();
+    left.handle.publish(Topic::Consensus, Bytes::from_static(FATAL)).await.unwrap();
     let end = middle.until_ended().await;
     assert!(matches!(end, Err(NetworkError::HandlerPanicked(_))), "{end:?}");
 }

@@ -103,10 +103,10 @@ impl Hostile {
         ConsensusMessage::Proposal(Box::new(ProposalMessage { proposal, body }))
     }
 
-    /// Gossips a consensus message.
-    pub async fn publish(&self, bytes: Vec<u8>) {
+    /// Gossips a message.
+    pub async fn publish(&self, topic: Topic, bytes: Vec<u8>) {
         // A ban may cut the connection while we send: that is what this test provokes.
-        _ = self.handle.publish_consensus(bytes.into()).await;
+        _ = self.handle.publish(topic, bytes.into()).await;
     }
 
     /// Brings `chain` to `height` with blocks that honest nodes serve.
