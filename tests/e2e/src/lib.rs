@@ -12,6 +12,7 @@
 
 mod binary;
 mod devnet;
+pub mod netns;
 mod network;
 mod ports;
 mod process;
@@ -29,5 +30,5 @@ pub use process::{Process, Signal};
 pub use rpc::{CallError, Rpc, quantity, u256};
 pub use small_disk::SmallDisk;
 pub use tools::has_program;
-pub use wait::{DEADLINE, eventually, turn};
+pub use wait::{DEADLINE, eventually, turn, within};
 pub use wallet::{CHAIN_ID, Signed, account, contract_call, ether, transfer};

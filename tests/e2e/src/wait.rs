@@ -13,13 +13,21 @@ const POLL: Duration = Duration::from_millis(50);
 ///
 /// # Panics
 /// After [`DEADLINE`], naming `what` was waited for.
-pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
+pub async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    within(DEADLINE, what, probe).await
+}
+
+/// As [`eventually`], for what has a deadline of its own that it must keep.
+///
+/// # Panics
+/// After `deadline`, naming `what` was waited for.
+pub async fn within<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + deadline;
     loop {
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(Instant::now() < end, "gave up after {DEADLINE:?} waiting for {what}");
+        assert!(Instant::now() < end, "gave up after {deadline:?} waiting for {what}");
         tokio::time::sleep(POLL).await;
     }
 }
