@@ -29,7 +29,7 @@ use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
-use heddle_network::{Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_network::{ChainPace, Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
 use heddle_sync::{SnapshotServer, SyncServer};
@@ -138,7 +138,7 @@ impl Node {
         let chain = self.chain.clone();
         let source = Arc::new(SyncChain::new(chain.clone())?);
         let inbound = Arc::new(Inbound::new(mempool.clone()));
-        let network = self.start_network(config, inbound.clone(), source.clone(), registry).await?;
+        let network = self.start_network(config, heddle, inbound.clone(), source.clone(), registry).await?;
         let catching_up = self.start_sync(config, source, &network, registry);
         let sync = catching_up.sync.clone();
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());
@@ -167,15 +167,19 @@ impl Node {
     async fn start_network(
         &mut self,
         config: &NodeConfig,
+        heddle: &HeddleConfig,
         inbound: Arc<Inbound>,
         source: Arc<SyncChain>,
         registry: &mut Registry,
     ) -> Result<NetworkHandle, Box<dyn Error>> {
+        let validators = self.chain.validators(self.chain.head().height().next())?.validators().len();
+        let pace = ChainPace { block_time: heddle.block_time, validators: validators as u32 };
         let network_config = NetworkConfig {
             listen: NetworkConfig::listen_on(config.listen.ip(), config.listen.port()),
             bootnodes: config.bootnodes.clone(),
             mdns: config.mdns,
             peers_max: config.peers_max,
+            pace,
             ..NetworkConfig::default()
         };
         let key = keys::load_or_create_node_key(&config.node_key_file)?;

@@ -1,11 +1,6 @@
 //! The protocols that one swarm speaks.
 
-use crate::{
-    NetworkConfig, NetworkError,
-    codec::RlpCodec,
-    gossip::{self, Gossip},
-    protocol::Protocols,
-};
+use crate::{NetworkConfig, NetworkError, codec::RlpCodec, gossip, guard::GuardedGossip, protocol::Protocols};
 use libp2p::{
     PeerId, allow_block_list,
     connection_limits::{self, ConnectionLimits},
@@ -32,7 +27,7 @@ pub(crate) struct Behaviour {
     total: connection_limits::Behaviour,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
-    pub(crate) gossip: Gossip,
+    pub(crate) gossip: GuardedGossip,
     pub(crate) requests: request_response::Behaviour<RlpCodec>,
     pub(crate) kademlia: kad::Behaviour<kad::store::MemoryStore>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
@@ -54,7 +49,7 @@ impl Behaviour {
             total: total_limits(config, bootnodes),
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
-            gossip: gossip::behaviour(protocols)?,
+            gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, &config.pace),
             requests: requests(config, protocols)?,
             kademlia: kademlia(local, protocols)?,
             mdns: multicast(config, local).into(),

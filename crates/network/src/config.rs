@@ -61,6 +61,25 @@ pub struct NetworkConfig {
     pub limits: ConnectionLimits,
     /// How long a request may take until its answer is read, in milliseconds (at least 1).
     pub request_timeout_ms: u64,
+    /// How fast the chain is; what peers' scores and rates are derived from.
+    #[serde(skip)]
+    pub pace: ChainPace,
+}
+
+/// How much a chain says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainPace {
+    /// Time from one block to the next while there are transactions, above zero.
+    pub block_time: Duration,
+    /// How many validators vote.
+    pub validators: u32,
+}
+
+impl Default for ChainPace {
+    /// A block a second by four validators.
+    fn default() -> Self {
+        Self { block_time: Duration::from_secs(1), validators: 4 }
+    }
 }
 
 /// Most connections at once, both ways together; each at least 1. Persistent peers do not count.
@@ -105,6 +124,7 @@ impl Default for NetworkConfig {
             peers_outbound_min: None,
             limits: ConnectionLimits::default(),
             request_timeout_ms: 10_000,
+            pace: ChainPace::default(),
         }
     }
 }

@@ -1,12 +1,15 @@
-//! Gossipsub's parameters: sizes, mesh, message ids, scores.
+//! Gossipsub's parameters: sizes, mesh, message ids. Scores have their own file.
 //!
 //! Messages carry neither author nor signature: what is gossiped is signed by validators or by the senders of
 //! transactions, or it is worthless. An id is the SHA-256 of the payload.
+//!
+//! The protocol has libp2p's own name: under another one, gossipsub 0.50 leaves out IDONTWANT. Topics carry the genesis
+//! hash, and a peer of another chain is disconnected when it identifies itself.
 
-use crate::{NetworkError, Topic, protocol::Protocols, repeats};
+use crate::{ChainPace, NetworkError, Topic, protocol::Protocols, repeats, score};
 use libp2p::gossipsub::{
-    Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-    PeerScoreThresholds, TopicScoreParams, ValidationMode, WhitelistSubscriptionFilter, score_parameter_decay,
+    Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -24,17 +27,14 @@ const QUEUE_MESSAGES: usize = 256;
 /// Room for the ids of every message that one heartbeat may announce (5000 of 34 bytes).
 const CONTROL_BYTES: usize = 256 * 1024;
 
-/// Below this score gossipsub no longer listens to a peer, and we disconnect it.
-pub(crate) const SCORE_MIN: f64 = -80.0;
-
 /// Builds the behaviour and subscribes to every topic.
-pub(crate) fn behaviour(protocols: &Protocols) -> Result<Gossip, NetworkError> {
+pub(crate) fn behaviour(protocols: &Protocols, pace: &ChainPace) -> Result<Gossip, NetworkError> {
     let setup = |reason: String| NetworkError::setup("gossipsub", reason);
     let config = config(protocols).map_err(|error| setup(error.to_string()))?;
     let filter = WhitelistSubscriptionFilter(Topic::ALL.map(|topic| protocols.topic_hash(topic)).into());
     let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
         .map_err(|error| setup(error.into()))?;
-    gossip.with_peer_score(score(protocols), thresholds()).map_err(setup)?;
+    gossip.with_peer_score(score::params(protocols, pace), score::thresholds()).map_err(setup)?;
     for topic in Topic::ALL {
         gossip.subscribe(protocols.ident_topic(topic)).map_err(|error| setup(error.to_string()))?;
     }
@@ -44,7 +44,6 @@ pub(crate) fn behaviour(protocols: &Protocols) -> Result<Gossip, NetworkError> {
 fn config(protocols: &Protocols) -> Result<Config, libp2p::gossipsub::ConfigBuilderError> {
     let mut config = ConfigBuilder::default();
     config
-        .protocol_id_prefix(protocols.gossip_prefix())
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(message_id)
@@ -80,16 +79,16 @@ fn config(protocols: &Protocols) -> Result<Config, libp2p::gossipsub::ConfigBuil
 }
 
 /// How many peers get each message at once.
-struct Mesh {
+pub(crate) struct Mesh {
     low: usize,
-    wanted: usize,
+    pub(crate) wanted: usize,
     high: usize,
 }
 
 impl Mesh {
     /// Votes are small and urgent, and up to seven nodes are always fully meshed for them: every peer is grafted while
     /// there are fewer than `low`. What carries a block is larger: fewer copies travel.
-    const fn of(topic: Topic) -> Self {
+    pub(crate) const fn of(topic: Topic) -> Self {
         match topic {
             Topic::Consensus | Topic::Transactions => Self { low: 6, wanted: 8, high: 12 },
             Topic::Proposals | Topic::Blocks => Self { low: 3, wanted: 4, high: 6 },
@@ -100,54 +99,6 @@ impl Mesh {
 /// SHA-256 of the payload. What a node says again differs in its count of repeats.
 fn message_id(message: &Message) -> MessageId {
     MessageId::new(&Sha256::digest(&message.data))
-}
-
-/// Mild: a useful peer earns up to 10 a topic, a rejected message costs about as much until it decays, and only
-/// several within a minute reach [`SCORE_MIN`].
-fn score(protocols: &Protocols) -> PeerScoreParams {
-    let topics = Topic::ALL.map(|topic| (protocols.topic_hash(topic), topic_score()));
-    PeerScoreParams {
-        topics: topics.into(),
-        topic_score_cap: 20.0,
-        // The application's score is the negated penalty of the peer book.
-        app_specific_weight: 1.0,
-        // Many nodes may run behind one address, and to be slow is no fault; limits deal with both.
-        ip_colocation_factor_weight: 0.0,
-        slow_peer_weight: 0.0,
-        behaviour_penalty_weight: -0.1,
-        behaviour_penalty_threshold: 6.0,
-        behaviour_penalty_decay: score_parameter_decay(Duration::from_secs(60)),
-        retain_score: Duration::from_secs(600),
-        ..PeerScoreParams::default()
-    }
-}
-
-fn topic_score() -> TopicScoreParams {
-    TopicScoreParams {
-        topic_weight: 1.0,
-        time_in_mesh_weight: 0.05,
-        time_in_mesh_quantum: Duration::from_secs(1),
-        time_in_mesh_cap: 100.0,
-        first_message_deliveries_weight: 0.1,
-        first_message_deliveries_decay: score_parameter_decay(Duration::from_secs(600)),
-        first_message_deliveries_cap: 50.0,
-        // No penalty for delivering little: the transactions topic may be silent for hours.
-        mesh_message_deliveries_weight: 0.0,
-        mesh_failure_penalty_weight: 0.0,
-        invalid_message_deliveries_weight: -1.0,
-        invalid_message_deliveries_decay: score_parameter_decay(Duration::from_secs(60)),
-        ..TopicScoreParams::default()
-    }
-}
-
-fn thresholds() -> PeerScoreThresholds {
-    PeerScoreThresholds {
-        gossip_threshold: -40.0,
-        publish_threshold: -60.0,
-        graylist_threshold: SCORE_MIN,
-        accept_px_threshold: 0.0,
-        opportunistic_graft_threshold: 1.0,
-    }
 }
 
 #[cfg(test)]
@@ -168,6 +119,6 @@ mod tests {
 
     #[test]
     fn parameters_are_valid() {
-        behaviour(&Protocols::new(B256::ZERO)).unwrap();
+        behaviour(&Protocols::new(B256::ZERO), &ChainPace::default()).unwrap();
     }
 }

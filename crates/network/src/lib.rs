@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Rules of this crate:
-//! - names of protocols and topics carry the genesis hash, and a peer that announces another chain is disconnected
-//!   before anything else is said;
+//! - names of topics and of our own protocols carry the genesis hash, and a peer that announces another chain is
+//!   disconnected before it is told or asked anything of ours;
 //! - gossip is forwarded only after the [`GossipValidator`] accepted it, and bytes are bounded before it sees them;
 //! - every queue, task set, table and message has a bound; what does not fit is dropped and counted, and a peer that
 //!   causes it pays with its score;
@@ -25,18 +25,23 @@ mod codec;
 mod config;
 mod error;
 mod gossip;
+mod guard;
 mod handle;
 mod key;
 mod metrics;
+mod muxer;
 mod peers;
 mod ports;
 mod protocol;
 mod rate;
 mod repeats;
+mod score;
 mod service;
+mod serving;
+mod slow;
 mod swarm;
 
-pub use config::{ConnectionLimits, InvalidNat, InvalidPeerFilter, Nat, NetworkConfig, PeerFilter};
+pub use config::{ChainPace, ConnectionLimits, InvalidNat, InvalidPeerFilter, Nat, NetworkConfig, PeerFilter};
 pub use error::{NetworkError, NodeKeyError, PublishError, RequestError};
 pub use handle::{NetworkHandle, PeerInfo};
 pub use key::NodeKey;

@@ -1,6 +1,7 @@
 //! What the network counts.
 
 use crate::{Misbehaviour, Topic, Verdict};
+use heddle_primitives::RequestKind;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -16,7 +17,7 @@ pub struct NetworkMetrics {
     pub(crate) gossip_bytes: Family<TopicLabel, Counter>,
     pub(crate) published: Family<TopicLabel, Counter>,
     pub(crate) publish_failed: Family<TopicLabel, Counter>,
-    pub(crate) requests_served: Family<ServedLabel, Counter>,
+    pub(crate) requests_served: Family<ServedLabels, Counter>,
     pub(crate) misbehaviours: Family<MisbehaviourLabel, Counter>,
     pub(crate) bans: Counter,
 }
@@ -31,7 +32,7 @@ impl NetworkMetrics {
         registry.register("gossip_bytes", "Bytes of gossip received by topic", metrics.gossip_bytes.clone());
         registry.register("published", "Messages of ours sent by topic", metrics.published.clone());
         registry.register("publish_failed", "Messages of ours dropped by topic", metrics.publish_failed.clone());
-        registry.register("requests_served", "Requests of peers by outcome", metrics.requests_served.clone());
+        registry.register("requests_served", "Requests of peers by kind and outcome", metrics.requests_served.clone());
         registry.register("misbehaviours", "Misbehaviours of peers by kind", metrics.misbehaviours.clone());
         registry.register("bans", "Peers banned", metrics.bans.clone());
         metrics
@@ -55,19 +56,31 @@ pub(crate) struct GossipLabels {
     verdict: Verdict,
 }
 
-/// Label of a request's outcome.
+/// Labels of a peer's request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ServedLabel {
-    pub(crate) outcome: Served,
+pub(crate) struct ServedLabels {
+    kind: String,
+    outcome: Served,
+}
+
+impl ServedLabels {
+    pub(crate) fn new(kind: RequestKind, outcome: Served) -> Self {
+        Self { kind: format!("{kind:?}"), outcome }
+    }
 }
 
 /// What became of a peer's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Served {
+    /// The peer has read the answer.
     Answered,
+    /// We have no answer.
     Refused,
-    Invalid,
+    /// Too many requests wait.
+    Busy,
+    /// The peer asks too often.
     OverLimit,
+    /// The peer went away, or did not read the answer.
     Failed,
 }
 

@@ -64,11 +64,6 @@ impl<T> ByTopic<T> {
     }
 
     /// Every value, in the order of [`Topic::ALL`].
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter()
-    }
-
-    /// Every value, in the order of [`Topic::ALL`].
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut()
     }
@@ -113,11 +108,6 @@ impl Protocols {
 
     pub(crate) fn request(&self) -> Result<StreamProtocol, libp2p::swarm::InvalidProtocol> {
         StreamProtocol::try_from_owned(format!("{}/req/1", self.prefix))
-    }
-
-    /// Gossipsub appends its own version.
-    pub(crate) fn gossip_prefix(&self) -> String {
-        format!("{}/gossip", self.prefix)
     }
 
     pub(crate) fn ident_topic(&self, topic: Topic) -> &IdentTopic {

@@ -1,6 +1,6 @@
 //! How much a peer may send. Pure: it is told the time.
 
-use crate::{Topic, protocol::ByTopic};
+use crate::{ChainPace, Topic, protocol::ByTopic};
 use heddle_primitives::RequestKind;
 use libp2p::PeerId;
 use std::{collections::HashMap, time::Instant};
@@ -19,23 +19,46 @@ impl TokenBucket {
         Self { burst: burst.into(), per_second: per_second.into(), tokens: burst.into(), filled_at: now }
     }
 
-    fn fill(&mut self, now: Instant) {
+    /// Adds what the time has brought; whether the bucket is full.
+    pub(crate) fn refill(&mut self, now: Instant) -> bool {
         let seconds = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.tokens = (self.tokens + seconds * self.per_second).min(self.burst);
         self.filled_at = self.filled_at.max(now);
+        self.tokens >= self.burst
     }
 
-    fn is_full(&self) -> bool {
-        self.tokens >= self.burst
+    /// Takes `amount` if there is as much.
+    pub(crate) fn try_take(&mut self, amount: usize, now: Instant) -> bool {
+        self.refill(now);
+        let allowed = self.has(amount);
+        if allowed {
+            self.charge(amount);
+        }
+        allowed
+    }
+
+    /// Takes `amount`, on credit if need be.
+    pub(crate) fn charge(&mut self, amount: usize) {
+        self.tokens -= amount as f64;
+    }
+
+    /// Whether nothing is owed.
+    pub(crate) fn is_positive(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens > 0.0
     }
 
     fn has(&self, amount: usize) -> bool {
         amount as f64 <= self.tokens
     }
+}
 
-    fn take(&mut self, amount: usize) {
-        self.tokens -= amount as f64;
-    }
+/// Messages a second that one peer may forward on the consensus topic: four times the two votes of every validator a
+/// block, which leaves room for rounds that fail, repeats and certificates; at least 1000.
+pub(crate) fn votes_a_second(pace: &ChainPace) -> u32 {
+    let votes = 2.0 * f64::from(pace.validators) / pace.block_time.as_secs_f64();
+    // The cast saturates.
+    ((4.0 * votes) as u32).max(1000)
 }
 
 const MEBIBYTE: u32 = 1024 * 1024;
@@ -49,9 +72,10 @@ struct TopicBudget {
 }
 
 impl TopicBudget {
-    fn new(topic: Topic, now: Instant) -> Self {
+    fn new(topic: Topic, pace: &ChainPace, now: Instant) -> Self {
+        let votes = votes_a_second(pace);
         let (messages, bytes) = match topic {
-            Topic::Consensus => ((1000, 2000), (8 * MEBIBYTE, 16 * MEBIBYTE)),
+            Topic::Consensus => ((votes, votes.saturating_mul(2)), (8 * MEBIBYTE, 16 * MEBIBYTE)),
             // Several full blocks at once: proposals of several rounds may arrive together after a stall.
             Topic::Proposals | Topic::Blocks => ((50, 100), (16 * MEBIBYTE, 48 * MEBIBYTE)),
             Topic::Transactions => ((500, 1000), (32 * MEBIBYTE, 64 * MEBIBYTE)),
@@ -59,21 +83,18 @@ impl TopicBudget {
         Self { messages: TokenBucket::new(messages.0, messages.1, now), bytes: TokenBucket::new(bytes.0, bytes.1, now) }
     }
 
-    fn fill(&mut self, now: Instant) {
-        self.messages.fill(now);
-        self.bytes.fill(now);
-    }
-
-    fn is_full(&self) -> bool {
-        self.messages.is_full() && self.bytes.is_full()
+    /// Whether both are full.
+    fn refill(&mut self, now: Instant) -> bool {
+        // Each must be filled, whether or not the other is full.
+        self.messages.refill(now) & self.bytes.refill(now)
     }
 
     fn allow(&mut self, bytes: usize, now: Instant) -> bool {
-        self.fill(now);
+        self.refill(now);
         let allowed = self.messages.has(1) && self.bytes.has(bytes);
         if allowed {
-            self.messages.take(1);
-            self.bytes.take(bytes);
+            self.messages.charge(1);
+            self.bytes.charge(bytes);
         }
         allowed
     }
@@ -93,33 +114,33 @@ struct PeerBudget {
 }
 
 impl PeerBudget {
-    fn new(now: Instant) -> Self {
+    fn new(pace: &ChainPace, now: Instant) -> Self {
         Self {
-            gossip: ByTopic::new(|topic| TopicBudget::new(topic, now)),
+            gossip: ByTopic::new(|topic| TopicBudget::new(topic, pace, now)),
             status_requests: TokenBucket::new(STATUS_REQUESTS.0, STATUS_REQUESTS.1, now),
             data_requests: TokenBucket::new(DATA_REQUESTS.0, DATA_REQUESTS.1, now),
         }
     }
 
-    fn fill(&mut self, now: Instant) {
-        self.gossip.iter_mut().for_each(|budget| budget.fill(now));
-        self.status_requests.fill(now);
-        self.data_requests.fill(now);
-    }
-
-    fn is_full(&self) -> bool {
-        let requests = self.status_requests.is_full() && self.data_requests.is_full();
-        self.gossip.iter().all(TopicBudget::is_full) && requests
+    /// Whether every budget is full.
+    fn refill(&mut self, now: Instant) -> bool {
+        let requests = self.status_requests.refill(now) & self.data_requests.refill(now);
+        self.gossip.iter_mut().fold(requests, |full, budget| budget.refill(now) & full)
     }
 }
 
 /// The budgets of peers that sent something lately.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RateLimiter {
+    pace: ChainPace,
     peers: HashMap<PeerId, PeerBudget>,
 }
 
 impl RateLimiter {
+    pub(crate) fn new(pace: ChainPace) -> Self {
+        Self { pace, peers: HashMap::new() }
+    }
+
     /// Whether `peer` may send `bytes` on `topic` now.
     pub(crate) fn allow_gossip(&mut self, peer: PeerId, topic: Topic, bytes: usize, now: Instant) -> bool {
         self.budget(peer, now).gossip[topic].allow(bytes, now)
@@ -128,29 +149,21 @@ impl RateLimiter {
     /// Whether `peer` may ask something of this kind now.
     pub(crate) fn allow_request(&mut self, peer: PeerId, kind: RequestKind, now: Instant) -> bool {
         let budget = self.budget(peer, now);
-        let requests = match kind {
-            RequestKind::Status => &mut budget.status_requests,
-            _ => &mut budget.data_requests,
-        };
-        requests.fill(now);
-        let allowed = requests.has(1);
-        if allowed {
-            requests.take(1);
+        match kind {
+            RequestKind::Status => budget.status_requests.try_take(1, now),
+            _ => budget.data_requests.try_take(1, now),
         }
-        allowed
     }
 
     /// Forgets the budgets that are full again: a fresh one is the same. Nothing is forgotten when a peer
     /// disconnects, otherwise reconnecting would refill its budget.
     pub(crate) fn sweep(&mut self, now: Instant) {
-        self.peers.retain(|_, budget| {
-            budget.fill(now);
-            !budget.is_full()
-        });
+        self.peers.retain(|_, budget| !budget.refill(now));
     }
 
     fn budget(&mut self, peer: PeerId, now: Instant) -> &mut PeerBudget {
-        self.peers.entry(peer).or_insert_with(|| PeerBudget::new(now))
+        let pace = self.pace;
+        self.peers.entry(peer).or_insert_with(|| PeerBudget::new(&pace, now))
     }
 }
 
@@ -166,7 +179,7 @@ mod tests {
             (RequestKind::Status, RequestKind::Blocks, STATUS_REQUESTS),
             (RequestKind::Headers, RequestKind::Status, DATA_REQUESTS),
         ] {
-            let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+            let (mut limiter, peer, now) = (RateLimiter::new(ChainPace::default()), PeerId::random(), Instant::now());
             for _ in 0..limit.1 {
                 assert!(limiter.allow_request(peer, kind, now));
             }
@@ -181,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_full_proposal_always_fits_a_fresh_budget_and_bytes_run_out() {
-        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+        let (mut limiter, peer, now) = (RateLimiter::new(ChainPace::default()), PeerId::random(), Instant::now());
         let bytes = Topic::Proposals.bytes_max();
         assert!(limiter.allow_gossip(peer, Topic::Proposals, bytes, now));
         while limiter.allow_gossip(peer, Topic::Proposals, bytes, now) {}
@@ -190,8 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn votes_of_a_fast_chain_with_many_validators_fit() {
+        let pace = ChainPace { block_time: Duration::from_millis(250), validators: 200 };
+        assert_eq!(votes_a_second(&pace), 4 * 1600);
+        assert_eq!(votes_a_second(&ChainPace::default()), 1000);
+    }
+
+    #[test]
     fn only_full_budgets_are_forgotten() {
-        let (mut limiter, peer, now) = (RateLimiter::default(), PeerId::random(), Instant::now());
+        let (mut limiter, peer, now) = (RateLimiter::new(ChainPace::default()), PeerId::random(), Instant::now());
         while limiter.allow_request(peer, RequestKind::Status, now) {}
         limiter.sweep(now);
         assert!(!limiter.allow_request(peer, RequestKind::Status, now));
@@ -203,9 +223,9 @@ mod tests {
     fn a_clock_that_stands_still_or_goes_back_gives_nothing() {
         let now = Instant::now();
         let mut bucket = TokenBucket::new(1000, 1, now);
-        bucket.take(1);
-        bucket.fill(now - Duration::from_millis(5));
-        bucket.fill(now);
+        bucket.charge(1);
+        bucket.refill(now - Duration::from_millis(5));
+        bucket.refill(now);
         assert!(!bucket.has(1));
     }
 
@@ -217,11 +237,7 @@ mod tests {
             let (mut now, mut taken) = (start, 0u32);
             for step in steps {
                 now += Duration::from_millis(step);
-                bucket.fill(now);
-                if bucket.has(1) {
-                    bucket.take(1);
-                    taken += 1;
-                }
+                taken += u32::from(bucket.try_take(1, now));
             }
             let allowed = 20.0 + (now - start).as_secs_f64() * 100.0;
             prop_assert!(f64::from(taken) <= allowed + 0.001);

@@ -13,6 +13,7 @@ use crate::{
     protocol::Protocols,
     rate::RateLimiter,
     repeats::Repeats,
+    slow::SlowPeers,
     swarm,
 };
 use alloy_primitives::B256;
@@ -63,10 +64,11 @@ impl Network {
             protocols,
             inbox,
             book,
-            limiter: RateLimiter::default(),
+            limiter: RateLimiter::new(config.pace),
             repeats: Repeats::new(),
             validations: Validations::new(validator),
-            serving: Serving::new(server),
+            serving: Serving::new(server, config.request_timeout()),
+            slow: SlowPeers::default(),
             pending: Pending::default(),
             metrics,
         };
@@ -84,6 +86,7 @@ pub struct NetworkService {
     repeats: Repeats,
     validations: Validations,
     serving: Serving,
+    slow: SlowPeers,
     pending: Pending,
     metrics: NetworkMetrics,
 }

@@ -1,6 +1,6 @@
 //! Transports, and the sockets they listen on.
 
-use crate::{NetworkConfig, NetworkError, behaviour::Behaviour, protocol::Protocols};
+use crate::{NetworkConfig, NetworkError, behaviour::Behaviour, muxer::Multiplexer, protocol::Protocols};
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm, SwarmBuilder, core::transport::ListenerId, identity::Keypair, multiaddr::Protocol, noise,
@@ -14,8 +14,9 @@ use std::{
     time::Duration,
 };
 
-/// A connection that no protocol uses is closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection that no protocol uses is closed after this time. Honest peers keep a stream of gossip open; that of a peer
+/// that sends malformed frames is closed, and not opened again.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// QUIC notices a vanished peer after this time; TCP hears of it from the operating system, or from ping.
 const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(2);
@@ -48,10 +49,10 @@ pub(crate) async fn start(
     Ok(swarm)
 }
 
-fn multiplexer() -> yamux::Config {
+fn multiplexer() -> Multiplexer {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(STREAMS_MAX);
-    config
+    Multiplexer(config)
 }
 
 fn quic_limits(mut config: quic::Config) -> quic::Config {

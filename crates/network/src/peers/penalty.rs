@@ -18,6 +18,8 @@ pub enum Misbehaviour {
     InvalidBlock,
     /// Did not answer in time.
     Unresponsive,
+    /// Asked for an answer and did not read it in time.
+    SlowReader,
     /// Sent more than its rate allows.
     Flooding,
 }
@@ -30,6 +32,7 @@ impl Misbehaviour {
             Self::InvalidResponse => 40.0,
             Self::InvalidBlock => BAN_POINTS,
             Self::Unresponsive => 5.0,
+            Self::SlowReader => 10.0,
             Self::Flooding => 1.0,
         }
     }

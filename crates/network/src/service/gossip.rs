@@ -2,7 +2,8 @@
 
 use super::NetworkService;
 use crate::{
-    GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, metrics::TopicLabel, protocol::ByTopic, repeats,
+    GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, guard::GossipEvent, metrics::TopicLabel,
+    protocol::ByTopic, repeats,
 };
 use alloy_primitives::Bytes;
 use libp2p::{
@@ -66,7 +67,14 @@ impl Validations {
 }
 
 impl NetworkService {
-    pub(super) fn on_gossip(&mut self, event: Event) {
+    pub(super) fn on_gossip(&mut self, event: GossipEvent) {
+        match event {
+            GossipEvent::Gossip(event) => self.on_gossipsub(event),
+            GossipEvent::Fault(peer, misbehaviour) => self.penalise(peer, misbehaviour),
+        }
+    }
+
+    fn on_gossipsub(&mut self, event: Event) {
         match event {
             Event::Message { propagation_source, message_id, message } => {
                 self.on_message(propagation_source, message_id, message);
@@ -75,6 +83,10 @@ impl NetworkService {
             Event::Unsubscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, false),
             Event::SlowPeer { peer_id, failed_messages } => {
                 tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
+                if self.slow.lost(peer_id, Instant::now()) {
+                    tracing::warn!(peer = %peer_id, "disconnecting a peer that does not read what it is sent");
+                    self.disconnect(peer_id);
+                }
             }
             // Such a peer never becomes ready, and its connection is closed for that.
             Event::GossipsubNotSupported { .. } => {}

@@ -3,9 +3,9 @@
 use super::NetworkService;
 use crate::{
     Misbehaviour, PeerInfo,
-    gossip::SCORE_MIN,
     metrics::MisbehaviourLabel,
     peers::{BAN, Connection, Dial, FOREIGN_BAN, PeerBook},
+    score::SCORE_MIN,
 };
 use libp2p::{
     Multiaddr, PeerId,
@@ -36,6 +36,8 @@ impl NetworkService {
     pub(super) fn on_disconnected(&mut self, peer: PeerId) {
         let was_ready = self.book.is_ready(&peer);
         self.book.disconnected(peer, Instant::now());
+        self.slow.forget(&peer);
+        self.serving.forget(&peer);
         if was_ready {
             tracing::info!(%peer, "peer lost");
             self.publish_peers();
@@ -148,6 +150,8 @@ impl NetworkService {
     pub(super) fn tend_scores(&mut self) {
         let now = Instant::now();
         self.limiter.sweep(now);
+        self.serving.sweep(now);
+        self.swarm.behaviour_mut().gossip.sweep(now);
         for peer in self.book.bans_ended(now) {
             self.swarm.behaviour_mut().blocked.unblock_peer(peer);
         }
@@ -198,7 +202,7 @@ impl NetworkService {
         self.disconnect(peer);
     }
 
-    fn disconnect(&mut self, peer: PeerId) {
+    pub(super) fn disconnect(&mut self, peer: PeerId) {
         // An error means that it is not connected, which is what is wanted.
         let _ = self.swarm.disconnect_peer_id(peer);
     }

@@ -4,20 +4,30 @@ use super::NetworkService;
 use crate::{
     Misbehaviour, NetworkError, RequestError, RequestServer,
     codec::InvalidRequest,
-    metrics::{Served, ServedLabel},
+    metrics::{Served, ServedLabels},
+    serving::FairQueue,
 };
+use alloy_rlp::Encodable;
 use heddle_primitives::{Refusal, Request, RequestKind, Response};
 use libp2p::{
     PeerId,
-    request_response::{Event, Message, OutboundFailure, OutboundRequestId, ResponseChannel},
+    request_response::{
+        Event, InboundFailure, InboundRequestId, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
+    },
 };
-use std::{collections::HashMap, io::ErrorKind, sync::Arc, time::Instant};
-use tokio::{sync::oneshot, task::JoinSet};
+use std::{
+    collections::HashMap,
+    io::ErrorKind,
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 
 /// Requests of ours that may wait for answers.
 const PENDING_MAX: usize = 64;
-/// Requests of peers that are answered at once.
-const SERVING_MAX: usize = 32;
+/// Urgent requests of peers that are answered at once: cheap ones, and those that consensus waits for.
+const URGENT_MAX: usize = 32;
 
 type Reply = oneshot::Sender<Result<Response, RequestError>>;
 
@@ -25,32 +35,135 @@ type Reply = oneshot::Sender<Result<Response, RequestError>>;
 #[derive(Default)]
 pub(super) struct Pending(HashMap<OutboundRequestId, (RequestKind, Reply)>);
 
+/// A peer's request.
+struct PeerRequest {
+    peer: PeerId,
+    id: InboundRequestId,
+    request: Request,
+    channel: ResponseChannel<Response>,
+}
+
 /// An answer on its way back.
 pub(super) struct ServedRequest {
+    peer: PeerId,
+    id: InboundRequestId,
+    kind: RequestKind,
     channel: ResponseChannel<Response>,
     response: Option<Response>,
+}
+
+/// An answer that its peer has not read yet.
+struct Unread {
+    peer: PeerId,
+    kind: RequestKind,
+    bytes: usize,
 }
 
 /// Requests of peers being answered.
 pub(super) struct Serving {
     server: Arc<dyn RequestServer>,
+    timeout: Duration,
     tasks: JoinSet<ServedRequest>,
+    urgent: usize,
+    bulk: FairQueue<PeerRequest>,
+    unread: HashMap<InboundRequestId, Unread>,
 }
 
 impl Serving {
-    pub(super) fn new(server: Arc<dyn RequestServer>) -> Self {
-        Self { server, tasks: JoinSet::new() }
+    /// Gives up an answer after `timeout`, when its peer no longer waits.
+    pub(super) fn new(server: Arc<dyn RequestServer>, timeout: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let (tasks, unread) = (JoinSet::new(), HashMap::new());
+        Self { server, timeout, tasks, urgent: 0, bulk: FairQueue::new(cores / 2), unread }
     }
 
-    fn start(&mut self, peer: PeerId, request: Request, channel: ResponseChannel<Response>) {
-        let server = self.server.clone();
-        self.tasks.spawn(async move { ServedRequest { channel, response: server.serve(peer, request).await } });
+    /// Starts an answer or queues it; gives the request back when too many wait.
+    fn accept(&mut self, request: PeerRequest) -> Result<(), PeerRequest> {
+        if is_bulk(request.request.kind()) {
+            self.bulk.push(request.peer, request, Instant::now())?;
+        } else if self.urgent == URGENT_MAX {
+            return Err(request);
+        } else {
+            self.urgent += 1;
+            self.spawn(request);
+        }
+        self.start_bulk();
+        Ok(())
+    }
+
+    /// Starts the bulk answers whose turn it is.
+    pub(super) fn start_bulk(&mut self) {
+        while let Some((peer, request)) = self.bulk.take(Instant::now()) {
+            if request.channel.is_open() {
+                self.spawn(request);
+            } else {
+                self.bulk.answered(peer, 0);
+                self.bulk.finished(peer, 0);
+            }
+        }
+    }
+
+    fn spawn(&mut self, request: PeerRequest) {
+        let PeerRequest { peer, id, request, channel } = request;
+        let (server, kind, limit) = (self.server.clone(), request.kind(), self.timeout);
+        self.tasks.spawn(async move {
+            let response = timeout(limit, server.serve(peer, request)).await.unwrap_or_default();
+            ServedRequest { peer, id, kind, channel, response }
+        });
     }
 
     /// The next answer; `None` when nothing is being answered.
     pub(super) async fn next(&mut self) -> Option<Result<ServedRequest, NetworkError>> {
         let ended = self.tasks.join_next().await?;
         Some(ended.map_err(|error| NetworkError::HandlerPanicked(error.to_string())))
+    }
+
+    /// An answer is ready: its peer has yet to read it.
+    fn answered(&mut self, id: InboundRequestId, unread: Unread) {
+        if is_bulk(unread.kind) {
+            self.bulk.answered(unread.peer, unread.bytes);
+        } else {
+            self.urgent -= 1;
+        }
+        self.unread.insert(id, unread);
+    }
+
+    /// An answer was read, or never will be; of which kind it was, if it was ready.
+    fn finished(&mut self, id: InboundRequestId) -> Option<RequestKind> {
+        let Unread { peer, kind, bytes } = self.unread.remove(&id)?;
+        if is_bulk(kind) {
+            self.bulk.finished(peer, bytes);
+            self.start_bulk();
+        }
+        Some(kind)
+    }
+
+    /// The peer is gone: it reads nothing any more.
+    pub(super) fn forget(&mut self, peer: &PeerId) {
+        let lost: Vec<_> = self.unread.iter().filter(|(_, unread)| unread.peer == *peer).map(|(id, _)| *id).collect();
+        for id in lost {
+            self.finished(id);
+        }
+    }
+
+    pub(super) fn sweep(&mut self, now: Instant) {
+        self.bulk.sweep(now);
+    }
+}
+
+/// What others catch up with; everything else is cheap, or consensus waits for it.
+const fn is_bulk(kind: RequestKind) -> bool {
+    match kind {
+        RequestKind::Blocks
+        | RequestKind::Headers
+        | RequestKind::Receipts
+        | RequestKind::EpochSteps
+        | RequestKind::Snapshots
+        | RequestKind::Accounts
+        | RequestKind::Storage
+        | RequestKind::Code
+        | RequestKind::RangeProof => true,
+        RequestKind::Status => false,
     }
 }
 
@@ -70,8 +183,8 @@ impl NetworkService {
 
     pub(super) fn on_request_event(&mut self, event: Event<Result<Request, InvalidRequest>, Response>) {
         match event {
-            Event::Message { peer, message: Message::Request { request, channel, .. }, .. } => {
-                self.serve(peer, request, channel);
+            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
+                self.serve(peer, request_id, request, channel);
             }
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 self.on_response(peer, request_id, response);
@@ -85,39 +198,63 @@ impl NetworkService {
                 }
                 self.reply(request_id, Err(error));
             }
-            Event::InboundFailure { peer, error, .. } => {
+            Event::InboundFailure { peer, request_id, error, .. } => {
                 tracing::debug!(%peer, %error, "request of a peer failed");
-                self.count_served(Served::Failed);
+                let Some(kind) = self.serving.finished(request_id) else { return };
+                self.count_served(kind, Served::Failed);
+                if matches!(error, InboundFailure::Timeout) {
+                    self.penalise(peer, Misbehaviour::SlowReader);
+                }
             }
-            Event::ResponseSent { .. } => self.count_served(Served::Answered),
+            Event::ResponseSent { request_id, .. } => {
+                if let Some(kind) = self.serving.finished(request_id) {
+                    self.count_served(kind, Served::Answered);
+                }
+            }
         }
     }
 
     /// Answers a peer's request within its rate; a dropped channel tells the peer that we refuse.
-    fn serve(&mut self, peer: PeerId, request: Result<Request, InvalidRequest>, channel: ResponseChannel<Response>) {
-        match request {
+    fn serve(
+        &mut self,
+        peer: PeerId,
+        id: InboundRequestId,
+        request: Result<Request, InvalidRequest>,
+        channel: ResponseChannel<Response>,
+    ) {
+        let request = match request {
             Err(InvalidRequest(reason)) => {
                 tracing::debug!(%peer, reason, "invalid request");
-                self.count_served(Served::Invalid);
-                self.penalise(peer, Misbehaviour::InvalidRequest);
+                return self.penalise(peer, Misbehaviour::InvalidRequest);
             }
-            Ok(ref request) if !self.limiter.allow_request(peer, request.kind(), Instant::now()) => {
-                self.count_served(Served::OverLimit);
-                self.penalise(peer, Misbehaviour::Flooding);
-            }
-            Ok(_) if self.serving.tasks.len() >= SERVING_MAX => {
-                self.count_served(Served::OverLimit);
-                let busy = ServedRequest { channel, response: Some(Response::Refused(Refusal::Busy)) };
-                self.send_response(busy);
-            }
-            Ok(request) => self.serving.start(peer, request, channel),
+            Ok(request) => request,
+        };
+        let kind = request.kind();
+        if !self.limiter.allow_request(peer, kind, Instant::now()) {
+            self.count_served(kind, Served::OverLimit);
+            return self.penalise(peer, Misbehaviour::Flooding);
+        }
+        if let Err(refused) = self.serving.accept(PeerRequest { peer, id, request, channel }) {
+            self.count_served(kind, Served::Busy);
+            let busy = Response::Refused(Refusal::Busy);
+            // An error means that the peer has gone, which its own event tells.
+            let _ = self.swarm.behaviour_mut().requests.send_response(refused.channel, busy);
         }
     }
 
     pub(super) fn send_response(&mut self, served: ServedRequest) {
-        let Some(response) = served.response else { return self.count_served(Served::Refused) };
-        // An error means that the peer has gone, which its own event tells.
-        let _ = self.swarm.behaviour_mut().requests.send_response(served.channel, response);
+        let ServedRequest { peer, id, kind, channel, response } = served;
+        let bytes = response.as_ref().map_or(0, Response::length);
+        self.serving.answered(id, Unread { peer, kind, bytes });
+        let requests = &mut self.swarm.behaviour_mut().requests;
+        let Some(response) = response else {
+            self.serving.finished(id);
+            return self.count_served(kind, Served::Refused);
+        };
+        if requests.send_response(channel, response).is_err() {
+            self.serving.finished(id);
+            self.count_served(kind, Served::Failed);
+        }
     }
 
     fn on_response(&mut self, peer: PeerId, id: OutboundRequestId, response: Response) {
@@ -136,8 +273,8 @@ impl NetworkService {
         }
     }
 
-    fn count_served(&self, outcome: Served) {
-        self.metrics.requests_served.get_or_create(&ServedLabel { outcome }).inc();
+    fn count_served(&self, kind: RequestKind, outcome: Served) {
+        self.metrics.requests_served.get_or_create(&ServedLabels::new(kind, outcome)).inc();
     }
 }
 

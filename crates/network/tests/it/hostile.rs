@@ -85,7 +85,6 @@ fn topic(name: &str) -> gossipsub::IdentTopic {
 fn rogue_behaviour(key: &Keypair, genesis: B256) -> RogueBehaviour {
     let prefix = prefix(genesis);
     let gossip = gossipsub::ConfigBuilder::default()
-        .protocol_id_prefix(format!("{prefix}/gossip"))
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .max_transmit_size(64 * 1024 * 1024)
         .build()
