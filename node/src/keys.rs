@@ -7,7 +7,7 @@ pub mod file;
 mod passphrase;
 mod sign_state;
 
-pub use encrypted::{EncryptedKey, EncryptedKeyError};
+pub use encrypted::{EncryptedKey, EncryptedKeyError, random};
 pub use file::FileError;
 pub use passphrase::{PassphraseError, PassphraseSource};
 pub use sign_state::{SignStateError, SignStateStore};

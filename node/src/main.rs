@@ -12,6 +12,7 @@ macro_rules! tell {
 }
 
 mod adapters;
+mod admin;
 mod cache;
 mod chain_file;
 mod command;

@@ -9,30 +9,31 @@
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server. The first that ends
-//! stops the node.
+//! Tasks: network, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server; and two JSON-RPC
+//! servers with their own: for wallets, and for the operator. The first that ends stops the node.
 
 mod followers;
+mod network;
 mod sync;
 
 use crate::adapters::{
     ChainApplication, ConsensusFiles, ConsensusFilesError, Inbound, Live, MempoolBlocks, MempoolChain, MempoolGossip,
-    NetworkOutbound, NodeStatusView, PeerServer, ServedStates, SyncChain,
+    NetworkOutbound, NodeStatusView, SyncChain,
 };
+use crate::admin::AdminServer;
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
 use crate::database;
 use crate::execution::Execution;
-use crate::keys::{self, ValidatorKey};
+use crate::keys::ValidatorKey;
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
-use heddle_network::{ChainPace, Multiaddr, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_network::{Multiaddr, NetworkConfig, NetworkHandle};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
-use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
@@ -60,20 +61,12 @@ pub struct NodeConfig {
     pub validator_key: Option<ValidatorKey>,
     /// File of the network key; made when absent.
     pub node_key_file: PathBuf,
-    /// Where to listen for peers, TCP and UDP.
-    pub listen: SocketAddr,
-    /// Peers to connect to first.
-    pub bootnodes: Vec<Multiaddr>,
-    /// Most peers at a time.
-    pub peers_max: u32,
-    /// Find peers by multicast DNS.
-    pub mdns: bool,
-    /// Where to serve JSON-RPC.
-    pub http: Option<SocketAddr>,
-    /// Namespaces to serve.
-    pub http_api: Vec<String>,
-    /// Origins that browsers may call from.
-    pub http_cors: Vec<String>,
+    /// Where peers find the node, and it them.
+    pub network: NetworkConfig,
+    /// Where `heddle peers` is served.
+    pub admin: Option<SocketAddr>,
+    /// How JSON-RPC is served.
+    pub rpc: Option<RpcConfig>,
     /// Accounts that the node signs for: a devnet's.
     pub dev_accounts: Vec<PrivateKeySigner>,
     /// Where to serve metrics and probes.
@@ -82,6 +75,8 @@ pub struct NodeConfig {
 
 /// A running node. Dropping it stops every task; what was acknowledged is on disk already.
 pub struct Node {
+    // First: its file is gone before the data directory is another's.
+    admin: Option<AdminServer>,
     chain: Chain,
     network: Option<NetworkHandle>,
     rpc: Option<RpcServer>,
@@ -108,7 +103,7 @@ impl Node {
         let metrics = MempoolMetrics::new(&mut registry);
         let reader = Arc::new(MempoolChain(chain.clone()));
         let (mempool, service) = Mempool::new(MempoolConfig::default(), chain.genesis(), reader, metrics)?;
-        let mut node = Self { chain, network: None, rpc: None, tasks: JoinSet::new() };
+        let mut node = Self { admin: None, chain, network: None, rpc: None, tasks: JoinSet::new() };
         let status = match config.genesis.heddle().cloned() {
             Some(heddle) => node.start_live(&config, &heddle, &mempool, service, &mut registry).await?,
             None => {
@@ -162,34 +157,6 @@ impl Node {
             tracing::warn!(%validator, "the validator key is not one of the present validators: the node follows the chain until it is");
         }
         Ok(())
-    }
-
-    async fn start_network(
-        &mut self,
-        config: &NodeConfig,
-        heddle: &HeddleConfig,
-        inbound: Arc<Inbound>,
-        source: Arc<SyncChain>,
-        registry: &mut Registry,
-    ) -> Result<NetworkHandle, Box<dyn Error>> {
-        let validators = self.chain.validators(self.chain.head().height().next())?.validators().len();
-        let pace = ChainPace { block_time: heddle.block_time, validators: validators as u32 };
-        let network_config = NetworkConfig {
-            listen: NetworkConfig::listen_on(config.listen.ip(), config.listen.port()),
-            bootnodes: config.bootnodes.clone(),
-            mdns: config.mdns,
-            peers_max: config.peers_max,
-            pace,
-            ..NetworkConfig::default()
-        };
-        let key = keys::load_or_create_node_key(&config.node_key_file)?;
-        let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
-        let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states });
-        let metrics = NetworkMetrics::new(registry);
-        let genesis_hash = self.chain.genesis().hash();
-        let (network, service) = Network::start(network_config, key, genesis_hash, inbound, server, metrics).await?;
-        self.spawn("network", async { ending(service.run().await) });
-        Ok(network)
     }
 
     fn prepare_consensus(
@@ -276,15 +243,7 @@ impl Node {
         mempool: Mempool,
         status: NodeStatusView,
     ) -> Result<(), Box<dyn Error>> {
-        let Some(address) = config.http else { return Ok(()) };
-        let apis = config.http_api.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-        let rpc_config = RpcConfig {
-            addr: address.ip(),
-            port: address.port(),
-            apis,
-            cors_origins: config.http_cors,
-            ..RpcConfig::default()
-        };
+        let Some(rpc_config) = config.rpc else { return Ok(()) };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
         let context = RpcContext { chain: self.chain.clone(), mempool, node: Arc::new(status), dev_accounts };
         let server = RpcServer::start(rpc_config, context).await?;
@@ -305,6 +264,12 @@ impl Node {
                 None => std::future::pending().await,
             }
         };
+        let admin_stopped = async {
+            match &self.admin {
+                Some(admin) => admin.stopped().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ended = self.tasks.join_next() => match ended {
                 Some(Ok(reason)) => reason.into(),
@@ -312,11 +277,13 @@ impl Node {
                 None => "no task is left".into(),
             },
             () = rpc_stopped => "JSON-RPC stopped".into(),
+            () = admin_stopped => "the admin server stopped".into(),
         }
     }
 
     /// Stops every part and returns the head it kept.
     pub async fn stop(mut self) -> Arc<Head> {
+        drop(self.admin.take());
         if let Some(rpc) = self.rpc.take() {
             rpc.stop().await;
         }

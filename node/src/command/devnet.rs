@@ -11,11 +11,13 @@ use alloy_primitives::{U256, utils::format_ether};
 use alloy_signer_local::PrivateKeySigner;
 use clap::{Args, ValueHint};
 use heddle_chain::{CommittedBlock, History};
+use heddle_network::NetworkConfig;
 use heddle_primitives::registry::Governance;
 use heddle_primitives::{ConsensusKey, Genesis};
+use heddle_rpc::RpcConfig;
 use serde_json::{Value, json};
 use std::error::Error;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -183,13 +185,18 @@ async fn run_validators(
                 sign_state: keys::sign_state_path(&key_file(data_dir, index)),
                 init_sign_state: false,
             }),
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            bootnodes,
-            peers_max: 50,
-            mdns: true,
-            http: first.then(|| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.http_port)),
-            http_api: vec!["eth".into(), "net".into(), "web3".into(), "heddle".into()],
-            http_cors: vec!["*".into()],
+            network: NetworkConfig {
+                listen: NetworkConfig::listen_on(Ipv4Addr::LOCALHOST.into(), 0),
+                bootnodes,
+                mdns: true,
+                ..NetworkConfig::default()
+            },
+            admin: None,
+            rpc: first.then(|| RpcConfig {
+                port: args.http_port,
+                cors_origins: vec!["*".into()],
+                ..RpcConfig::default()
+            }),
             dev_accounts: if first { signers.clone() } else { Vec::new() },
             metrics: None,
         };

@@ -2,6 +2,7 @@
 //! line of stdout.
 
 mod accounts;
+mod admin_options;
 mod ask;
 mod bench;
 mod db;
@@ -11,10 +12,14 @@ mod genesis;
 mod import;
 mod init;
 mod key;
+mod network_options;
 mod node;
+mod peers;
+mod rpc_options;
 mod sign_state;
 mod snapshot;
 mod sync_options;
+mod telemetry_options;
 mod validators;
 
 pub use node::NodeArgs;
@@ -67,6 +72,9 @@ enum Command {
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
+    /// List, add, remove and ban the peers of a running node, beside it.
+    #[command(subcommand)]
+    Peers(peers::PeersCommand),
     /// List the validators of a height, asking a running node.
     Validators(validators::ValidatorsArgs),
     /// Make, show, encrypt and import validator keys.
@@ -107,6 +115,7 @@ impl Cli {
             Command::Db(command) => db::run(command),
             Command::Snapshot(command) => snapshot::run(command),
             Command::Genesis(command) => genesis::run(command),
+            Command::Peers(command) => peers::run(command),
             Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
             Command::SignState(command) => sign_state::run(command),

@@ -1,19 +1,21 @@
 //! `heddle node`: a node until a signal, or until something it cannot live without fails.
 
+use super::admin_options::AdminOptions;
+use super::network_options::NetworkOptions;
+use super::rpc_options::RpcOptions;
 use super::sync_options::SyncOptions;
+use super::telemetry_options::TelemetryOptions;
 use crate::cache::CacheSize;
 use crate::execution::{Execution, ModeArg, parse_threads};
 use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
 use crate::shutdown;
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry;
 use crate::wiring::{Node, NodeConfig};
 use clap::{Args, ValueHint};
 use heddle_chain::History;
-use heddle_network::Multiaddr;
 use heddle_primitives::Genesis;
 use serde_json::{Value, json};
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -82,105 +84,14 @@ pub struct NodeArgs {
     )]
     unsafe_init_sign_state: bool,
 
-    /// Address to listen on for peers.
-    #[arg(
-        id = "addr",
-        long = "addr",
-        env = "HEDDLE_ADDR",
-        value_name = "IP",
-        default_value = "0.0.0.0",
-        help_heading = "Network"
-    )]
-    addr: IpAddr,
-    /// Port for peers, TCP and UDP (QUIC); 0 lets the system choose.
-    #[arg(
-        id = "port",
-        long = "port",
-        env = "HEDDLE_PORT",
-        value_name = "PORT",
-        default_value_t = 30303,
-        help_heading = "Network"
-    )]
-    port: u16,
-    /// Peers to connect to first, as multiaddrs ending in /p2p/<peer id>, separated by commas.
-    #[arg(
-        id = "bootnodes",
-        long = "bootnodes",
-        env = "HEDDLE_BOOTNODES",
-        value_name = "ADDR",
-        value_delimiter = ',',
-        help_heading = "Network"
-    )]
-    bootnodes: Vec<Multiaddr>,
-    /// Network key file [default: node.key in the data directory, made at first start].
-    #[arg(id = "node-key", long = "node-key", env = "HEDDLE_NODE_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Network")]
-    node_key: Option<PathBuf>,
-    /// Most peers at a time [1 to 1000].
-    #[arg(id = "maxpeers", long = "maxpeers", env = "HEDDLE_MAXPEERS", value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Network")]
-    maxpeers: u32,
-    /// Find peers on the local network by multicast DNS.
-    #[arg(id = "mdns", long = "mdns", env = "HEDDLE_MDNS", help_heading = "Network")]
-    mdns: bool,
-
-    /// Serve JSON-RPC over HTTP and WebSocket.
-    #[arg(id = "http.enabled", long = "http", env = "HEDDLE_HTTP", help_heading = "JSON-RPC")]
-    http: bool,
-    /// Address to serve on.
-    #[arg(
-        id = "http.addr",
-        long = "http.addr",
-        env = "HEDDLE_HTTP_ADDR",
-        value_name = "IP",
-        default_value = "127.0.0.1",
-        help_heading = "JSON-RPC"
-    )]
-    http_addr: IpAddr,
-    /// Port to serve on; 0 lets the system choose.
-    #[arg(
-        id = "http.port",
-        long = "http.port",
-        env = "HEDDLE_HTTP_PORT",
-        value_name = "PORT",
-        default_value_t = 8545,
-        help_heading = "JSON-RPC"
-    )]
-    http_port: u16,
-    /// Namespaces to serve, separated by commas.
-    #[arg(id = "http.api", long = "http.api", env = "HEDDLE_HTTP_API", value_name = "NAMES", default_value = "eth,net,web3,heddle", value_delimiter = ',', value_parser = ["eth", "net", "web3", "heddle"], help_heading = "JSON-RPC")]
-    http_api: Vec<String>,
-    /// Origins that browsers may call from, separated by commas; `*` is all.
-    #[arg(
-        id = "http.corsdomain",
-        long = "http.corsdomain",
-        env = "HEDDLE_HTTP_CORSDOMAIN",
-        value_delimiter = ',',
-        value_name = "ORIGIN",
-        help_heading = "JSON-RPC"
-    )]
-    http_cors: Vec<String>,
-
-    /// Serve /metrics, /health and /ready on this address and port.
-    #[arg(
-        id = "metrics",
-        long = "metrics",
-        env = "HEDDLE_METRICS",
-        value_name = "ADDR:PORT",
-        help_heading = "Telemetry"
-    )]
-    metrics: Option<SocketAddr>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
-    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Telemetry")]
-    log_level: String,
-    /// Form of the log on stderr.
-    #[arg(
-        id = "log.format",
-        long = "log.format",
-        env = "HEDDLE_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
-        help_heading = "Telemetry"
-    )]
-    log_format: LogFormat,
+    #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
+    admin: AdminOptions,
+    #[command(flatten)]
+    rpc: RpcOptions,
+    #[command(flatten)]
+    telemetry: TelemetryOptions,
 }
 
 impl NodeArgs {
@@ -188,22 +99,18 @@ impl NodeArgs {
         let validator_key = self.validator_key.as_deref().map(|file| self.validator_key(file)).transpose()?;
         Ok(NodeConfig {
             genesis: Genesis::read(&self.chain)?,
-            node_key_file: self.node_key.unwrap_or_else(|| self.datadir.join("node.key")),
+            node_key_file: self.network.node_key_file(&self.datadir),
+            network: self.network.config(&self.datadir),
+            admin: self.admin.address(),
             datadir: self.datadir,
             cache: self.cache,
             execution: Execution { mode: self.execution, threads: self.execution_threads },
             history: self.history,
             sync: self.sync,
             validator_key,
-            listen: SocketAddr::new(self.addr, self.port),
-            bootnodes: self.bootnodes,
-            peers_max: self.maxpeers,
-            mdns: self.mdns,
-            http: self.http.then(|| SocketAddr::new(self.http_addr, self.http_port)),
-            http_api: self.http_api,
-            http_cors: self.http_cors,
+            rpc: self.rpc.config()?,
             dev_accounts: Vec::new(),
-            metrics: self.metrics,
+            metrics: self.telemetry.metrics,
         })
     }
 }
@@ -224,7 +131,7 @@ impl NodeArgs {
 
 /// Runs `heddle node`.
 pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
-    telemetry::init_logging(&args.log_level, args.log_format)?;
+    telemetry::init_logging(&args.telemetry.log_level, args.telemetry.log_format)?;
     let config = args.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {

@@ -196,7 +196,8 @@ impl Fields {
     }
 }
 
-fn random<const N: usize>() -> FixedBytes<N> {
+/// Bytes from the operating system's randomness.
+pub fn random<const N: usize>() -> FixedBytes<N> {
     let mut bytes = [0; N];
     OsRng.fill_bytes(&mut bytes);
     FixedBytes(bytes)

@@ -160,6 +160,15 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
     sync_directory(path)
 }
 
+/// Writes a file of mode 0600, in place of whatever has its name. It appears whole and durable, or not at all.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn put(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    write_temporary(path, content)?.persist(path).map_err(|failure| io_error("replace", path)(failure.error))?;
+    sync_directory(path)
+}
+
 /// Replaces the content of a file that passes the checks of [`read`]: after a crash it has the old content or the new
 /// one. The blocks of the old content are overwritten, as far as the file system does that in place.
 ///
@@ -168,8 +177,7 @@ pub fn write_new(path: &Path, content: &[u8]) -> Result<(), FileError> {
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let mut old = open(path, OpenOptions::new().read(true).write(true))?;
     let old_bytes = old.metadata().map_err(io_error("look at", path))?.len();
-    write_temporary(path, content)?.persist(path).map_err(|failure| io_error("replace", path)(failure.error))?;
-    sync_directory(path)?;
+    put(path, content)?;
     io::copy(&mut io::repeat(0).take(old_bytes), &mut old)
         .and_then(|_| old.sync_all())
         .map_err(io_error("overwrite the old content of", path))

@@ -119,7 +119,7 @@ impl NodeProcess {
     }
 
     fn call(&self, method: &str, params: Value) -> Result<Value, Box<dyn Error>> {
-        ask(&self.rpc, method, params)
+        Ok(ask(&self.rpc, method, params)?)
     }
 
     fn require_alive(&mut self) -> Result<(), Box<dyn Error>> {

@@ -1,0 +1,43 @@
+//! The network, and the server that an operator looks after it by.
+
+use super::{Node, NodeConfig, ending};
+use crate::adapters::{Inbound, PeerServer, ServedStates, SyncChain};
+use crate::admin::AdminServer;
+use crate::keys;
+use heddle_chain::ChainError;
+use heddle_network::{ChainPace, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_primitives::HeddleConfig;
+use heddle_sync::{SnapshotServer, SyncServer};
+use prometheus_client::registry::Registry;
+use std::error::Error;
+use std::sync::Arc;
+
+impl Node {
+    pub(super) async fn start_network(
+        &mut self,
+        config: &NodeConfig,
+        heddle: &HeddleConfig,
+        inbound: Arc<Inbound>,
+        source: Arc<SyncChain>,
+        registry: &mut Registry,
+    ) -> Result<NetworkHandle, Box<dyn Error>> {
+        let key = keys::load_or_create_node_key(&config.node_key_file)?;
+        let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
+        let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states });
+        let metrics = NetworkMetrics::new(registry);
+        let genesis_hash = self.chain.genesis().hash();
+        let network_config = NetworkConfig { pace: self.pace(heddle)?, ..config.network.clone() };
+        let (network, service) = Network::start(network_config, key, genesis_hash, inbound, server, metrics).await?;
+        self.spawn("network", async { ending(service.run().await) });
+        if let Some(address) = config.admin {
+            self.admin = Some(AdminServer::start(address, &config.datadir, network.clone()).await?);
+        }
+        Ok(network)
+    }
+
+    /// How much the chain says at present.
+    fn pace(&self, heddle: &HeddleConfig) -> Result<ChainPace, ChainError> {
+        let validators = self.chain.validators(self.chain.head().height().next())?.validators().len();
+        Ok(ChainPace { block_time: heddle.block_time, validators: validators as u32 })
+    }
+}
