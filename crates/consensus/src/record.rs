@@ -7,7 +7,7 @@ use crate::TimeoutKind;
 use alloy_primitives::B256;
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
 use heddle_primitives::{
-    Height, MAX_CONSENSUS_MESSAGE_BYTES, PolkaCertificate, ProposedBlock, Round, SignedProposal, SignedVote,
+    Height, MAX_PROPOSED_BLOCK_BYTES, PolkaCertificate, ProposedBlock, Round, SignedProposal, SignedVote,
     ValidatorAddress, decode_exact,
 };
 
@@ -88,7 +88,7 @@ impl Decodable for TimeoutKind {
 
 impl Record {
     /// Largest record, in bytes: a block and its parent's certificate.
-    pub const BYTES_MAX: usize = MAX_CONSENSUS_MESSAGE_BYTES;
+    pub const BYTES_MAX: usize = MAX_PROPOSED_BLOCK_BYTES;
 
     /// Reads one record.
     ///

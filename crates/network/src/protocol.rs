@@ -1,7 +1,7 @@
 //! Names that bind every protocol and topic to one chain.
 
 use alloy_primitives::B256;
-use heddle_primitives::{MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES};
+use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES};
 use libp2p::{
     StreamProtocol,
     gossipsub::{IdentTopic, TopicHash},
@@ -10,8 +10,6 @@ use std::ops::{Index, IndexMut};
 
 /// RLP framing around a full batch of transactions: a header for each and one for the list.
 const TRANSACTION_BATCH_FRAMING_BYTES: usize = 8 * 1024;
-/// Room for a certificate of 200 validators, of at most 125 bytes each; evidence and votes are far smaller.
-const CERTIFICATE_BYTES: usize = 64 * 1024;
 
 /// A gossip topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,8 +31,8 @@ impl Topic {
     /// Largest message, in bytes.
     pub const fn bytes_max(self) -> usize {
         match self {
-            Self::Consensus => CERTIFICATE_BYTES,
-            Self::Proposals | Self::Blocks => MAX_CONSENSUS_MESSAGE_BYTES,
+            Self::Consensus => MAX_CONSENSUS_MESSAGE_BYTES,
+            Self::Proposals | Self::Blocks => MAX_COMPACT_BLOCK_BYTES,
             Self::Transactions => MAX_TRANSACTION_BATCH_BYTES + TRANSACTION_BATCH_FRAMING_BYTES,
         }
     }

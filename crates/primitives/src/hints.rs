@@ -19,6 +19,17 @@ impl DependencyHints {
         (distance > 0).then(|| index.checked_sub(distance)).flatten()
     }
 
+    /// The same hints without those at the end that name nothing: a missing one says as much.
+    pub fn without_trailing_zeros(&self) -> Self {
+        let len = self.0.iter().rposition(|distance| *distance > 0).map_or(0, |last| last + 1);
+        Self(self.0.iter().copied().take(len).collect())
+    }
+
+    /// Whether the last hint names nothing.
+    pub(crate) fn ends_in_zero(&self) -> bool {
+        self.0.last() == Some(&0)
+    }
+
     /// How many transactions there are hints for.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -33,6 +44,14 @@ impl DependencyHints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_that_name_nothing_at_the_end_say_nothing() {
+        let trimmed = |distances: &[u32]| DependencyHints::new(distances.to_vec()).without_trailing_zeros();
+        assert_eq!(trimmed(&[0, 1, 0, 0]), DependencyHints::new(vec![0, 1]));
+        assert_eq!(trimmed(&[0, 0]), DependencyHints::default());
+        assert_eq!(trimmed(&[3]), DependencyHints::new(vec![3]));
+    }
 
     #[test]
     fn a_hint_names_an_earlier_transaction_or_none() {

@@ -8,17 +8,21 @@
 mod access_list;
 mod account;
 mod block;
+mod block_parts;
 mod certificate;
 mod certified;
 mod checkpoint;
+mod compact;
 mod evidence;
 mod genesis;
 mod hints;
 mod light_client;
 mod number;
+mod pieces;
 mod planted;
 pub mod registry;
 mod request;
+mod short_id;
 mod signing;
 mod state_range;
 mod validator;
@@ -34,12 +38,17 @@ pub use block::{
     AccessListMismatch, Block, Header, ProposedBlock, Receipt, RecoveredTransaction, SealedHeader, Transaction,
     bound_access_list, consensus_root,
 };
+pub use block_parts::{BlockPiecesRequest, BlockTransactionsRequest, IndexSet};
 pub use certificate::{
     CertificateError, CommitCertificate, CommitSignature, PolkaCertificate, RoundCertificate, RoundCertificateKind,
     RoundSignature,
 };
 pub use certified::{CertifiedBlock, CertifiedBlockError, FinalizedBlock};
 pub use checkpoint::{Checkpoint, CheckpointParseError};
+pub use compact::{
+    CompactBlock, CompactBlockFault, CompactFinalized, CompactProposal, CompactTransactions, MAX_BLOCK_TRANSACTIONS,
+    TransactionIds,
+};
 pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;
@@ -47,6 +56,7 @@ pub use light_client::{
     CertifiedHeader, EpochStep, LightClient, LightClientError, MembersProof, SlotProof, VerifiedHeader,
 };
 pub use number::{Epoch, Height, Round};
+pub use pieces::{MAX_PIECES, Piece, PieceCommitment, PieceLayout, PieceTree, WHOLE_BODY_BYTES_MAX};
 #[cfg(feature = "planted-bugs")]
 pub use planted::plant;
 pub use planted::{Bug, planted};
@@ -54,6 +64,7 @@ pub use request::{
     BlocksRequest, EpochStepsRequest, MAX_BLOCKS_PER_RESPONSE, MAX_EPOCH_STEPS_PER_RESPONSE, MAX_HEADERS_PER_RESPONSE,
     MAX_REQUEST_BYTES, MAX_SNAPSHOT_OFFERS, Refusal, Request, RequestKind, Response, Status,
 };
+pub use short_id::{ShortId, ShortIdKey};
 pub use signing::{ConsensusKey, ConsensusSignature, KeyError, SigningContext};
 pub use state_range::{
     AccountLeaf, AccountRange, AccountsRequest, CodeRequest, MAX_ACCOUNTS_PER_REQUEST, MAX_CODES_PER_REQUEST,
@@ -63,7 +74,7 @@ pub use state_range::{
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
 pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use wire::{
-    ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES, MAX_RESPONSE_BYTES,
-    MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, TransactionBatch,
-    decode_exact,
+    ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_COMPACT_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES,
+    MAX_PROPOSED_BLOCK_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES,
+    MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, TransactionBatch, decode_exact,
 };

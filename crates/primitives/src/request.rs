@@ -2,8 +2,9 @@
 
 use crate::wire::{decode_tagged, encode_by_tag};
 use crate::{
-    AccountRange, AccountsRequest, CertifiedHeader, CodeRequest, Epoch, EpochStep, FinalizedBlock, Height,
-    RangeProofRequest, Receipt, SnapshotOffer, StorageRanges, StorageRequest,
+    AccountRange, AccountsRequest, BlockPiecesRequest, BlockTransactionsRequest, CertifiedHeader, CodeRequest, Epoch,
+    EpochStep, FinalizedBlock, Height, MAX_BLOCK_TRANSACTIONS, MAX_PIECES, Piece, RangeProofRequest, Receipt,
+    SnapshotOffer, StorageRanges, StorageRequest, Transaction,
 };
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
@@ -60,6 +61,10 @@ pub enum Request {
     Code(CodeRequest),
     /// Prove leaves that I have to be those of a snapshot.
     RangeProof(RangeProofRequest),
+    /// Send me transactions of a block that is being decided, or was a moment ago.
+    BlockTransactions(BlockTransactionsRequest),
+    /// Send me pieces of such a block.
+    BlockPieces(BlockPiecesRequest),
 }
 
 /// Where a peer is.
@@ -128,6 +133,10 @@ pub enum Response {
     Code(Vec<Bytes>),
     /// To [`Request::RangeProof`]: the nodes above both ends, as in [`AccountRange::proof`].
     RangeProof(Vec<Bytes>),
+    /// To [`Request::BlockTransactions`]: those asked for, in the block's order.
+    BlockTransactions(Vec<Transaction>),
+    /// To [`Request::BlockPieces`]: some of those asked for; none when the peer has none yet.
+    BlockPieces(Vec<Piece>),
     /// To any request.
     Refused(Refusal),
 }
@@ -146,6 +155,8 @@ pub enum RequestKind {
     Storage,
     Code,
     RangeProof,
+    BlockTransactions,
+    BlockPieces,
 }
 
 impl Request {
@@ -162,6 +173,8 @@ impl Request {
             Self::Storage(_) => RequestKind::Storage,
             Self::Code(_) => RequestKind::Code,
             Self::RangeProof(_) => RequestKind::RangeProof,
+            Self::BlockTransactions(_) => RequestKind::BlockTransactions,
+            Self::BlockPieces(_) => RequestKind::BlockPieces,
         }
     }
 
@@ -177,6 +190,8 @@ impl Request {
             Self::Storage(m) => (8, m),
             Self::Code(m) => (9, m),
             Self::RangeProof(m) => (10, m),
+            Self::BlockTransactions(m) => (11, m),
+            Self::BlockPieces(m) => (12, m),
         }
     }
 }
@@ -195,6 +210,8 @@ impl Response {
             Self::Storage(_) => RequestKind::Storage,
             Self::Code(_) => RequestKind::Code,
             Self::RangeProof(_) => RequestKind::RangeProof,
+            Self::BlockTransactions(_) => RequestKind::BlockTransactions,
+            Self::BlockPieces(_) => RequestKind::BlockPieces,
             Self::Refused(_) => kind,
         }
     }
@@ -212,6 +229,8 @@ impl Response {
             Self::Code(m) => (9, m),
             Self::RangeProof(m) => (10, m),
             Self::Refused(m) => (11, m),
+            Self::BlockTransactions(m) => (12, m),
+            Self::BlockPieces(m) => (13, m),
         }
     }
 }
@@ -234,6 +253,8 @@ impl Decodable for Request {
             8 => Ok(Self::Storage(Decodable::decode(body)?)),
             9 => Ok(Self::Code(Decodable::decode(body)?)),
             10 => Ok(Self::RangeProof(Decodable::decode(body)?)),
+            11 => Ok(Self::BlockTransactions(Decodable::decode(body)?)),
+            12 => Ok(Self::BlockPieces(Decodable::decode(body)?)),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of request")),
         })
     }
@@ -255,6 +276,8 @@ impl Decodable for Response {
             9 => decode_bounded(body, crate::MAX_CODES_PER_REQUEST).map(Self::Code),
             10 => decode_bounded(body, crate::MAX_PROOF_NODES).map(Self::RangeProof),
             11 => Ok(Self::Refused(Decodable::decode(body)?)),
+            12 => decode_bounded(body, MAX_BLOCK_TRANSACTIONS).map(Self::BlockTransactions),
+            13 => decode_bounded(body, MAX_PIECES).map(Self::BlockPieces),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of response")),
         })
     }

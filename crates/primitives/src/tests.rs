@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn decoding_random_bytes_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = decode_exact::<ConsensusMessage>(&bytes, MAX_CONSENSUS_MESSAGE_BYTES);
+        let _ = decode_exact::<ConsensusMessage>(&bytes, MAX_PROPOSED_BLOCK_BYTES);
         let _ = decode_exact::<TransactionBatch>(&bytes, MAX_TRANSACTION_BATCH_BYTES);
         let _ = decode_exact::<Request>(&bytes, 100);
         let _ = decode_exact::<Response>(&bytes, MAX_RESPONSE_BYTES);

@@ -11,9 +11,14 @@ pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 /// Largest RLP of an access list that travels. At about 210 bytes a transaction that is one of five thousand
 /// transactions; a block with a larger one is executed without it.
 pub const MAX_ACCESS_LIST_BYTES: usize = 1024 * 1024;
-/// Largest consensus gossip message: a full block, its access list, hints (4 bytes for a transaction of 95 or more, at
-/// most), its parent's certificate and a signature.
-pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = MAX_BLOCK_BYTES + MAX_ACCESS_LIST_BYTES + 512 * 1024;
+/// Largest compact block with what is signed around it: all of a full block's transactions, hints (4 bytes for a
+/// transaction of 95 or more, at most), its parent's certificate and a signature.
+pub const MAX_COMPACT_BLOCK_BYTES: usize = MAX_BLOCK_BYTES + 512 * 1024;
+/// Largest block with all that belongs to it, as a node stores it and as peers ask for it: with its access list.
+pub const MAX_PROPOSED_BLOCK_BYTES: usize = MAX_COMPACT_BLOCK_BYTES + MAX_ACCESS_LIST_BYTES;
+/// Largest message of consensus that carries no block: a certificate of 200 validators, of at most 125 bytes each, has room
+/// in half of it; evidence and votes are far smaller.
+pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = 64 * 1024;
 /// Largest encoded transaction that the mempool accepts, in bytes (geth's `txMaxSize`).
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
 /// Most transactions in one gossip batch.
@@ -21,7 +26,7 @@ pub const MAX_TRANSACTIONS_PER_BATCH: usize = 256;
 /// Largest gossip batch of transactions, in bytes.
 pub const MAX_TRANSACTION_BATCH_BYTES: usize = 256 * 1024;
 /// Largest response, in bytes: one maximal block with its access list always fits.
-pub const MAX_RESPONSE_BYTES: usize = MAX_CONSENSUS_MESSAGE_BYTES + 512 * 1024;
+pub const MAX_RESPONSE_BYTES: usize = MAX_PROPOSED_BLOCK_BYTES + 512 * 1024;
 
 /// Decodes a whole buffer: trailing bytes are an error, and more than `bytes_max` is refused before parsing.
 ///
@@ -65,7 +70,8 @@ impl Decodable for ProposalMessage {
     }
 }
 
-/// A message of the consensus topic: a list of a tag and the message.
+/// What consensus says: a list of a tag and the message. Proposals travel as [`CompactProposal`](crate::CompactProposal),
+/// all others as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsensusMessage {
     /// A prevote or precommit.

@@ -38,8 +38,8 @@ impl SyncServer {
     }
 
     /// Answers one request: of what is asked for, as many from the first on as exist and fit
-    /// [`MAX_RESPONSE_BYTES`]; none when the first is missing. What is about states is
-    /// refused. Blocks.
+    /// [`MAX_RESPONSE_BYTES`]; none when the first is missing. What is about states, or about blocks that are being
+    /// decided, is refused. Blocks.
     ///
     /// # Errors
     /// See [`ServeError`].
@@ -71,7 +71,9 @@ impl SyncServer {
             | Request::Accounts(_)
             | Request::Storage(_)
             | Request::Code(_)
-            | Request::RangeProof(_) => Ok(Response::Refused(Refusal::Gone)),
+            | Request::RangeProof(_)
+            | Request::BlockTransactions(_)
+            | Request::BlockPieces(_) => Ok(Response::Refused(Refusal::Gone)),
         }
     }
 }

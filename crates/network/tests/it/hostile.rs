@@ -4,7 +4,7 @@ use crate::support::{GENESIS, Node, Plan, within};
 use alloy_primitives::{B256, Bytes};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use heddle_network::{Multiaddr, RequestError, Topic};
-use heddle_primitives::{MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES, Request};
+use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, MAX_TRANSACTION_BATCH_BYTES, Request};
 use libp2p::{
     StreamProtocol, Swarm, SwarmBuilder, gossipsub, identify,
     identity::Keypair,
@@ -276,7 +276,7 @@ async fn gossip_too_large_for_any_topic_is_not_read() {
     rogue.act(Act::Gossip("blocks", before.to_vec()));
     node.until_seen(&before).await;
     // The node breaks the stream in the middle of this message; whatever else the rogue says on it is lost.
-    rogue.act(Act::Gossip("blocks", vec![1; 2 * MAX_CONSENSUS_MESSAGE_BYTES]));
+    rogue.act(Act::Gossip("blocks", vec![1; 2 * MAX_COMPACT_BLOCK_BYTES]));
     assert_serves(&node).await;
     assert!(node.seen.borrow().iter().all(|(_, _, bytes)| bytes.len() < 100));
 }
