@@ -3,7 +3,7 @@
 use crate::Topic;
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
-use heddle_primitives::{Request, Response};
+use heddle_primitives::{Request, Response, ShortId, ShortIdKey, Transaction};
 use libp2p::PeerId;
 
 /// What to do with a gossip message.
@@ -31,4 +31,10 @@ pub trait GossipValidator: Send + Sync + 'static {
 pub trait RequestServer: Send + Sync + 'static {
     /// The answer, of the kind that the request asks for; `None` refuses, and the peer sees a failed request.
     async fn serve(&self, peer: PeerId, request: Request) -> Option<Response>;
+}
+
+/// Knows transactions that wait for a block.
+pub trait TransactionSource: Send + Sync + 'static {
+    /// For each id the transaction that has it; `None` where there is none, or more than one. May block.
+    fn find(&self, key: &ShortIdKey, ids: &[ShortId]) -> Vec<Option<Transaction>>;
 }
