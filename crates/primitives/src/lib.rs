@@ -25,6 +25,7 @@ mod request;
 mod short_id;
 mod signing;
 mod state_range;
+mod transaction_gossip;
 mod validator;
 mod vote;
 mod wire;
@@ -71,10 +72,14 @@ pub use state_range::{
     MAX_LEAVES_PER_RESPONSE, MAX_PROOF_NODES, Pivot, RangeProofRequest, STATE_RESPONSE_BYTES, SlotLeaf, SnapshotOffer,
     StateTask, StorageRanges, StorageRequest,
 };
+pub use transaction_gossip::{
+    MAX_ANNOUNCED_TRANSACTIONS, MAX_PUSHED_TRANSACTION_BYTES, MAX_PUSHED_TRANSACTIONS, MAX_TRANSACTION_BATCH_BYTES,
+    MAX_TRANSACTION_REQUEST_BYTES, MAX_TRANSACTION_RESPONSE_BYTES, MAX_TRANSACTIONS_PER_BATCH, TransactionAnnouncement,
+    TransactionBatch, TransactionRequest, TransactionResponse,
+};
 pub use validator::{Validator, ValidatorAddress, ValidatorSet, ValidatorSetError};
 pub use vote::{Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use wire::{
     ConsensusMessage, MAX_ACCESS_LIST_BYTES, MAX_BLOCK_BYTES, MAX_COMPACT_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES,
-    MAX_PROPOSED_BLOCK_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_BATCH_BYTES, MAX_TRANSACTION_BYTES,
-    MAX_TRANSACTIONS_PER_BATCH, ProposalMessage, TransactionBatch, decode_exact,
+    MAX_PROPOSED_BLOCK_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_BYTES, ProposalMessage, decode_exact,
 };

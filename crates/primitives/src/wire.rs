@@ -3,7 +3,6 @@
 use crate::{
     CommitCertificate, Evidence, Height, PolkaCertificate, ProposedBlock, RoundCertificate, SignedProposal, SignedVote,
 };
-use alloy_primitives::Bytes;
 use alloy_rlp::{BufMut, Decodable, Encodable};
 
 /// Largest RLP of a block (EIP-7934: 10 MiB less a margin of 2 MiB for what travels beside it).
@@ -21,10 +20,6 @@ pub const MAX_PROPOSED_BLOCK_BYTES: usize = MAX_COMPACT_BLOCK_BYTES + MAX_ACCESS
 pub const MAX_CONSENSUS_MESSAGE_BYTES: usize = 64 * 1024;
 /// Largest encoded transaction that the mempool accepts, in bytes (geth's `txMaxSize`).
 pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
-/// Most transactions in one gossip batch.
-pub const MAX_TRANSACTIONS_PER_BATCH: usize = 256;
-/// Largest gossip batch of transactions, in bytes.
-pub const MAX_TRANSACTION_BATCH_BYTES: usize = 256 * 1024;
 /// Largest response, in bytes: one maximal block with its access list always fits.
 pub const MAX_RESPONSE_BYTES: usize = MAX_PROPOSED_BLOCK_BYTES + 512 * 1024;
 
@@ -177,29 +172,5 @@ impl Decodable for ConsensusMessage {
             6 => Ok(Self::Evidence(Box::new(Decodable::decode(body)?))),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of consensus message")),
         })
-    }
-}
-
-/// A message of the transactions topic: EIP-2718 encodings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionBatch(pub Vec<Bytes>);
-
-impl Encodable for TransactionBatch {
-    fn encode(&self, out: &mut dyn BufMut) {
-        self.0.encode(out);
-    }
-
-    fn length(&self) -> usize {
-        self.0.length()
-    }
-}
-
-impl Decodable for TransactionBatch {
-    fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
-        let transactions = Vec::<Bytes>::decode(buf)?;
-        if transactions.len() > MAX_TRANSACTIONS_PER_BATCH {
-            return Err(alloy_rlp::Error::Custom("too many transactions in one batch"));
-        }
-        Ok(Self(transactions))
     }
 }
