@@ -1,7 +1,8 @@
 //! A node, wired: every task, channel and capacity stands here.
 //!
 //! ```text
-//!   peers --- network ---+--> Inbound --> mempool, consensus        (gossip; verdicts return)
+//!   peers --- network ---+--> Inbound --> consensus                 (gossip; verdicts return)
+//!                        +--> GossipedPool --> mempool              (transactions; judgements return)
 //!                        +--> PeerServer --> chain                  (requests; responses return)
 //!   consensus --> ChainApplication --> chain, mempool, sync.wake
 //!             --> NetworkOutbound, ConsensusFiles
@@ -17,8 +18,8 @@ mod network;
 mod sync;
 
 use crate::adapters::{
-    ChainApplication, ConsensusFiles, ConsensusFilesError, Inbound, Live, MempoolBlocks, MempoolChain, MempoolGossip,
-    NetworkOutbound, NodeStatusView, SyncChain,
+    ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks, MempoolChain,
+    MempoolGossip, NetworkOutbound, NodeStatusView, SyncChain,
 };
 use crate::admin::AdminServer;
 use crate::cache::CacheSize;
@@ -132,8 +133,8 @@ impl Node {
     ) -> Result<NodeStatusView, Box<dyn Error>> {
         let chain = self.chain.clone();
         let source = Arc::new(SyncChain::new(chain.clone())?);
-        let inbound = Arc::new(Inbound::new(mempool.clone()));
-        let network = self.start_network(config, heddle, inbound.clone(), source.clone(), registry).await?;
+        let (inbound, pool) = (Arc::new(Inbound::default()), Arc::new(GossipedPool(mempool.clone())));
+        let network = self.start_network(config, heddle, inbound.clone(), source.clone(), pool, registry).await?;
         let catching_up = self.start_sync(config, source, &network, registry);
         let sync = catching_up.sync.clone();
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());

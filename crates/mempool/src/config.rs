@@ -18,10 +18,8 @@ pub struct MempoolConfig {
     pub price_bump_percent: u64,
     /// How long a queued transaction may wait for those before it, in seconds, 1 to a year.
     pub queued_lifetime_secs: u64,
-    /// How long a local transaction waits for others of its gossip batch, in milliseconds, 1 to 60,000.
-    pub flush_ms: u64,
-    /// How often local transactions are published again until they are mined, in seconds, 1 to 86,400. Shorter than the
-    /// time for which gossip remembers a message, it is in vain.
+    /// How often local transactions are announced again until they are mined, in seconds, 1 to 86,400. A peer that
+    /// refused one does not fetch it again within a minute.
     pub reannounce_secs: u64,
     /// How many events a subscriber may be behind before it loses the oldest, 1 to 1,000,000.
     pub events_buffered: usize,
@@ -36,8 +34,7 @@ impl Default for MempoolConfig {
             min_tip: 1,
             price_bump_percent: 10,
             queued_lifetime_secs: 3 * 60 * 60,
-            flush_ms: 50,
-            reannounce_secs: 90,
+            reannounce_secs: 60,
             events_buffered: 1_024,
         }
     }
@@ -70,7 +67,6 @@ impl MempoolConfig {
             ("sender_transactions_max", self.sender_transactions_max as u64, 1, 10_000_000),
             ("price_bump_percent", self.price_bump_percent, 1, 1_000),
             ("queued_lifetime_secs", self.queued_lifetime_secs, 1, 31_536_000),
-            ("flush_ms", self.flush_ms, 1, 60_000),
             ("reannounce_secs", self.reannounce_secs, 1, 86_400),
             ("events_buffered", self.events_buffered as u64, 1, 1_000_000),
         ];
@@ -88,8 +84,8 @@ mod tests {
     #[test]
     fn the_defaults_pass_and_what_does_not_is_named() {
         assert_eq!(MempoolConfig::default().check(), Ok(()));
-        let error = MempoolConfig { flush_ms: 0, ..MempoolConfig::default() }.check().unwrap_err();
-        assert_eq!(error.to_string(), "mempool.flush_ms is 0, expected 1 to 60000");
+        let error = MempoolConfig { reannounce_secs: 0, ..MempoolConfig::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "mempool.reannounce_secs is 0, expected 1 to 86400");
         let error = MempoolConfig { bytes_max: 1_000, ..MempoolConfig::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "mempool.bytes_max is 1000, expected 131072 to 1099511627776");
     }

@@ -5,7 +5,7 @@
 //!         |                                      ^
 //!   decode, check, recover (no lock) --> Mempool: a lock around the pure Pool
 //!         |                                 |            ^ committed heads
-//!   ChainReader: nonce, balance, code       +--> MempoolService --> Gossip: batches of local transactions
+//!   ChainReader: nonce, balance, code       +--> MempoolService --> Gossip: what became pending
 //! ```
 //!
 //! Rules of this crate:
@@ -39,7 +39,7 @@ mod tests;
 pub use best::Best;
 pub use config::{ConfigError, MempoolConfig};
 pub use error::{Fault, PoolError};
-pub use mempool::{Mempool, NewPending, Verdict};
+pub use mempool::{Mempool, NewPending, Received};
 pub use metrics::MempoolMetrics;
 pub use ports::{BlockFeed, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, Gossip, HeadInfo};
 pub use sender::Origin;

@@ -2,13 +2,14 @@
 
 use crate::additions::{Accounts, Additions};
 use crate::sender::Entry;
+use crate::service::Arrivals;
 use crate::state::{Changes, Pool};
 use crate::{
     Best, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, ConfigError, Fault, MempoolConfig,
     MempoolMetrics, MempoolService, Origin, PoolContent, PoolError, PoolStatus, PoolTransaction,
 };
 use alloy_primitives::{Address, Bytes, TxHash, keccak256};
-use heddle_primitives::{Genesis, TransactionBatch};
+use heddle_primitives::{Genesis, TransactionAnnouncement};
 use parking_lot::RwLock;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -18,15 +19,15 @@ use tokio::sync::{broadcast, mpsc};
 /// Transactions that became pending together.
 pub type NewPending = Arc<[Arc<PoolTransaction>]>;
 
-/// What to do with a peer's batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Some of it is new and valid: let it pass on.
-    Accept,
-    /// Nothing of it is of use here, and nobody is at fault.
-    Ignore,
-    /// It holds what no correct node forwards.
-    Reject,
+/// What became of a peer's transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// New and valid.
+    pub accepted: usize,
+    /// Of no use here, and nobody is at fault.
+    pub refused: usize,
+    /// What no correct node forwards.
+    pub invalid: usize,
 }
 
 /// A node's pool of transactions; clones share it. What decodes or reads accounts blocks, and is to be called off the
@@ -40,8 +41,8 @@ struct Shared {
     pool: RwLock<Pool>,
     chain: Arc<dyn ChainReader>,
     new_pending: broadcast::Sender<NewPending>,
-    /// To the service. What does not fit is published with the next re-announcement.
-    local: mpsc::Sender<Arc<PoolTransaction>>,
+    /// To the service. Of what does not fit, local transactions are announced later.
+    arrivals: mpsc::Sender<Arrivals>,
     metrics: MempoolMetrics,
 }
 
@@ -57,11 +58,11 @@ impl Mempool {
         metrics: MempoolMetrics,
     ) -> Result<(Self, MempoolService), ConfigError> {
         config.check()?;
-        let (local, arrivals) = mpsc::channel(config.events_buffered);
+        let (arrivals, arrivals_out) = mpsc::channel(config.events_buffered);
         let (new_pending, _) = broadcast::channel(config.events_buffered);
         let pool = RwLock::new(Pool::new(config.clone(), genesis, chain.head()));
-        let mempool = Self { shared: Arc::new(Shared { pool, chain, new_pending, local, metrics }) };
-        let service = MempoolService::new(config, mempool.clone(), arrivals);
+        let mempool = Self { shared: Arc::new(Shared { pool, chain, new_pending, arrivals, metrics }) };
+        let service = MempoolService::new(&config, mempool.clone(), arrivals_out);
         Ok((mempool, service))
     }
 
@@ -82,17 +83,17 @@ impl Mempool {
         self.adding(origin, senders, |additions| decoded.into_iter().map(|one| additions.add(one)).collect())
     }
 
-    /// Adds a peer's batch and says what is to become of it. Blocks.
-    pub fn receive(&self, batch: &TransactionBatch) -> Verdict {
-        let results = self.submit_batch(&batch.0, Origin::Gossip);
-        let is_peers_fault = |result: &Result<_, PoolError>| matches!(result, Err(e) if e.fault() == Fault::Peer);
-        if results.iter().any(is_peers_fault) {
-            Verdict::Reject
-        } else if results.iter().any(Result::is_ok) {
-            Verdict::Accept
-        } else {
-            Verdict::Ignore
+    /// Adds a peer's EIP-2718 encodings and says what became of them. Blocks.
+    pub fn receive(&self, transactions: &[Bytes]) -> Received {
+        let mut received = Received::default();
+        for result in self.submit_batch(transactions, Origin::Gossip) {
+            match result {
+                Ok(_) => received.accepted += 1,
+                Err(error) if error.fault() == Fault::Peer => received.invalid += 1,
+                Err(_) => received.refused += 1,
+            }
         }
+        received
     }
 
     /// What the next block should hold, best first. A snapshot.
@@ -116,6 +117,18 @@ impl Mempool {
     /// A transaction of the pool.
     pub fn get(&self, hash: &TxHash) -> Option<Arc<PoolTransaction>> {
         self.shared.pool.read().get(hash)
+    }
+
+    /// Which of these announced transactions the pool lacks, in their order.
+    pub fn lacking(&self, mut announced: Vec<TransactionAnnouncement>) -> Vec<TransactionAnnouncement> {
+        let pool = self.shared.pool.read();
+        announced.retain(|transaction| !pool.contains(&transaction.hash));
+        announced
+    }
+
+    /// Names up to `count_max` pending transactions, each after those of its sender that it needs.
+    pub fn announcements(&self, count_max: usize) -> Vec<TransactionAnnouncement> {
+        self.shared.pool.read().pending().take(count_max).map(|transaction| transaction.announcement()).collect()
     }
 
     /// Transactions of the pool in the order asked for: their senders are recovered already.
@@ -181,10 +194,6 @@ impl Mempool {
         self.shared.pool.read().local_since(age, Instant::now())
     }
 
-    pub(crate) fn metrics(&self) -> &MempoolMetrics {
-        &self.shared.metrics
-    }
-
     /// Gossip brings most transactions more than once: a known one costs a hash.
     fn decode(&self, raw: &[u8]) -> Result<PoolTransaction, PoolError> {
         let hash = keccak256(raw);
@@ -228,8 +237,13 @@ impl Mempool {
     }
 
     fn announce(&self, promoted: Vec<Entry>) {
-        for entry in promoted.iter().filter(|entry| entry.origin == Origin::Local) {
-            let _ = self.shared.local.try_send(Arc::clone(&entry.transaction));
+        for origin in [Origin::Local, Origin::Gossip] {
+            let of_origin = promoted.iter().filter(|entry| entry.origin == origin);
+            let transactions = Vec::from_iter(of_origin.map(|entry| Arc::clone(&entry.transaction)));
+            let count = transactions.len();
+            if count > 0 && self.shared.arrivals.try_send((transactions, origin)).is_err() {
+                self.shared.metrics.unannounced.inc_by(count as u64);
+            }
         }
         if !promoted.is_empty() {
             let new_pending = promoted.into_iter().map(|entry| entry.transaction).collect();

@@ -45,7 +45,7 @@ pub struct MempoolMetrics {
     pub(crate) removed: Counter,
     pub(crate) expired: Counter,
     pub(crate) invalid: Counter,
-    pub(crate) batches: Counter,
+    pub(crate) unannounced: Counter,
     pending: Gauge,
     queued: Gauge,
     bytes: Gauge,
@@ -63,7 +63,7 @@ impl MempoolMetrics {
         r.register("removed", "Transactions mined or made impossible by a block", metrics.removed.clone());
         r.register("expired", "Transactions queued for too long", metrics.expired.clone());
         r.register("invalid", "Transactions that block building found invalid", metrics.invalid.clone());
-        r.register("gossip_batches", "Batches published", metrics.batches.clone());
+        r.register("unannounced", "Transactions not announced because too many were", metrics.unannounced.clone());
         r.register("pending", "Pending transactions", metrics.pending.clone());
         r.register("queued", "Queued transactions", metrics.queued.clone());
         r.register("size_bytes", "Encoded size of all transactions", metrics.bytes.clone());

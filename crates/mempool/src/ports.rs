@@ -1,8 +1,9 @@
 //! What the mempool needs from the chain and the network.
 
+use crate::{Origin, PoolTransaction};
 use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
-use heddle_primitives::{Account, TransactionBatch};
+use heddle_primitives::Account;
 use std::sync::Arc;
 
 /// The chain cannot be read: this node's fault, never a transaction's.
@@ -75,6 +76,10 @@ pub trait BlockFeed: Send {
 
 /// The way to other nodes' pools.
 pub trait Gossip: Send + Sync {
-    /// Publishes a batch. Never waits; a batch that does not fit may be dropped, for it is published again later.
-    fn publish(&self, batch: TransactionBatch);
+    /// Tells of transactions that have become pending. Never waits; what does not fit may be dropped, for what is this
+    /// node's own is announced again.
+    fn announce(&self, transactions: &[Arc<PoolTransaction>], origin: Origin);
+
+    /// Tells of local transactions that have been pending for a while, also those who were told before.
+    fn announce_again(&self, transactions: &[Arc<PoolTransaction>]);
 }

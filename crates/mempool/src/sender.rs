@@ -10,9 +10,9 @@ use std::time::Instant;
 /// Where a transaction came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// This node's own RPC: the node publishes it, again and again until it is mined.
+    /// This node's own RPC: the node announces it, again and again until it is mined.
     Local,
-    /// A peer: gossip itself carries it on once it is accepted.
+    /// A peer: the node announces it once.
     Gossip,
 }
 

@@ -209,6 +209,11 @@ impl Pool {
         due.into_iter().map(|entry| Arc::clone(&entry.transaction)).collect()
     }
 
+    /// The pending transactions, each after those of its sender that it needs.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &PoolTransaction> {
+        self.senders.values().flat_map(SenderQueue::pending).map(|entry| &*entry.transaction)
+    }
+
     pub(crate) fn contains(&self, hash: &TxHash) -> bool {
         self.transactions.contains_key(hash)
     }

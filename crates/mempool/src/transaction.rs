@@ -5,7 +5,7 @@ use alloy_consensus::{Transaction as _, transaction::SignerRecoverable};
 use alloy_eips::eip2718::{Decodable2718, EIP2930_TX_TYPE_ID, EIP4844_TX_TYPE_ID, EIP7702_TX_TYPE_ID, Encodable2718};
 use alloy_primitives::{Address, Bytes, TxHash, U256};
 use alloy_rlp::{EMPTY_LIST_CODE, EMPTY_STRING_CODE};
-use heddle_primitives::{MAX_TRANSACTION_BYTES, RecoveredTransaction, Transaction};
+use heddle_primitives::{MAX_TRANSACTION_BYTES, RecoveredTransaction, Transaction, TransactionAnnouncement};
 
 /// A transaction with its sender and whatever else the pool asks for more than once.
 #[derive(Debug)]
@@ -72,6 +72,12 @@ impl PoolTransaction {
     /// The most that it can take from its sender, in wei: gas limit times fee cap, and the value. Saturates.
     pub fn cost(&self) -> U256 {
         self.cost
+    }
+
+    /// What names it to other pools.
+    pub fn announcement(&self) -> TransactionAnnouncement {
+        // The largest transaction is far below the limit of the number.
+        TransactionAnnouncement { hash: self.hash, bytes: self.size as u32 }
     }
 
     /// Its EIP-2718 encoding.

@@ -1,13 +1,19 @@
 //! The protocols that one swarm speaks.
 
-use crate::{NetworkConfig, NetworkError, codec::RlpCodec, gossip, guard::GuardedGossip, protocol::Protocols};
+use crate::{
+    NetworkConfig, NetworkError,
+    codec::{ChainExchange, Exchange, RlpCodec, TransactionExchange},
+    gossip,
+    guard::GuardedGossip,
+    protocol::Protocols,
+};
 use libp2p::{
-    PeerId, allow_block_list,
+    PeerId, StreamProtocol, allow_block_list,
     connection_limits::{self, ConnectionLimits},
     identify,
     identity::Keypair,
     kad, mdns, ping, request_response,
-    swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
+    swarm::{InvalidProtocol, NetworkBehaviour, behaviour::toggle::Toggle},
 };
 use std::time::Duration;
 
@@ -15,6 +21,11 @@ use std::time::Duration;
 const PENDING_MAX: u32 = 32;
 /// Streams of the request protocol that one connection may have open.
 const REQUEST_STREAMS_MAX: usize = 16;
+/// Streams of the exchange of transactions that one connection may have open: an announcement, a push and four fetches
+/// each way, and what is closing.
+const TRANSACTION_STREAMS_MAX: usize = 24;
+/// How long an announcement, a push or a fetch of transactions may take; after that the next peer is asked.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection without an answer to a ping for this long is dead.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const PING_INTERVAL: Duration = Duration::from_secs(5);
@@ -28,7 +39,8 @@ pub(crate) struct Behaviour {
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) gossip: GuardedGossip,
-    pub(crate) requests: request_response::Behaviour<RlpCodec>,
+    pub(crate) requests: request_response::Behaviour<RlpCodec<ChainExchange>>,
+    pub(crate) transactions: request_response::Behaviour<RlpCodec<TransactionExchange>>,
     pub(crate) kademlia: kad::Behaviour<kad::store::MemoryStore>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
 }
@@ -50,7 +62,8 @@ impl Behaviour {
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, &config.pace),
-            requests: requests(config, protocols)?,
+            requests: requests(protocols.request(), config.request_timeout(), REQUEST_STREAMS_MAX)?,
+            transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
             kademlia: kademlia(local, protocols)?,
             mdns: multicast(config, local).into(),
         })
@@ -79,14 +92,17 @@ fn identify(key: &Keypair, protocols: &Protocols) -> identify::Behaviour {
     identify::Behaviour::new(config)
 }
 
-fn requests(
-    config: &NetworkConfig,
-    protocols: &Protocols,
-) -> Result<request_response::Behaviour<RlpCodec>, NetworkError> {
-    let protocol = protocols.request().map_err(|error| NetworkError::setup("request protocol", error))?;
-    let limits = request_response::Config::default()
-        .with_request_timeout(config.request_timeout())
-        .with_max_concurrent_streams(REQUEST_STREAMS_MAX);
+fn requests<E: Exchange>(
+    protocol: Result<StreamProtocol, InvalidProtocol>,
+    timeout: Duration,
+    streams_max: usize,
+) -> Result<request_response::Behaviour<RlpCodec<E>>, NetworkError>
+where
+    RlpCodec<E>: Default,
+{
+    let protocol = protocol.map_err(|error| NetworkError::setup("request protocol", error))?;
+    let limits =
+        request_response::Config::default().with_request_timeout(timeout).with_max_concurrent_streams(streams_max);
     Ok(request_response::Behaviour::new([(protocol, request_response::ProtocolSupport::Full)], limits))
 }
 

@@ -1,10 +1,46 @@
-//! Frames of the request protocol: a 4-byte big-endian length, then RLP.
+//! Frames of the request protocols: a 4-byte big-endian length, then RLP.
 
 use alloy_rlp::{Decodable, Encodable};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use heddle_primitives::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Request, Response, decode_exact};
+use heddle_primitives::{
+    MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, MAX_TRANSACTION_REQUEST_BYTES, MAX_TRANSACTION_RESPONSE_BYTES, Request,
+    Response, TransactionRequest, TransactionResponse, decode_exact,
+};
 use libp2p::{StreamProtocol, request_response};
-use std::io::{self, ErrorKind};
+use std::{
+    io::{self, ErrorKind},
+    marker::PhantomData,
+};
+
+/// What one protocol asks and answers, and how large that may be, in bytes.
+pub(crate) trait Exchange: Clone + Send + Sync + 'static {
+    type Request: Encodable + Decodable + Send + Sync + 'static;
+    type Response: Encodable + Decodable + Send + Sync + 'static;
+    const REQUEST_BYTES_MAX: usize;
+    const RESPONSE_BYTES_MAX: usize;
+}
+
+/// Questions about the chain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ChainExchange;
+
+impl Exchange for ChainExchange {
+    type Request = Request;
+    type Response = Response;
+    const REQUEST_BYTES_MAX: usize = MAX_REQUEST_BYTES;
+    const RESPONSE_BYTES_MAX: usize = MAX_RESPONSE_BYTES;
+}
+
+/// Announcements, pushes and fetches of transactions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TransactionExchange;
+
+impl Exchange for TransactionExchange {
+    type Request = TransactionRequest;
+    type Response = TransactionResponse;
+    const REQUEST_BYTES_MAX: usize = MAX_TRANSACTION_REQUEST_BYTES;
+    const RESPONSE_BYTES_MAX: usize = MAX_TRANSACTION_RESPONSE_BYTES;
+}
 
 /// A request that breaks the rules, with the rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +51,7 @@ pub(crate) struct InvalidRequest(pub(crate) String);
 /// A request that cannot be read ends its stream without an event; an invalid one is passed on as a value instead,
 /// otherwise its peer could not be blamed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RlpCodec;
+pub(crate) struct RlpCodec<E>(PhantomData<E>);
 
 async fn read_frame<T: Decodable>(io: &mut (impl AsyncRead + Unpin + Send), bytes_max: usize) -> io::Result<T> {
     let mut length = [0; 4];
@@ -52,26 +88,26 @@ fn invalid(reason: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, reason)
 }
 
-impl request_response::Codec for RlpCodec {
+impl<E: Exchange> request_response::Codec for RlpCodec<E> {
     type Protocol = StreamProtocol;
-    type Request = Result<Request, InvalidRequest>;
-    type Response = Response;
+    type Request = Result<E::Request, InvalidRequest>;
+    type Response = E::Response;
 
     async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Self::Request>
     where
         T: AsyncRead + Unpin + Send,
     {
-        match read_frame(io, MAX_REQUEST_BYTES).await {
+        match read_frame(io, E::REQUEST_BYTES_MAX).await {
             Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Err(InvalidRequest(error.to_string()))),
             request => request.map(Ok),
         }
     }
 
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Response>
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<E::Response>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, MAX_RESPONSE_BYTES).await
+        read_frame(io, E::RESPONSE_BYTES_MAX).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Self::Request) -> io::Result<()>
@@ -79,14 +115,14 @@ impl request_response::Codec for RlpCodec {
         T: AsyncWrite + Unpin + Send,
     {
         let request = request.map_err(|InvalidRequest(reason)| io::Error::other(reason))?;
-        write_frame(io, &request, MAX_REQUEST_BYTES).await
+        write_frame(io, &request, E::REQUEST_BYTES_MAX).await
     }
 
-    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Response) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: E::Response) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write_frame(io, &response, MAX_RESPONSE_BYTES).await
+        write_frame(io, &response, E::RESPONSE_BYTES_MAX).await
     }
 }
 

@@ -53,9 +53,6 @@ pub enum PublishError {
         /// The topic's limit.
         bytes_max: usize,
     },
-    /// The queue is full: the message is dropped.
-    #[error("the queue of messages to publish is full")]
-    QueueFull,
     /// The network's loop has ended.
     #[error("the network has stopped")]
     Stopped,

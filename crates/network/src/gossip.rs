@@ -90,7 +90,7 @@ impl Mesh {
     /// there are fewer than `low`. What carries a block is larger: fewer copies travel.
     pub(crate) const fn of(topic: Topic) -> Self {
         match topic {
-            Topic::Consensus | Topic::Transactions => Self { low: 6, wanted: 8, high: 12 },
+            Topic::Consensus => Self { low: 6, wanted: 8, high: 12 },
             Topic::Proposals | Topic::Blocks => Self { low: 3, wanted: 4, high: 6 },
         }
     }

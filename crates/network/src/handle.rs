@@ -1,24 +1,25 @@
 //! What the rest of the node holds: bounded queues into the loop, and what the loop publishes.
 
-use crate::{Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, metrics::TopicLabel, protocol::ByTopic};
+use crate::{
+    Announcement, Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, protocol::ByTopic,
+    transactions::Announced,
+};
 use alloy_primitives::Bytes;
-use heddle_primitives::{Request, Response};
+use heddle_primitives::{Request, Response, TransactionAnnouncement};
 use libp2p::{Multiaddr, PeerId};
 use std::{future::poll_fn, sync::Arc, task::Poll};
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot, watch,
-};
+use tokio::sync::{mpsc, oneshot, watch};
 
-/// Messages that may wait to be published: votes, what carries a block, and transactions.
+/// Messages that may wait to be published: votes, and what carries a block.
 const fn queue_max(topic: Topic) -> usize {
     match topic {
         Topic::Consensus => 64,
         Topic::Proposals | Topic::Blocks => 4,
-        Topic::Transactions => 256,
     }
 }
 
+/// Lists of transactions that may wait to be announced; the pool bounds their lengths.
+const ANNOUNCEMENTS_QUEUE: usize = 256;
 /// Requests and reports that may wait; a request beyond waits, a report is dropped.
 const CONTROL_QUEUE: usize = 256;
 
@@ -70,6 +71,7 @@ impl Outgoing {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(crate) outgoing: Outgoing,
+    pub(crate) announcements: mpsc::Receiver<(Vec<TransactionAnnouncement>, Announcement)>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) peers: watch::Sender<Arc<[PeerInfo]>>,
     pub(crate) listen_addresses: watch::Sender<Arc<[Multiaddr]>>,
@@ -80,6 +82,7 @@ pub(crate) struct Inbox {
 pub struct NetworkHandle {
     local: PeerId,
     outgoing: ByTopic<mpsc::Sender<Bytes>>,
+    announcements: mpsc::Sender<(Vec<TransactionAnnouncement>, Announcement)>,
     commands: mpsc::Sender<Command>,
     peers: watch::Receiver<Arc<[PeerInfo]>>,
     listen_addresses: watch::Receiver<Arc<[Multiaddr]>>,
@@ -94,16 +97,18 @@ impl NetworkHandle {
             receivers.push((topic, receiver));
             sender
         });
+        let (announcements, announcements_out) = mpsc::channel(ANNOUNCEMENTS_QUEUE);
         let (commands, commands_out) = mpsc::channel(CONTROL_QUEUE);
         let (peers_in, peers) = watch::channel(Arc::from([]));
         let (listen_in, listen_addresses) = watch::channel(Arc::from(listen_addresses));
         let inbox = Inbox {
             outgoing: Outgoing(receivers),
+            announcements: announcements_out,
             commands: commands_out,
             peers: peers_in,
             listen_addresses: listen_in,
         };
-        (Self { local, outgoing, commands, peers, listen_addresses, metrics }, inbox)
+        (Self { local, outgoing, announcements, commands, peers, listen_addresses, metrics }, inbox)
     }
 
     /// Our own identity.
@@ -117,7 +122,7 @@ impl NetworkHandle {
     }
 
     /// Sends a message to every ready peer and through them to the others; waits while the topic's queue is full. Votes go
-    /// out before proposals, these before blocks, transactions last.
+    /// out before proposals, and these before blocks.
     ///
     /// Only peers that are ready get it: publish again what still matters when [`Self::watch_peers`] shows a new one.
     /// What is published again travels again on [`Topic::Consensus`] and [`Topic::Proposals`], once a minute elsewhere.
@@ -129,20 +134,13 @@ impl NetworkHandle {
         self.outgoing[topic].send(message).await.map_err(|_| PublishError::Stopped)
     }
 
-    /// Sends a batch of transactions into the network; never waits. The same batch travels once a minute at most.
-    ///
-    /// # Errors
-    /// [`PublishError::QueueFull`] means dropped (and counted): the mempool announces its transactions again.
-    pub fn publish_transactions(&self, batch: Bytes) -> Result<(), PublishError> {
-        let topic = Topic::Transactions;
-        check_size(topic, &batch)?;
-        self.outgoing[topic].try_send(batch).map_err(|error| match error {
-            TrySendError::Full(_) => {
-                self.metrics.publish_failed.get_or_create(&TopicLabel { topic }).inc();
-                PublishError::QueueFull
-            }
-            TrySendError::Closed(_) => PublishError::Stopped,
-        })
+    /// Tells peers of transactions that the pool holds. Never waits: when the loop is that far behind, they are dropped
+    /// and counted, and those that matter here are announced again.
+    pub fn announce(&self, transactions: Vec<TransactionAnnouncement>, announcement: Announcement) {
+        let count = transactions.len();
+        if self.announcements.try_send((transactions, announcement)).is_err() {
+            self.metrics.transactions.announced(Announced::Dropped, count);
+        }
     }
 
     /// Asks a peer and waits for the answer, which is of the kind that the request asks for.

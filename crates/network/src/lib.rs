@@ -41,6 +41,7 @@ mod service;
 mod serving;
 mod slow;
 mod swarm;
+mod transactions;
 
 pub use config::{ChainPace, ConnectionLimits, InvalidNat, InvalidPeerFilter, Nat, NetworkConfig, PeerFilter};
 pub use error::{NetworkError, NodeKeyError, PublishError, RequestError};
@@ -49,7 +50,7 @@ pub use key::NodeKey;
 pub use libp2p::{Multiaddr, PeerId};
 pub use metrics::NetworkMetrics;
 pub use peers::Misbehaviour;
-pub use ports::{GossipValidator, RequestServer, TransactionSource, Verdict};
+pub use ports::{Announcement, GossipValidator, Judgement, RequestServer, TransactionPool, TransactionSource, Verdict};
 pub use propagation::{AssemblyError, BlockRelay, BlockShelf, PropagationMetrics};
 pub use protocol::Topic;
 pub use service::{Network, NetworkService};

@@ -1,6 +1,6 @@
 //! What the network counts.
 
-use crate::{Misbehaviour, Topic, Verdict};
+use crate::{Misbehaviour, Topic, Verdict, transactions::TransactionMetrics};
 use heddle_primitives::RequestKind;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
@@ -20,6 +20,7 @@ pub struct NetworkMetrics {
     pub(crate) requests_served: Family<ServedLabels, Counter>,
     pub(crate) misbehaviours: Family<MisbehaviourLabel, Counter>,
     pub(crate) bans: Counter,
+    pub(crate) transactions: TransactionMetrics,
 }
 
 impl NetworkMetrics {
@@ -35,6 +36,7 @@ impl NetworkMetrics {
         registry.register("requests_served", "Requests of peers by kind and outcome", metrics.requests_served.clone());
         registry.register("misbehaviours", "Misbehaviours of peers by kind", metrics.misbehaviours.clone());
         registry.register("bans", "Peers banned", metrics.bans.clone());
+        metrics.transactions.register(registry);
         metrics
     }
 

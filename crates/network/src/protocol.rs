@@ -1,15 +1,12 @@
 //! Names that bind every protocol and topic to one chain.
 
 use alloy_primitives::B256;
-use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES, MAX_TRANSACTION_BATCH_BYTES};
+use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, MAX_CONSENSUS_MESSAGE_BYTES};
 use libp2p::{
     StreamProtocol,
     gossipsub::{IdentTopic, TopicHash},
 };
 use std::ops::{Index, IndexMut};
-
-/// RLP framing around a full batch of transactions: a header for each and one for the list.
-const TRANSACTION_BATCH_FRAMING_BYTES: usize = 8 * 1024;
 
 /// A gossip topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,20 +17,17 @@ pub enum Topic {
     Proposals,
     /// Blocks that are final.
     Blocks,
-    /// Batches of transactions for the mempool.
-    Transactions,
 }
 
 impl Topic {
     /// Every topic, what matters most first; a node is subscribed to all of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Consensus, Self::Proposals, Self::Blocks, Self::Transactions];
+    pub(crate) const ALL: [Self; 3] = [Self::Consensus, Self::Proposals, Self::Blocks];
 
     /// Largest message, in bytes.
     pub const fn bytes_max(self) -> usize {
         match self {
             Self::Consensus => MAX_CONSENSUS_MESSAGE_BYTES,
             Self::Proposals | Self::Blocks => MAX_COMPACT_BLOCK_BYTES,
-            Self::Transactions => MAX_TRANSACTION_BATCH_BYTES + TRANSACTION_BATCH_FRAMING_BYTES,
         }
     }
 
@@ -47,7 +41,6 @@ impl Topic {
             Self::Consensus => "consensus",
             Self::Proposals => "proposals",
             Self::Blocks => "blocks",
-            Self::Transactions => "tx",
         }
     }
 }
@@ -108,6 +101,11 @@ impl Protocols {
         StreamProtocol::try_from_owned(format!("{}/req/1", self.prefix))
     }
 
+    /// The exchange of transactions.
+    pub(crate) fn transactions(&self) -> Result<StreamProtocol, libp2p::swarm::InvalidProtocol> {
+        StreamProtocol::try_from_owned(format!("{}/tx/1", self.prefix))
+    }
+
     pub(crate) fn ident_topic(&self, topic: Topic) -> &IdentTopic {
         &self.topics[topic]
     }
@@ -134,8 +132,9 @@ mod tests {
         assert_eq!(protocols.identity(), "/heddle/deadbeef/1");
         assert_eq!(protocols.kademlia().unwrap().as_ref(), "/heddle/deadbeef/kad/1");
         assert_eq!(protocols.request().unwrap().as_ref(), "/heddle/deadbeef/req/1");
+        assert_eq!(protocols.transactions().unwrap().as_ref(), "/heddle/deadbeef/tx/1");
         let topics = Topic::ALL.map(|topic| protocols.topic_hash(topic).into_string());
-        let names = ["consensus", "proposals", "blocks", "tx"].map(|name| format!("/heddle/deadbeef/{name}/1"));
+        let names = ["consensus", "proposals", "blocks"].map(|name| format!("/heddle/deadbeef/{name}/1"));
         assert_eq!(topics, names);
         let consensus = protocols.topic_hash(Topic::Consensus);
         assert_eq!(protocols.topic(&consensus), Some(Topic::Consensus));

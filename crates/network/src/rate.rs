@@ -1,6 +1,6 @@
 //! How much a peer may send. Pure: it is told the time.
 
-use crate::{ChainPace, Topic, protocol::ByTopic};
+use crate::{ChainPace, Topic, protocol::ByTopic, transactions::TransactionBudget};
 use heddle_primitives::RequestKind;
 use libp2p::PeerId;
 use std::{collections::HashMap, time::Instant};
@@ -78,7 +78,6 @@ impl TopicBudget {
             Topic::Consensus => ((votes, votes.saturating_mul(2)), (8 * MEBIBYTE, 16 * MEBIBYTE)),
             // Several full blocks at once: proposals of several rounds may arrive together after a stall.
             Topic::Proposals | Topic::Blocks => ((50, 100), (16 * MEBIBYTE, 48 * MEBIBYTE)),
-            Topic::Transactions => ((500, 1000), (32 * MEBIBYTE, 64 * MEBIBYTE)),
         };
         Self { messages: TokenBucket::new(messages.0, messages.1, now), bytes: TokenBucket::new(bytes.0, bytes.1, now) }
     }
@@ -109,6 +108,7 @@ const DATA_REQUESTS: (u32, u32) = (100, 200);
 #[derive(Debug)]
 struct PeerBudget {
     gossip: ByTopic<TopicBudget>,
+    transactions: TransactionBudget,
     status_requests: TokenBucket,
     data_requests: TokenBucket,
 }
@@ -117,6 +117,7 @@ impl PeerBudget {
     fn new(pace: &ChainPace, now: Instant) -> Self {
         Self {
             gossip: ByTopic::new(|topic| TopicBudget::new(topic, pace, now)),
+            transactions: TransactionBudget::new(now),
             status_requests: TokenBucket::new(STATUS_REQUESTS.0, STATUS_REQUESTS.1, now),
             data_requests: TokenBucket::new(DATA_REQUESTS.0, DATA_REQUESTS.1, now),
         }
@@ -125,7 +126,8 @@ impl PeerBudget {
     /// Whether every budget is full.
     fn refill(&mut self, now: Instant) -> bool {
         let requests = self.status_requests.refill(now) & self.data_requests.refill(now);
-        self.gossip.iter_mut().fold(requests, |full, budget| budget.refill(now) & full)
+        let others = requests & self.transactions.refill(now);
+        self.gossip.iter_mut().fold(others, |full, budget| budget.refill(now) & full)
     }
 }
 
@@ -144,6 +146,11 @@ impl RateLimiter {
     /// Whether `peer` may send `bytes` on `topic` now.
     pub(crate) fn allow_gossip(&mut self, peer: PeerId, topic: Topic, bytes: usize, now: Instant) -> bool {
         self.budget(peer, now).gossip[topic].allow(bytes, now)
+    }
+
+    /// What `peer` may send and ask for in the exchange of transactions.
+    pub(crate) fn transactions(&mut self, peer: PeerId, now: Instant) -> &mut TransactionBudget {
+        &mut self.budget(peer, now).transactions
     }
 
     /// Whether `peer` may ask something of this kind now.

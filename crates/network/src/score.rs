@@ -59,12 +59,11 @@ pub(crate) fn params(protocols: &Protocols, pace: &ChainPace) -> PeerScoreParams
     }
 }
 
-/// Messages of a topic in one block's time; zero when nobody can say.
+/// Messages of a topic in one block's time.
 fn messages_a_block(topic: Topic, pace: &ChainPace) -> f64 {
     match topic {
         Topic::Consensus => 2.0 * f64::from(pace.validators.max(1)),
         Topic::Proposals | Topic::Blocks => 1.0,
-        Topic::Transactions => 0.0,
     }
 }
 
@@ -72,7 +71,7 @@ fn messages_a_block(topic: Topic, pace: &ChainPace) -> f64 {
 const fn weight(topic: Topic) -> f64 {
     match topic {
         Topic::Consensus => 1.0,
-        Topic::Proposals | Topic::Blocks | Topic::Transactions => 0.5,
+        Topic::Proposals | Topic::Blocks => 0.5,
     }
 }
 
@@ -83,13 +82,12 @@ fn topic_params(topic: Topic, pace: &ChainPace) -> TopicScoreParams {
         messages_a_block(topic, pace) / pace.block_time.as_secs_f64() / Mesh::of(topic).wanted as f64;
     // Where a counter comes to rest that gains this much a second, and loses its part at the end of it.
     let fair_share = deliveries_a_second / (1.0 - decay);
-    let first_deliveries_weight = if fair_share > 0.0 { TOPIC_POINTS / fair_share } else { 0.0 };
     TopicScoreParams {
         topic_weight: weight(topic),
         time_in_mesh_weight: 0.01,
         time_in_mesh_quantum: Duration::from_secs(1),
         time_in_mesh_cap: TOPIC_POINTS / 0.01,
-        first_message_deliveries_weight: first_deliveries_weight,
+        first_message_deliveries_weight: TOPIC_POINTS / fair_share,
         first_message_deliveries_decay: decay,
         first_message_deliveries_cap: fair_share,
         mesh_message_deliveries_weight: 0.0,

@@ -4,9 +4,11 @@
 mod gossip;
 mod peers;
 mod requests;
+mod transactions;
 
 use crate::{
     GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer,
+    TransactionPool,
     behaviour::{Behaviour, BehaviourEvent},
     handle::{Command, Inbox},
     peers::PeerBook,
@@ -15,6 +17,7 @@ use crate::{
     repeats::Repeats,
     slow::SlowPeers,
     swarm,
+    transactions::Input,
 };
 use alloy_primitives::B256;
 use futures::StreamExt;
@@ -26,6 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::{MissedTickBehavior, interval};
+use transactions::Transactions;
 
 /// How often dials that are due and connections that are overdue are looked for.
 const LINKS_TICK: Duration = Duration::from_millis(100);
@@ -49,6 +53,7 @@ impl Network {
         genesis_hash: B256,
         validator: Arc<dyn GossipValidator>,
         server: Arc<dyn RequestServer>,
+        pool: Arc<dyn TransactionPool>,
         metrics: NetworkMetrics,
     ) -> Result<(NetworkHandle, NetworkService), NetworkError> {
         let local = key.peer_id();
@@ -70,6 +75,7 @@ impl Network {
             serving: Serving::new(server, config.request_timeout()),
             slow: SlowPeers::default(),
             pending: Pending::default(),
+            transactions: Transactions::new(pool, metrics.transactions.clone()),
             metrics,
         };
         Ok((handle, service))
@@ -88,6 +94,7 @@ pub struct NetworkService {
     serving: Serving,
     slow: SlowPeers,
     pending: Pending,
+    transactions: Transactions,
     metrics: NetworkMetrics,
 }
 
@@ -103,6 +110,7 @@ impl NetworkService {
             ticks
         });
         loop {
+            let relay_due = self.transactions.due();
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_swarm_event(event),
                 Some(judged) = self.validations.next() => self.finish_validation(judged?),
@@ -112,6 +120,11 @@ impl NetworkService {
                     None => return Ok(()),
                 },
                 Some(command) = self.inbox.commands.recv() => self.on_command(command),
+                Some(answer) = self.transactions.next() => self.on_pool_answer(answer?),
+                Some((transactions, announcement)) = self.inbox.announcements.recv() => {
+                    self.relay(Input::Pending { transactions, announcement });
+                }
+                () = relay_due => self.relay(Input::Tick),
                 _ = links.tick() => self.tend_links(),
                 _ = scores.tick() => self.tend_scores(),
                 _ = walk.tick() => self.walk(),
@@ -156,6 +169,7 @@ impl NetworkService {
         match event {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Requests(event) => self.on_request_event(event),
+            BehaviourEvent::Transactions(event) => self.on_transaction_event(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Ping(event) => self.on_ping(&event),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),

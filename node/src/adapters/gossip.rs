@@ -1,50 +1,25 @@
-//! Gossip: bytes of the network become messages of the mempool and of consensus, and back.
+//! Gossip: bytes of the network become messages of consensus, and back.
 
 use alloy_primitives::Bytes;
 use async_trait::async_trait;
 use heddle_consensus::{ConsensusHandle, Outbound};
-use heddle_mempool::{Gossip, Mempool};
 use heddle_network::{GossipValidator, NetworkHandle, PeerId, Topic, Verdict};
-use heddle_primitives::{ConsensusMessage, TransactionBatch, decode_exact};
+use heddle_primitives::{ConsensusMessage, decode_exact};
 use std::sync::OnceLock;
 use tracing::debug;
 
 /// Judges what peers gossip, before it is forwarded.
+#[derive(Default)]
 pub struct Inbound {
-    mempool: Mempool,
     /// Set once consensus exists; gossip that comes before is not judged.
     consensus: OnceLock<ConsensusHandle>,
 }
 
 impl Inbound {
-    /// Judges transactions at once, consensus messages from [`Self::connect`] on.
-    pub fn new(mempool: Mempool) -> Self {
-        Self { mempool, consensus: OnceLock::new() }
-    }
-
     /// Lets consensus messages in.
     pub fn connect(&self, consensus: ConsensusHandle) {
         // A second call would change nothing; there is one consensus a node.
         let _ = self.consensus.set(consensus);
-    }
-
-    async fn transactions(&self, peer: PeerId, bytes: &[u8]) -> Verdict {
-        let batch = match decode_exact::<TransactionBatch>(bytes, Topic::Transactions.bytes_max()) {
-            Ok(batch) => batch,
-            Err(error) => {
-                debug!(%peer, %error, "undecodable transaction batch");
-                return Verdict::Reject;
-            }
-        };
-        let mempool = self.mempool.clone();
-        match tokio::task::spawn_blocking(move || mempool.receive(&batch)).await {
-            Ok(heddle_mempool::Verdict::Accept) => Verdict::Accept,
-            Ok(heddle_mempool::Verdict::Reject) => Verdict::Reject,
-            Ok(heddle_mempool::Verdict::Ignore) => Verdict::Ignore,
-            // A panic may have left the pool half changed: it ends the network's task, and so the node.
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Verdict::Ignore,
-        }
     }
 
     async fn consensus(&self, peer: PeerId, topic: Topic, bytes: &[u8]) -> Verdict {
@@ -71,7 +46,6 @@ impl Inbound {
 impl GossipValidator for Inbound {
     async fn validate(&self, peer: PeerId, topic: Topic, message: Bytes) -> Verdict {
         match topic {
-            Topic::Transactions => self.transactions(peer, &message).await,
             Topic::Consensus | Topic::Proposals => self.consensus(peer, topic, &message).await,
             // No node publishes blocks yet.
             Topic::Blocks => Verdict::Reject,
@@ -97,17 +71,6 @@ impl Outbound for NetworkOutbound {
         if let Err(error) = self.0.publish(topic_of(&message), bytes).await {
             // Consensus repeats itself until it is heard; a stopped network ends the node by its own task.
             debug!(%error, "consensus message not published");
-        }
-    }
-}
-
-/// Sends transaction batches to peers.
-pub struct MempoolGossip(pub NetworkHandle);
-
-impl Gossip for MempoolGossip {
-    fn publish(&self, batch: TransactionBatch) {
-        if let Err(error) = self.0.publish_transactions(alloy_rlp::encode(&batch).into()) {
-            debug!(%error, "transaction batch not published");
         }
     }
 }

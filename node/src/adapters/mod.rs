@@ -7,11 +7,13 @@ mod log;
 mod states;
 mod status;
 mod sync;
+mod transactions;
 
 pub use application::ChainApplication;
 pub use chain_reader::{MempoolBlocks, MempoolChain};
-pub use gossip::{Inbound, MempoolGossip, NetworkOutbound};
+pub use gossip::{Inbound, NetworkOutbound};
 pub use log::{ConsensusFiles, ConsensusFilesError};
 pub use states::{ChainPast, ServedStates, StagedState};
 pub use status::{Live, NodeStatusView};
 pub use sync::{NetworkPeers, PeerServer, SyncChain};
+pub use transactions::{GossipedPool, MempoolGossip};

@@ -1,7 +1,7 @@
 //! The network, and the server that an operator looks after it by.
 
 use super::{Node, NodeConfig, ending};
-use crate::adapters::{Inbound, PeerServer, ServedStates, SyncChain};
+use crate::adapters::{GossipedPool, Inbound, PeerServer, ServedStates, SyncChain};
 use crate::admin::AdminServer;
 use crate::keys;
 use heddle_chain::ChainError;
@@ -19,6 +19,7 @@ impl Node {
         heddle: &HeddleConfig,
         inbound: Arc<Inbound>,
         source: Arc<SyncChain>,
+        pool: Arc<GossipedPool>,
         registry: &mut Registry,
     ) -> Result<NetworkHandle, Box<dyn Error>> {
         let key = keys::load_or_create_node_key(&config.node_key_file)?;
@@ -27,7 +28,8 @@ impl Node {
         let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();
         let network_config = NetworkConfig { pace: self.pace(heddle)?, ..config.network.clone() };
-        let (network, service) = Network::start(network_config, key, genesis_hash, inbound, server, metrics).await?;
+        let (network, service) =
+            Network::start(network_config, key, genesis_hash, inbound, server, pool, metrics).await?;
         self.spawn("network", async { ending(service.run().await) });
         if let Some(address) = config.admin {
             self.admin = Some(AdminServer::start(address, &config.datadir, network.clone()).await?);

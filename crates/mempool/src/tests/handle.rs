@@ -3,11 +3,11 @@
 use super::*;
 use crate::{
     BlockFeed, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, Gossip, Mempool, MempoolMetrics,
-    MempoolService, Verdict,
+    MempoolService, Received,
 };
 use alloy_primitives::keccak256;
 use async_trait::async_trait;
-use heddle_primitives::{Account, MAX_TRANSACTIONS_PER_BATCH, TransactionBatch};
+use heddle_primitives::{Account, TransactionAnnouncement};
 use parking_lot::Mutex;
 use tokio::sync::{broadcast::error::TryRecvError, mpsc};
 
@@ -60,31 +60,44 @@ impl BlockFeed for Feed {
     }
 }
 
-struct Published(mpsc::UnboundedSender<TransactionBatch>);
+/// What was announced, of which origin; of none when it was announced again.
+type Announced = (Vec<B256>, Option<Origin>);
 
-impl Gossip for Published {
-    fn publish(&self, batch: TransactionBatch) {
-        let _ = self.0.send(batch);
+struct Announcements(mpsc::UnboundedSender<Announced>);
+
+impl Announcements {
+    fn send(&self, transactions: &[Arc<PoolTransaction>], origin: Option<Origin>) {
+        let _ = self.0.send((transactions.iter().map(|transaction| transaction.hash()).collect(), origin));
+    }
+}
+
+impl Gossip for Announcements {
+    fn announce(&self, transactions: &[Arc<PoolTransaction>], origin: Origin) {
+        self.send(transactions, Some(origin));
+    }
+
+    fn announce_again(&self, transactions: &[Arc<PoolTransaction>]) {
+        self.send(transactions, None);
     }
 }
 
 fn mempool() -> (Mempool, MempoolService, Arc<TestChain>) {
     let chain = Arc::new(TestChain::default());
-    let config = MempoolConfig { flush_ms: 1, ..MempoolConfig::default() };
+    let config = MempoolConfig { reannounce_secs: 1, ..MempoolConfig::default() };
     let (mempool, service) =
         Mempool::new(config, &genesis(), Arc::clone(&chain) as _, MempoolMetrics::default()).unwrap();
     (mempool, service, chain)
 }
 
-fn batch(drafts: impl IntoIterator<Item = Draft>) -> TransactionBatch {
-    TransactionBatch(drafts.into_iter().map(Draft::encode).collect())
+fn batch(drafts: impl IntoIterator<Item = Draft>) -> Vec<Bytes> {
+    drafts.into_iter().map(Draft::encode).collect()
 }
 
 #[test]
 fn a_batch_is_recovered_and_answered_in_its_order() {
     let (mempool, _service, _) = mempool();
     let drafts = Vec::from_iter((0..60).map(|i| draft(1 + i % 6, u64::from(i / 6))));
-    let mut raw = batch(drafts.clone()).0;
+    let mut raw = batch(drafts.clone());
     raw.insert(30, Bytes::from_static(&[9]));
     raw.push(raw[0].clone());
     let results = mempool.submit_batch(&raw, Origin::Local);
@@ -99,17 +112,34 @@ fn a_batch_is_recovered_and_answered_in_its_order() {
 }
 
 #[test]
-fn verdicts_on_batches() {
+fn what_becomes_of_a_peers_transactions() {
     let (mempool, _service, _) = mempool();
+    let received = |accepted, refused, invalid| Received { accepted, refused, invalid };
     let first = batch([draft(1, 0), draft(2, 0)]);
-    assert_eq!(mempool.receive(&first), Verdict::Accept);
-    assert_eq!(mempool.receive(&first), Verdict::Ignore, "known by now");
-    assert_eq!(mempool.receive(&batch([draft(1, 0), draft(3, 0)])), Verdict::Accept, "one is new");
-    assert_eq!(mempool.receive(&batch([draft(4, 0).tip(0)])), Verdict::Ignore, "another node may want it");
+    assert_eq!(mempool.receive(&first), received(2, 0, 0));
+    assert_eq!(mempool.receive(&first), received(0, 2, 0), "known by now");
+    assert_eq!(mempool.receive(&batch([draft(1, 0), draft(3, 0)])), received(1, 1, 0), "one is new");
+    assert_eq!(mempool.receive(&batch([draft(4, 0).tip(0)])), received(0, 1, 0), "another node may want it");
     let mut tampered = batch([draft(5, 0)]);
-    tampered.0.push(Bytes::from_static(b"garbage"));
-    assert_eq!(mempool.receive(&tampered), Verdict::Reject);
-    assert_eq!(mempool.receive(&TransactionBatch(Vec::new())), Verdict::Ignore);
+    tampered.push(Bytes::from_static(b"garbage"));
+    assert_eq!(mempool.receive(&tampered), received(1, 0, 1));
+    assert_eq!(mempool.receive(&[]), received(0, 0, 0));
+}
+
+#[test]
+fn what_is_pending_is_named_and_what_is_lacking_is_told() {
+    let (mempool, _service, _) = mempool();
+    let held = [draft(1, 0), draft(1, 1), draft(1, 3)];
+    assert_eq!(mempool.receive(&batch(held.clone())).accepted, 3);
+    let announced = mempool.announcements(10);
+    let name = |draft: &Draft| (draft.hash(), draft.clone().encode().len() as u32);
+    let names = Vec::from_iter(announced.iter().map(|transaction| (transaction.hash, transaction.bytes)));
+    assert_eq!(names, [name(&held[0]), name(&held[1])], "the last waits for another");
+    assert_eq!(mempool.announcements(1), announced[..1]);
+
+    let unknown = TransactionAnnouncement { hash: draft(2, 0).hash(), bytes: 100 };
+    let queued = TransactionAnnouncement { hash: held[2].hash(), bytes: 100 };
+    assert_eq!(mempool.lacking(vec![announced[0], unknown, queued]), [unknown]);
 }
 
 #[test]
@@ -129,7 +159,8 @@ fn a_chain_that_cannot_be_read_refuses_and_says_why() {
     chain.0.lock().is_broken = true;
     let error = mempool.submit(&draft(1, 0).encode(), Origin::Local).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the sender's account: disk on fire");
-    assert_eq!(mempool.receive(&batch([draft(1, 0)])), Verdict::Ignore, "not the peer's fault");
+    let refused = Received { refused: 1, ..Received::default() };
+    assert_eq!(mempool.receive(&batch([draft(1, 0)])), refused, "not the peer's fault");
     let commit = CommittedHead { head: head(1), changed: ChangedAccounts::Unknown };
     assert!(mempool.on_committed(&commit).is_ok(), "there is no account to read");
 }
@@ -171,51 +202,56 @@ fn commits_are_checked_against_the_accounts_of_the_head() {
     assert_eq!(mempool.status(), crate::PoolStatus::default());
 }
 
-/// A running service with its feed and what it publishes.
+/// A running service with its feed and what it announces.
 struct Running {
     mempool: Mempool,
     chain: Arc<TestChain>,
     feed: mpsc::Sender<CommittedHead>,
-    published: mpsc::UnboundedReceiver<TransactionBatch>,
+    announced: mpsc::UnboundedReceiver<Announced>,
     task: tokio::task::JoinHandle<Result<(), ChainReadError>>,
 }
 
 fn start() -> Running {
     let (mempool, service, chain) = mempool();
     let (feed, blocks) = mpsc::channel(8);
-    let (publish, published) = mpsc::unbounded_channel();
-    let task = tokio::spawn(service.run(Feed(blocks), Arc::new(Published(publish))));
-    Running { mempool, chain, feed, published, task }
+    let (announce, announced) = mpsc::unbounded_channel();
+    let task = tokio::spawn(service.run(Feed(blocks), Arc::new(Announcements(announce))));
+    Running { mempool, chain, feed, announced, task }
 }
 
 #[tokio::test]
-async fn local_transactions_are_published_in_batches_and_gossiped_ones_are_not() {
+async fn what_becomes_pending_is_announced_with_its_origin() {
+    let mut running = start();
+    running.mempool.submit(&draft(1, 1).encode(), Origin::Gossip).unwrap();
+    running.mempool.submit(&draft(1, 0).encode(), Origin::Local).unwrap();
+    let mut announced = Vec::new();
+    while announced.len() < 2 {
+        announced.push(running.announced.recv().await.unwrap());
+    }
+    let expected = [(vec![draft(1, 0).hash()], Some(Origin::Local)), (vec![draft(1, 1).hash()], Some(Origin::Gossip))];
+    assert_eq!(announced, expected, "the second waited for the first");
+}
+
+#[tokio::test]
+async fn local_transactions_are_announced_again_until_they_are_mined() {
     let mut running = start();
     running.mempool.submit(&draft(9, 0).encode(), Origin::Gossip).unwrap();
-    let count = MAX_TRANSACTIONS_PER_BATCH + 44;
-    let raw = batch((0..count).map(|i| draft(1, i as u64))).0;
-    assert!(running.mempool.submit_batch(&raw, Origin::Local).iter().all(Result::is_ok));
-    let mut published = Vec::new();
-    while published.len() < count {
-        let batch = running.published.recv().await.unwrap();
-        assert!(batch.0.len() <= MAX_TRANSACTIONS_PER_BATCH);
-        published.extend(batch.0);
+    running.mempool.submit(&draft(1, 0).encode(), Origin::Local).unwrap();
+    for origin in [Origin::Gossip, Origin::Local] {
+        assert_eq!(running.announced.recv().await.unwrap().1, Some(origin));
     }
-    assert_eq!(published, raw);
-}
-
-#[tokio::test]
-async fn large_transactions_share_a_batch_only_within_its_bytes() {
-    let mut running = start();
-    let raw = batch((0..5).map(|nonce| draft(1, nonce).data(100_000))).0;
-    assert!(running.mempool.submit_batch(&raw, Origin::Local).iter().all(Result::is_ok));
-    let mut published = Vec::new();
-    while published.len() < raw.len() {
-        let batch = running.published.recv().await.unwrap();
-        assert!(batch.0.len() <= 2);
-        published.extend(batch.0);
+    for _ in 0..2 {
+        assert_eq!(running.announced.recv().await.unwrap(), (vec![draft(1, 0).hash()], None));
     }
-    assert_eq!(published, raw);
+    running.chain.set(1, 1, &[]);
+    let changed = ChangedAccounts::These(vec![address(1)]);
+    running.feed.send(CommittedHead { head: head(1), changed }).await.unwrap();
+    drop(running.feed);
+    running.task.await.unwrap().unwrap();
+    while let Ok((hashes, _)) = running.announced.try_recv() {
+        assert_eq!(hashes, [draft(1, 0).hash()], "on its way when the block came");
+    }
+    assert!(running.mempool.local_since(Duration::ZERO).is_empty());
 }
 
 #[tokio::test]

@@ -18,7 +18,6 @@ const fn validations_max(topic: Topic) -> usize {
     match topic {
         Topic::Consensus => 512,
         Topic::Proposals | Topic::Blocks => 16,
-        Topic::Transactions => 64,
     }
 }
 
@@ -137,7 +136,7 @@ impl NetworkService {
             Ok(_) => {
                 self.metrics.published.get_or_create(&TopicLabel { topic }).inc();
             }
-            // Another node was first with the same transactions.
+            // Another node was first with the same message.
             Err(PublishError::Duplicate) => {}
             Err(error) => {
                 tracing::debug!(?topic, %error, "not published");

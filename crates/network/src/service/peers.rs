@@ -6,6 +6,7 @@ use crate::{
     metrics::MisbehaviourLabel,
     peers::{BAN, Connection, Dial, FOREIGN_BAN, PeerBook},
     score::SCORE_MIN,
+    transactions::Input,
 };
 use libp2p::{
     Multiaddr, PeerId,
@@ -38,6 +39,7 @@ impl NetworkService {
         self.book.disconnected(peer, Instant::now());
         self.slow.forget(&peer);
         self.serving.forget(&peer);
+        self.relay(Input::Left(peer));
         if was_ready {
             tracing::info!(%peer, "peer lost");
             self.publish_peers();
@@ -86,6 +88,9 @@ impl NetworkService {
         let is_ready = self.book.is_ready(&peer);
         if was_ready != is_ready {
             tracing::info!(%peer, is_ready, "peer");
+            if is_ready {
+                self.relay(Input::Joined(peer));
+            }
             self.publish_peers();
         }
     }

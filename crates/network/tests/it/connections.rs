@@ -180,7 +180,7 @@ async fn no_more_peers_than_allowed_and_a_free_place_is_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_ends_with_its_last_handle() {
-    let (handle, service, _seen) = Plan::new().parts().await.unwrap();
+    let (handle, service, ..) = Plan::new().parts().await.unwrap();
     let service = tokio::spawn(service.run());
     drop(handle);
     within("the end of the service", service).await.unwrap().unwrap();

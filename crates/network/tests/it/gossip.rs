@@ -26,13 +26,13 @@ async fn gossip_reaches_all_four_once() {
     for node in &nodes {
         node.until_peers("three peers", |peers| peers.len() == 3).await;
     }
-    let batch = Bytes::from_static(b"transactions");
-    nodes[0].handle.publish_transactions(batch.clone()).unwrap();
+    let block = Bytes::from_static(b"block");
+    nodes[0].handle.publish(Topic::Blocks, block.clone()).await.unwrap();
     let vote = Bytes::from_static(b"vote");
     nodes[3].handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
     for (index, node) in nodes.iter().enumerate() {
         if index != 0 {
-            node.until_seen(&batch).await;
+            node.until_seen(&block).await;
         }
         if index != 3 {
             node.until_seen(&vote).await;
@@ -40,7 +40,7 @@ async fn gossip_reaches_all_four_once() {
     }
     for node in &nodes {
         let count = |message: &Bytes| node.seen.borrow().iter().filter(|(_, _, bytes)| bytes == message).count();
-        assert!(count(&batch) <= 1 && count(&vote) <= 1);
+        assert!(count(&block) <= 1 && count(&vote) <= 1);
     }
 }
 
@@ -56,7 +56,7 @@ async fn accepted_messages_are_forwarded() {
 async fn rejected_messages_stop_and_cost_score() {
     let (left, middle, right) = line().await;
     let bad = Bytes::from(REJECTED);
-    left.handle.publish_transactions(bad.clone()).unwrap();
+    left.handle.publish(Topic::Blocks, bad.clone()).await.unwrap();
     middle.until_seen(&bad).await;
     let id = left.id();
     middle
@@ -64,7 +64,7 @@ async fn rejected_messages_stop_and_cost_score() {
         .await;
 
     let good = Bytes::from_static(b"good");
-    left.handle.publish_transactions(good.clone()).unwrap();
+    left.handle.publish(Topic::Blocks, good.clone()).await.unwrap();
     right.until_seen(&good).await;
     assert!(!right.has_seen(&bad));
 }
@@ -75,7 +75,7 @@ async fn a_peer_that_keeps_forwarding_bad_messages_is_banned() {
     let id = left.id();
     for number in 0..20u8 {
         let bad = Bytes::from([REJECTED, &[number]].concat());
-        left.handle.publish_transactions(bad).unwrap();
+        left.handle.publish(Topic::Blocks, bad).await.unwrap();
     }
     middle.until_lost(id).await;
     left.until_lost(middle.id()).await;

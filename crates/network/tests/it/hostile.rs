@@ -4,12 +4,12 @@ use crate::support::{GENESIS, Node, Plan, within};
 use alloy_primitives::{B256, Bytes};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use heddle_network::{Multiaddr, RequestError, Topic};
-use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, MAX_TRANSACTION_BATCH_BYTES, Request};
+use heddle_primitives::{MAX_COMPACT_BLOCK_BYTES, Request, TransactionAnnouncement, TransactionRequest};
 use libp2p::{
     StreamProtocol, Swarm, SwarmBuilder, gossipsub, identify,
     identity::Keypair,
     noise,
-    request_response::{self, Message, ProtocolSupport},
+    request_response::{self, Message, ProtocolSupport, ResponseChannel},
     swarm::{NetworkBehaviour, SwarmEvent},
     tcp, yamux,
 };
@@ -70,13 +70,14 @@ struct RogueBehaviour {
     identify: identify::Behaviour,
     gossip: gossipsub::Behaviour,
     requests: request_response::Behaviour<Raw>,
+    transactions: request_response::Behaviour<Raw>,
 }
 
 fn prefix(genesis: B256) -> String {
     format!("/heddle/{}", hex::encode(&genesis[..4]))
 }
 
-const TOPICS: [&str; 4] = ["consensus", "proposals", "blocks", "tx"];
+const TOPICS: [&str; 3] = ["consensus", "proposals", "blocks"];
 
 fn topic(name: &str) -> gossipsub::IdentTopic {
     gossipsub::IdentTopic::new(format!("{}/{name}/1", prefix(GENESIS)))
@@ -93,11 +94,15 @@ fn rogue_behaviour(key: &Keypair, genesis: B256) -> RogueBehaviour {
     for name in TOPICS {
         gossip.subscribe(&topic(name)).unwrap();
     }
-    let protocol = StreamProtocol::try_from_owned(format!("{prefix}/req/1")).unwrap();
+    let [requests, transactions] = ["req", "tx"].map(|name| {
+        let protocol = StreamProtocol::try_from_owned(format!("{prefix}/{name}/1")).unwrap();
+        request_response::Behaviour::new([(protocol, ProtocolSupport::Full)], Default::default())
+    });
     RogueBehaviour {
         identify: identify::Behaviour::new(identify::Config::new(format!("{prefix}/1"), key.public())),
         gossip,
-        requests: request_response::Behaviour::new([(protocol, ProtocolSupport::Full)], Default::default()),
+        requests,
+        transactions,
     }
 }
 
@@ -114,6 +119,7 @@ fn rogue_swarm(genesis: B256) -> Swarm<RogueBehaviour> {
 
 enum Act {
     Request(Vec<u8>),
+    Transactions(Vec<u8>),
     Gossip(&'static str, Vec<u8>),
 }
 
@@ -131,7 +137,7 @@ impl Drop for Rogue {
 }
 
 impl Rogue {
-    /// Connects to `node`, and answers every request with `answer`.
+    /// Connects to `node`, and answers every request with `answer`, those about transactions never.
     async fn join(node: &Node, answer: &'static [u8]) -> Self {
         let mut swarm = rogue_swarm(GENESIS);
         let (id, target) = (*swarm.local_peer_id(), node.id());
@@ -144,13 +150,17 @@ impl Rogue {
         })
         .await;
         let (acts, mut to_do) = mpsc::unbounded_channel();
+        let mut unanswered = Vec::new();
         let task = tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    event = swarm.select_next_some() => answer_requests(&mut swarm, event, answer),
+                    event = swarm.select_next_some() => unanswered.extend(answer_requests(&mut swarm, event, answer)),
                     Some(act) = to_do.recv() => match act {
                         Act::Request(bytes) => {
                             swarm.behaviour_mut().requests.send_request(&target, bytes);
+                        }
+                        Act::Transactions(bytes) => {
+                            swarm.behaviour_mut().transactions.send_request(&target, bytes);
                         }
                         Act::Gossip(name, bytes) => {
                             swarm.behaviour_mut().gossip.publish(topic(name), bytes).unwrap();
@@ -172,13 +182,25 @@ fn is_subscription(event: &SwarmEvent<RogueBehaviourEvent>) -> bool {
     matches!(event, SwarmEvent::Behaviour(RogueBehaviourEvent::Gossip(gossipsub::Event::Subscribed { .. })))
 }
 
-fn answer_requests(swarm: &mut Swarm<RogueBehaviour>, event: SwarmEvent<RogueBehaviourEvent>, answer: &[u8]) {
-    if let SwarmEvent::Behaviour(RogueBehaviourEvent::Requests(request_response::Event::Message {
-        message: Message::Request { channel, .. },
-        ..
-    })) = event
-    {
-        swarm.behaviour_mut().requests.send_response(channel, answer.to_vec()).unwrap();
+/// Answers a request about the chain; gives back the channel of one about transactions.
+fn answer_requests(
+    swarm: &mut Swarm<RogueBehaviour>,
+    event: SwarmEvent<RogueBehaviourEvent>,
+    answer: &[u8],
+) -> Option<ResponseChannel<Vec<u8>>> {
+    match event {
+        SwarmEvent::Behaviour(RogueBehaviourEvent::Requests(request_response::Event::Message {
+            message: Message::Request { channel, .. },
+            ..
+        })) => {
+            swarm.behaviour_mut().requests.send_response(channel, answer.to_vec()).unwrap();
+            None
+        }
+        SwarmEvent::Behaviour(RogueBehaviourEvent::Transactions(request_response::Event::Message {
+            message: Message::Request { channel, .. },
+            ..
+        })) => Some(channel),
+        _ => None,
     }
 }
 
@@ -258,11 +280,52 @@ async fn an_answer_that_announces_too_much_is_not_read() {
     assert_serves(&node).await;
 }
 
+fn frame(request: &TransactionRequest) -> Vec<u8> {
+    let request = alloy_rlp::encode(request);
+    [&(request.len() as u32).to_be_bytes()[..], &request].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_about_transactions_costs_score() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    rogue.act(Act::Transactions([&3u32.to_be_bytes()[..], b"\xc2\x09\x09"].concat()));
+    until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_announces_and_never_serves_loses_score_and_stays() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    let named = TransactionAnnouncement { hash: B256::repeat_byte(1), bytes: 100 };
+    rogue.act(Act::Transactions(frame(&TransactionRequest::Announce(vec![named]))));
+    until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+    assert!(node.handle.peers().iter().any(|peer| peer.peer_id == rogue.id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_announcements_ends_in_a_ban() {
+    let node = Plan::new().start().await;
+    let rogue = Rogue::join(&node, b"").await;
+    let empty = frame(&TransactionRequest::Announce(Vec::new()));
+    let flood = async {
+        let mut peers = node.handle.watch_peers();
+        while peers.borrow_and_update().iter().any(|peer| peer.peer_id == rogue.id) {
+            rogue.act(Act::Transactions(empty.clone()));
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the ban", flood).await;
+    assert_serves(&node).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gossip_too_large_for_its_topic_costs_score() {
     let node = Plan::new().start().await;
     let rogue = Rogue::join(&node, b"").await;
-    rogue.act(Act::Gossip("tx", vec![1; 2 * MAX_TRANSACTION_BATCH_BYTES]));
+    rogue.act(Act::Gossip("consensus", vec![1; Topic::Consensus.bytes_max() + 1024]));
     until_blamed(&node, &rogue).await;
     assert!(node.seen.borrow().is_empty());
     assert_serves(&node).await;

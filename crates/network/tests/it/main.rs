@@ -7,3 +7,4 @@ mod gossip;
 mod hostile;
 mod requests;
 mod support;
+mod transactions;

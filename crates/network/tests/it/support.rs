@@ -1,13 +1,18 @@
 //! Nodes whose handlers record what they see.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, keccak256};
 use async_trait::async_trait;
 use heddle_network::{
-    GossipValidator, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NetworkService,
-    NodeKey, PeerId, PeerInfo, RequestServer, Topic, Verdict,
+    Announcement, GossipValidator, Judgement, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle,
+    NetworkMetrics, NetworkService, NodeKey, PeerId, PeerInfo, RequestServer, Topic, TransactionPool, Verdict,
 };
-use heddle_primitives::{Height, Request, Response, Status};
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use heddle_primitives::{Height, Request, Response, Status, TransactionAnnouncement};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
@@ -70,6 +75,75 @@ pub fn status(height: u64) -> Status {
     Status { height: Height::new(height), hash: B256::repeat_byte(7), earliest: Height::GENESIS }
 }
 
+/// A pool that takes every transaction, except that those that start with [`REJECTED`] are invalid.
+#[derive(Default)]
+pub struct Pool {
+    held: watch::Sender<BTreeMap<B256, Bytes>>,
+    network: OnceLock<NetworkHandle>,
+}
+
+impl Pool {
+    fn connect(&self, network: NetworkHandle) {
+        assert!(self.network.set(network).is_ok(), "a pool has one network");
+    }
+
+    /// Adds a transaction and announces it.
+    pub fn add(&self, raw: Bytes, announcement: Announcement) -> B256 {
+        let named = TransactionAnnouncement { hash: keccak256(&raw), bytes: raw.len() as u32 };
+        self.held.send_modify(|held| drop(held.insert(named.hash, raw)));
+        self.network.get().unwrap().announce(vec![named], announcement);
+        named.hash
+    }
+
+    pub fn holds(&self, hash: &B256) -> bool {
+        self.held.borrow().contains_key(hash)
+    }
+
+    /// Waits until the pool holds all of these.
+    pub async fn until_holds(&self, hashes: &[B256]) {
+        let mut held = self.held.subscribe();
+        let holds_all = |held: &BTreeMap<B256, Bytes>| hashes.iter().all(|hash| held.contains_key(hash));
+        within("transactions", held.wait_for(holds_all)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl TransactionPool for Pool {
+    async fn lacking(&self, mut transactions: Vec<TransactionAnnouncement>) -> Vec<TransactionAnnouncement> {
+        transactions.retain(|transaction| !self.holds(&transaction.hash));
+        transactions
+    }
+
+    async fn encoded(&self, hashes: Vec<B256>, bytes_max: usize) -> Vec<Bytes> {
+        let held = self.held.borrow();
+        let mut bytes = 0;
+        let fits = |raw: &Bytes| {
+            bytes += raw.len();
+            bytes <= bytes_max
+        };
+        hashes.iter().filter_map(|hash| held.get(hash).cloned()).take_while(fits).collect()
+    }
+
+    async fn pending(&self, count_max: usize) -> Vec<TransactionAnnouncement> {
+        let name = |(hash, raw): (&B256, &Bytes)| TransactionAnnouncement { hash: *hash, bytes: raw.len() as u32 };
+        self.held.borrow().iter().map(name).take(count_max).collect()
+    }
+
+    async fn receive(&self, transactions: Vec<Bytes>) -> Judgement {
+        let mut judgement = Judgement::default();
+        for raw in transactions {
+            assert!(!self.holds(&keccak256(&raw)), "given twice");
+            if raw.starts_with(REJECTED) {
+                judgement.invalid += 1;
+            } else {
+                judgement.accepted += 1;
+                self.add(raw, Announcement::Gossip);
+            }
+        }
+        judgement
+    }
+}
+
 /// What to start.
 #[derive(Clone)]
 pub struct Plan {
@@ -120,17 +194,19 @@ impl Plan {
     }
 
     /// The network's parts, not running yet.
-    pub async fn parts(self) -> Result<(NetworkHandle, NetworkService, Seen), NetworkError> {
+    pub async fn parts(self) -> Result<(NetworkHandle, NetworkService, Seen, Arc<Pool>), NetworkError> {
         let (record, seen) = watch::channel(Vec::new());
         let (validator, server) = (Arc::new(Recorder(record)), Arc::new(self.server));
-        let (handle, service) =
-            Network::start(self.config, self.key, self.genesis, validator, server, NetworkMetrics::default()).await?;
-        Ok((handle, service, seen))
+        let (pool, metrics) = (Arc::new(Pool::default()), NetworkMetrics::default());
+        let network =
+            Network::start(self.config, self.key, self.genesis, validator, server, pool.clone(), metrics).await?;
+        Ok((network.0, network.1, seen, pool))
     }
 
     pub async fn try_start(self) -> Result<Node, NetworkError> {
-        let (handle, service, seen) = self.parts().await?;
-        Ok(Node { handle, seen, task: tokio::spawn(service.run()) })
+        let (handle, service, seen, pool) = self.parts().await?;
+        pool.connect(handle.clone());
+        Ok(Node { handle, seen, pool, task: tokio::spawn(service.run()) })
     }
 
     pub async fn start(self) -> Node {
@@ -142,6 +218,7 @@ impl Plan {
 pub struct Node {
     pub handle: NetworkHandle,
     pub seen: Seen,
+    pub pool: Arc<Pool>,
     task: JoinHandle<Result<(), NetworkError>>,
 }
 

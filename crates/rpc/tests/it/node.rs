@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use heddle_chain::{BuildRequest, Chain, ChainConfig, CommittedBlock};
 use heddle_mempool::{
     BlockFeed, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, Gossip, HeadInfo, Mempool, MempoolConfig,
-    MempoolMetrics,
+    MempoolMetrics, Origin, PoolTransaction,
 };
 use heddle_primitives::registry::{self, Governance, RegistryStart};
 use heddle_primitives::{
     Account, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, FinalizedBlock, Genesis, HeddleConfig,
-    Round, SignedVote, Transaction, TransactionBatch, Validator, ValidatorSet, Vote, VoteKind,
+    Round, SignedVote, Transaction, Validator, ValidatorSet, Vote, VoteKind,
 };
 use heddle_rpc::{DevAccounts, NodeStatus, RpcConfig, RpcContext, RpcServer, SyncProgress};
 use heddle_storage::{Database, DatabaseConfig};
@@ -335,5 +335,7 @@ impl BlockFeed for Feed {
 struct NoGossip;
 
 impl Gossip for NoGossip {
-    fn publish(&self, _: TransactionBatch) {}
+    fn announce(&self, _: &[Arc<PoolTransaction>], _: Origin) {}
+
+    fn announce_again(&self, _: &[Arc<PoolTransaction>]) {}
 }

@@ -5,12 +5,13 @@ use alloy_primitives::{B256, Bytes};
 use heddle_chain::Chain;
 use heddle_e2e::Network;
 use heddle_network::{
-    GossipValidator, Network as P2p, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey, PeerId, RequestServer,
-    Topic, Verdict,
+    GossipValidator, Judgement, Network as P2p, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey, PeerId,
+    RequestServer, Topic, TransactionPool, Verdict,
 };
 use heddle_primitives::{
     BlocksRequest, CertifiedBlock, ConsensusKey, ConsensusMessage, Genesis, Height, Proposal, ProposalMessage,
-    ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, Validator, Vote, VoteKind,
+    ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, TransactionAnnouncement, Validator, Vote,
+    VoteKind,
 };
 use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
@@ -32,6 +33,25 @@ impl GossipValidator for Silent {
 impl RequestServer for Silent {
     async fn serve(&self, _: PeerId, _: Request) -> Option<Response> {
         None
+    }
+}
+
+#[async_trait::async_trait]
+impl TransactionPool for Silent {
+    async fn lacking(&self, _: Vec<TransactionAnnouncement>) -> Vec<TransactionAnnouncement> {
+        Vec::new()
+    }
+
+    async fn encoded(&self, _: Vec<B256>, _: usize) -> Vec<Bytes> {
+        Vec::new()
+    }
+
+    async fn pending(&self, _: usize) -> Vec<TransactionAnnouncement> {
+        Vec::new()
+    }
+
+    async fn receive(&self, _: Vec<Bytes>) -> Judgement {
+        Judgement::default()
     }
 }
 
@@ -60,9 +80,9 @@ impl Hostile {
             bootnodes: addresses.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect(),
             ..NetworkConfig::default()
         };
-        let (validator, server) = (Arc::new(Silent), Arc::new(Silent));
+        let (silent, metrics) = (Arc::new(Silent), NetworkMetrics::default());
         let (handle, service) =
-            P2p::start(config, NodeKey::generate(), genesis.hash(), validator, server, NetworkMetrics::default())
+            P2p::start(config, NodeKey::generate(), genesis.hash(), silent.clone(), silent.clone(), silent, metrics)
                 .await
                 .unwrap();
         let swarm = tokio::spawn(async move { _ = service.run().await });
@@ -161,9 +181,9 @@ impl Relay {
             ..NetworkConfig::default()
         };
         let server = Arc::new(Liar { lie, honest: OnceLock::new() });
-        let (key, silent) = (NodeKey::generate(), Arc::new(Silent));
+        let (key, silent, metrics) = (NodeKey::generate(), Arc::new(Silent), NetworkMetrics::default());
         let (handle, service) =
-            P2p::start(config, key, genesis.hash(), silent, server.clone(), NetworkMetrics::default()).await.unwrap();
+            P2p::start(config, key, genesis.hash(), silent.clone(), server.clone(), silent, metrics).await.unwrap();
         let swarm = tokio::spawn(async move { _ = service.run().await });
         let mut peers = handle.watch_peers();
         let honest = peers.wait_for(|peers| !peers.is_empty()).await.unwrap()[0].peer_id;

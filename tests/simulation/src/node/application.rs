@@ -183,7 +183,7 @@ impl Application {
 
     /// Takes in transactions; what is wrong with them is theirs.
     pub fn receive(&self, batch: &TransactionBatch) {
-        self.mempool.receive(batch);
+        self.mempool.receive(&batch.0);
     }
 
     /// The nonce that a user's next transaction needs.

@@ -1,0 +1,78 @@
+//! Transactions between the mempool and other nodes' mempools.
+
+use alloy_primitives::{B256, Bytes};
+use async_trait::async_trait;
+use heddle_mempool::{Gossip, Mempool, Origin, PoolTransaction};
+use heddle_network::{Announcement, Judgement, NetworkHandle, TransactionPool};
+use heddle_primitives::TransactionAnnouncement;
+use std::sync::Arc;
+
+/// The mempool as peers are told of it.
+pub struct GossipedPool(pub Mempool);
+
+impl GossipedPool {
+    /// Uses the pool on a thread that may block: it is locked for a while when a block is committed.
+    async fn using<T: Default + Send + 'static>(&self, f: impl FnOnce(&Mempool) -> T + Send + 'static) -> T {
+        let mempool = self.0.clone();
+        match tokio::task::spawn_blocking(move || f(&mempool)).await {
+            Ok(result) => result,
+            // A panic may have left the pool half changed: it ends the network's task, and so the node.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The node is stopping.
+            Err(_) => T::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl TransactionPool for GossipedPool {
+    async fn lacking(&self, transactions: Vec<TransactionAnnouncement>) -> Vec<TransactionAnnouncement> {
+        self.using(|mempool| mempool.lacking(transactions)).await
+    }
+
+    async fn encoded(&self, hashes: Vec<B256>, bytes_max: usize) -> Vec<Bytes> {
+        self.using(move |mempool| {
+            let mut bytes = 0;
+            let held = mempool.get_many(&hashes).into_iter().flatten();
+            let fitting = held.take_while(|transaction| {
+                bytes += transaction.size();
+                bytes <= bytes_max
+            });
+            fitting.map(|transaction| transaction.encoded()).collect()
+        })
+        .await
+    }
+
+    async fn pending(&self, count_max: usize) -> Vec<TransactionAnnouncement> {
+        self.using(move |mempool| mempool.announcements(count_max)).await
+    }
+
+    async fn receive(&self, transactions: Vec<Bytes>) -> Judgement {
+        let received = self.using(move |mempool| mempool.receive(&transactions)).await;
+        Judgement { accepted: received.accepted, refused: received.refused, invalid: received.invalid }
+    }
+}
+
+/// Announces the mempool's transactions to peers.
+pub struct MempoolGossip(pub NetworkHandle);
+
+impl MempoolGossip {
+    fn tell(&self, transactions: &[Arc<PoolTransaction>], announcement: Announcement) {
+        let transactions = transactions.iter().map(|transaction| transaction.announcement()).collect();
+        self.0.announce(transactions, announcement);
+    }
+}
+
+impl Gossip for MempoolGossip {
+    fn announce(&self, transactions: &[Arc<PoolTransaction>], origin: Origin) {
+        let announcement = match origin {
+            Origin::Local => Announcement::Local,
+            Origin::Gossip => Announcement::Gossip,
+        };
+        self.tell(transactions, announcement);
+    }
+
+    fn announce_again(&self, transactions: &[Arc<PoolTransaction>]) {
+        self.tell(transactions, Announcement::Again);
+    }
+}
