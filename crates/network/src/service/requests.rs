@@ -78,6 +78,7 @@ impl Serving {
     }
 
     /// Starts an answer or queues it; gives the request back when too many wait.
+    #[expect(clippy::result_large_err, reason = "the request itself is given back")]
     fn accept(&mut self, request: PeerRequest) -> Result<(), PeerRequest> {
         if is_bulk(request.request.kind()) {
             self.bulk.push(request.peer, request, Instant::now())?;
@@ -163,7 +164,7 @@ const fn is_bulk(kind: RequestKind) -> bool {
         | RequestKind::Storage
         | RequestKind::Code
         | RequestKind::RangeProof => true,
-        RequestKind::Status => false,
+        RequestKind::Status | RequestKind::BlockTransactions | RequestKind::BlockPieces => false,
     }
 }
 
