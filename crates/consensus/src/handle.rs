@@ -1,5 +1,6 @@
 //! The way in for peers' messages.
 
+use crate::allowance::{self, Allowance};
 use crate::evidence::{Judgement, Prosecutor};
 use crate::future::FutureMessages;
 use crate::signer::last_signature_of;
@@ -7,8 +8,10 @@ use crate::{Application, ApplicationError, CheckedMessage, ConsensusMetrics, Mes
 use heddle_primitives::{ConsensusMessage, Evidence, Height, Round, SigningContext, ValidatorAddress, ValidatorSet};
 use malachitebft_core_consensus::MAX_FUTURE_ROUND_LOOKAHEAD;
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 /// What gossip should do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub struct ConsensusHandle {
     pub(crate) prosecutor: Prosecutor,
     /// The validator whose key this node has.
     pub(crate) own: Option<ValidatorAddress>,
+    /// What may be spent on messages of other heights than the current one.
+    pub(crate) strangers: Arc<Mutex<Allowance>>,
     pub(crate) metrics: ConsensusMetrics,
 }
 
@@ -97,7 +102,8 @@ impl ConsensusHandle {
     /// Checks a message and, if it is good and there is room, queues it for the core; evidence goes to the application.
     /// Never waits for the core.
     ///
-    /// A fault at another height than the current one is ignored, since that height may have other validators.
+    /// A fault at another height than the current one is ignored, since that height may have other validators; of such
+    /// faults only some a second are looked at.
     pub async fn deliver(&self, message: ConsensusMessage) -> Verdict {
         let view = Arc::clone(&self.view.borrow());
         let height = message.height();
@@ -108,8 +114,15 @@ impl ConsensusHandle {
         if height.next() < view.height {
             return Verdict::Ignore;
         }
+        let cost = if height == view.height { Duration::ZERO } else { allowance::cost(&message) };
+        if !self.strangers().take(cost, Instant::now()) {
+            return self.dropped();
+        }
         match self.check(message, Arc::clone(&view)).await {
-            Ok(Ok(message)) => self.enqueue(message, view.height),
+            Ok(Ok(message)) => {
+                self.strangers().give_back(cost);
+                self.enqueue(message, view.height)
+            }
             Ok(Err(fault)) => {
                 tracing::debug!(%fault, %height, "message refused");
                 self.metrics.messages_refused.inc();
@@ -118,6 +131,11 @@ impl ConsensusHandle {
             // The runtime is shutting down.
             Err(_) => Verdict::Ignore,
         }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, Allowance> {
+        // A number is never half changed.
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn on_evidence(&self, evidence: Evidence, current: Height) -> Verdict {

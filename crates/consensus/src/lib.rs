@@ -13,6 +13,7 @@
 //!   it signed ([`CatchUp`]);
 //! - no message of a peer can make the core fail.
 
+mod allowance;
 mod blocks;
 mod config;
 mod context;

@@ -205,6 +205,7 @@ pub(crate) fn check_round_certificate(
 ) -> Result<(), MessageFault> {
     let mut seen = std::collections::BTreeSet::new();
     let mut signed_power = 0u64;
+    // Signatures come last: what is wrong otherwise shall cost little.
     for signature in &certificate.signatures {
         let address = signature.validator;
         if !seen.insert(address) {
@@ -213,20 +214,25 @@ pub(crate) fn check_round_certificate(
         if certificate.kind == RoundCertificateKind::Precommit && signature.kind == VoteKind::Prevote {
             return Err(MessageFault::PrevoteInCertificate(address));
         }
-        let vote = Vote {
-            height: certificate.height,
-            round: certificate.round,
-            kind: signature.kind,
-            block_hash: signature.block_hash,
-            validator: address,
-        };
-        check_vote(&SignedVote { vote, signature: signature.signature }, validators, context)?;
-        signed_power += validators.get(&address).map_or(0, |validator| validator.power);
+        let validator = validators.get(&address).ok_or(MessageFault::UnknownValidator(address))?;
+        signed_power = signed_power.saturating_add(validator.power);
     }
     let total = validators.total_power();
     let enough = match certificate.kind {
         RoundCertificateKind::Skip => u128::from(signed_power) * 3 > u128::from(total),
         RoundCertificateKind::Precommit => validators.is_quorum(signed_power),
     };
-    if enough { Ok(()) } else { Err(CertificateError::NoQuorum { signed: signed_power, total }.into()) }
+    if !enough {
+        return Err(CertificateError::NoQuorum { signed: signed_power, total }.into());
+    }
+    certificate.signatures.iter().try_for_each(|signature| {
+        let vote = Vote {
+            height: certificate.height,
+            round: certificate.round,
+            kind: signature.kind,
+            block_hash: signature.block_hash,
+            validator: signature.validator,
+        };
+        check_vote(&SignedVote { vote, signature: signature.signature }, validators, context)
+    })
 }

@@ -1,5 +1,6 @@
 //! Puts the loop together.
 
+use crate::allowance::Allowance;
 use crate::disk::Disk;
 use crate::evidence::Prosecutor;
 use crate::gate::{CatchUp, Gate};
@@ -12,7 +13,7 @@ use crate::{
     Identity, Outbound,
 };
 use heddle_primitives::{ConsensusKey, Height, Round, SigningContext};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -103,6 +104,7 @@ pub fn start(
         application: Arc::clone(&ports.application),
         prosecutor: prosecutor.clone(),
         own,
+        strangers: Arc::new(Mutex::new(Allowance::new(Instant::now()))),
         metrics: metrics.clone(),
     };
     let now = Instant::now();
