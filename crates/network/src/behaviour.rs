@@ -61,7 +61,7 @@ impl Behaviour {
             total: total_limits(config, bootnodes),
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
-            gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, &config.pace),
+            gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, protocols, &config.pace),
             requests: requests(protocols.request(), config.request_timeout(), REQUEST_STREAMS_MAX)?,
             transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
             kademlia: kademlia(local, protocols)?,

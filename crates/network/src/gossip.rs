@@ -24,8 +24,10 @@ const ENVELOPE_BYTES: usize = 64 * 1024;
 const IDONTWANT_BYTES: usize = 1024;
 /// Messages that may wait for one connection; a topic's largest message bounds their bytes.
 const QUEUE_MESSAGES: usize = 256;
-/// Room for the ids of every message that one heartbeat may announce (5000 of 34 bytes).
-const CONTROL_BYTES: usize = 256 * 1024;
+/// Most ids that one heartbeat may announce, or ask of one peer; several times what a block's votes are.
+const CONTROL_IDS: usize = 1500;
+/// Room for as many ids, of 34 bytes each.
+const CONTROL_BYTES: usize = 64 * 1024;
 
 /// Builds the behaviour and subscribes to every topic.
 pub(crate) fn behaviour(protocols: &Protocols, pace: &ChainPace) -> Result<Gossip, NetworkError> {
@@ -64,6 +66,7 @@ fn config(protocols: &Protocols) -> Result<Config, libp2p::gossipsub::ConfigBuil
         .connection_handler_queue_len(QUEUE_MESSAGES)
         .publish_queue_duration(Duration::from_secs(5))
         .forward_queue_duration(Duration::from_secs(3))
+        .max_control_messages_sent(CONTROL_IDS)
         .max_control_message_size(CONTROL_BYTES)
         .max_transmit_size(Topic::Proposals.bytes_max() + 2 * ENVELOPE_BYTES);
     for topic in Topic::ALL {

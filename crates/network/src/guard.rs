@@ -4,14 +4,15 @@
 //! counted before gossipsub sees it: what is over the limit is dropped, and its sender blamed.
 
 use crate::{
-    ChainPace, Misbehaviour,
+    ChainPace, Misbehaviour, Topic,
     gossip::Gossip,
+    protocol::Protocols,
     rate::{TokenBucket, votes_a_second},
 };
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    gossipsub::Event,
+    gossipsub::{Event, TopicHash},
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
         ToSwarm,
@@ -25,8 +26,8 @@ use std::{
 };
 
 /// Control messages (grafts, prunes, ids held, wanted and not wanted) a second that one peer may send, and at once. An
-/// honest peer sends about ten a heartbeat, and one for each message above a vote's size.
-const CONTROL: (u32, u32) = (200, 600);
+/// honest peer sends about ten a heartbeat, and one before each message that is larger than a vote.
+const CONTROL: (u32, u32) = (1000, 3000);
 
 /// What gossip brings.
 #[derive(Debug)]
@@ -46,19 +47,28 @@ struct Budget {
     messages: TokenBucket,
 }
 
+/// Messages and bytes, copies too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Gossipsub, guarded.
 pub(crate) struct GuardedGossip {
     inner: Gossip,
+    received: HashMap<TopicHash, Received>,
     messages_a_second: u32,
     budgets: HashMap<PeerId, Budget>,
     faults: VecDeque<(PeerId, Misbehaviour)>,
 }
 
 impl GuardedGossip {
-    pub(crate) fn new(inner: Gossip, pace: &ChainPace) -> Self {
+    pub(crate) fn new(inner: Gossip, protocols: &Protocols, pace: &ChainPace) -> Self {
         // Four times what the rate of votes lets through: a peer that forwards honestly comes nowhere near.
         let messages_a_second = votes_a_second(pace).saturating_mul(4);
-        Self { inner, messages_a_second, budgets: HashMap::new(), faults: VecDeque::new() }
+        let received = Topic::ALL.map(|topic| (protocols.topic_hash(topic), Received::default())).into();
+        Self { inner, received, messages_a_second, budgets: HashMap::new(), faults: VecDeque::new() }
     }
 
     /// Whether gossipsub may see an RPC of so many parts.
@@ -69,6 +79,11 @@ impl GuardedGossip {
             messages: TokenBucket::new(rate, rate.saturating_mul(2), now),
         });
         budget.messages.try_take(messages, now) && budget.control.try_take(control, now)
+    }
+
+    /// What was received on a topic since this was asked last.
+    pub(crate) fn take_received(&mut self, topic: &TopicHash) -> Received {
+        self.received.get_mut(topic).map(std::mem::take).unwrap_or_default()
     }
 
     /// Forgets the budgets that are full again.
@@ -125,6 +140,12 @@ impl NetworkBehaviour for GuardedGossip {
             for _ in invalid_messages {
                 self.faults.push_back((peer, Misbehaviour::InvalidGossip));
             }
+            for message in &rpc.messages {
+                if let Some(received) = self.received.get_mut(&message.topic) {
+                    received.messages += 1;
+                    received.bytes += message.data.len() as u64;
+                }
+            }
             let control = rpc.control_msgs.len() + rpc.subscriptions.len();
             if !self.allow(peer, rpc.messages.len() + invalid_messages.len(), control, Instant::now()) {
                 return self.faults.push_back((peer, Misbehaviour::Flooding));
@@ -144,13 +165,14 @@ impl NetworkBehaviour for GuardedGossip {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{gossip, protocol::Protocols};
+    use crate::gossip;
     use alloy_primitives::B256;
     use std::time::Duration;
 
     fn guarded() -> GuardedGossip {
         let pace = ChainPace::default();
-        GuardedGossip::new(gossip::behaviour(&Protocols::new(B256::ZERO), &pace).unwrap(), &pace)
+        let protocols = Protocols::new(B256::ZERO);
+        GuardedGossip::new(gossip::behaviour(&protocols, &pace).unwrap(), &protocols, &pace)
     }
 
     #[test]

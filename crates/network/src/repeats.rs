@@ -16,6 +16,10 @@ use std::{
 pub(crate) const MEMORY: Duration = Duration::from_secs(60);
 /// Most messages whose counts are remembered: far more than a validator signs within [`MEMORY`].
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+/// Honest nodes repeat themselves once a second.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Most messages remembered that peers said: far more than are valid within [`PAUSE`].
+const HEARD: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// Bytes of a count.
 const COUNT_BYTES: usize = 2;
 
@@ -50,6 +54,26 @@ pub(crate) fn message(payload: &Bytes) -> Option<Bytes> {
     (payload.len() >= COUNT_BYTES).then(|| payload.slice(COUNT_BYTES..))
 }
 
+/// What peers said lately. A count costs nothing to make up: without a pause between repeats one valid vote, sent
+/// under ever new counts, would be forwarded through the whole network each time.
+pub(crate) struct Heard(LruCache<[u8; 32], Instant>);
+
+impl Heard {
+    pub(crate) fn new() -> Self {
+        Self(LruCache::new(HEARD))
+    }
+
+    /// Whether the same was heard less than [`PAUSE`] ago; if not, it is heard now.
+    pub(crate) fn is_too_soon(&mut self, message: &[u8], now: Instant) -> bool {
+        let key = Sha256::digest(message).into();
+        let too_soon = self.0.get(&key).is_some_and(|heard| now.saturating_duration_since(*heard) < PAUSE);
+        if !too_soon {
+            self.0.put(key, now);
+        }
+        too_soon
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +98,19 @@ mod tests {
             repeats.payload(&number.to_be_bytes(), now);
         }
         assert_eq!(repeats.0.len(), REMEMBERED.get());
+    }
+
+    #[test]
+    fn the_same_is_heard_twice_a_second_at_most() {
+        let (mut heard, start) = (Heard::new(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let taken = (0..1000).filter(|time| !heard.is_too_soon(b"vote", at(*time))).count();
+        assert_eq!(taken, 2);
+        assert!(!heard.is_too_soon(b"another", start));
+        for number in 0..10_000u32 {
+            heard.is_too_soon(&number.to_be_bytes(), start);
+        }
+        assert_eq!(heard.0.len(), HEARD.get());
     }
 
     #[test]

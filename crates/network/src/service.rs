@@ -11,10 +11,11 @@ use crate::{
     TransactionPool,
     behaviour::{Behaviour, BehaviourEvent},
     handle::{Command, Inbox},
+    metrics::DialFailureLabel,
     peers::PeerBook,
     protocol::Protocols,
     rate::RateLimiter,
-    repeats::Repeats,
+    repeats::{Heard, Repeats},
     slow::SlowPeers,
     swarm,
     transactions::Input,
@@ -71,6 +72,7 @@ impl Network {
             book,
             limiter: RateLimiter::new(config.pace),
             repeats: Repeats::new(),
+            heard: Heard::new(),
             validations: Validations::new(validator),
             serving: Serving::new(server, config.request_timeout()),
             slow: SlowPeers::default(),
@@ -90,6 +92,7 @@ pub struct NetworkService {
     book: PeerBook,
     limiter: RateLimiter,
     repeats: Repeats,
+    heard: Heard,
     validations: Validations,
     serving: Serving,
     slow: SlowPeers,
@@ -149,6 +152,7 @@ impl NetworkService {
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
                 tracing::debug!(%peer, %error, "dial failed");
+                self.metrics.dial_failures.get_or_create(&DialFailureLabel::from(&error)).inc();
                 self.book.dial_failed(peer, Instant::now());
             }
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => self.on_inbound_refused(peer_id, &error),

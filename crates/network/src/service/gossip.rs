@@ -2,8 +2,11 @@
 
 use super::NetworkService;
 use crate::{
-    GossipValidator, Misbehaviour, NetworkError, Topic, Verdict, guard::GossipEvent, metrics::TopicLabel,
-    protocol::ByTopic, repeats,
+    GossipValidator, Misbehaviour, NetworkError, Topic, Verdict,
+    guard::GossipEvent,
+    metrics::{Dropped, DroppedLabels, TopicLabel},
+    protocol::ByTopic,
+    repeats,
 };
 use alloy_primitives::Bytes;
 use libp2p::{
@@ -73,6 +76,18 @@ impl NetworkService {
         }
     }
 
+    /// Brings the metrics of the mesh and of what it brought up to date.
+    pub(super) fn count_mesh(&mut self) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        for topic in Topic::ALL {
+            let (hash, label) = (self.protocols.topic_hash(topic), TopicLabel { topic });
+            let received = gossip.take_received(&hash);
+            self.metrics.gossip_received.get_or_create(&label).inc_by(received.messages);
+            self.metrics.gossip_bytes.get_or_create(&label).inc_by(received.bytes);
+            self.metrics.mesh_peers.get_or_create(&label).set(gossip.mesh_peers(&hash).count() as i64);
+        }
+    }
+
     fn on_gossipsub(&mut self, event: Event) {
         match event {
             Event::Message { propagation_source, message_id, message } => {
@@ -82,6 +97,7 @@ impl NetworkService {
             Event::Unsubscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, false),
             Event::SlowPeer { peer_id, failed_messages } => {
                 tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
+                self.metrics.unsent.inc_by((failed_messages.priority + failed_messages.non_priority) as u64);
                 if self.slow.lost(peer_id, Instant::now()) {
                     tracing::warn!(peer = %peer_id, "disconnecting a peer that does not read what it is sent");
                     self.disconnect(peer_id);
@@ -96,17 +112,24 @@ impl NetworkService {
         let Some(topic) = self.protocols.topic(&message.topic) else { return };
         let payload = Bytes::from(message.data);
         let bytes = payload.len();
-        self.metrics.gossip_bytes.get_or_create(&TopicLabel { topic }).inc_by(bytes as u64);
         let judged = |verdict| Judged { peer, topic, id: id.clone(), verdict };
         let message = if topic.is_repeated() { repeats::message(&payload) } else { Some(payload) };
         let Some(message) = message.filter(|message| message.len() <= topic.bytes_max()) else {
             return self.finish_validation(judged(Verdict::Reject));
         };
         // Dropped, not punished: whoever forwards is not who floods, and honest peers must not ban each other.
-        let allowed = self.limiter.allow_gossip(peer, topic, bytes, Instant::now());
-        if !allowed || !self.validations.start(peer, topic, id.clone(), message) {
-            self.finish_validation(judged(Verdict::Ignore));
-        }
+        let now = Instant::now();
+        let dropped = if !self.limiter.allow_gossip(peer, topic, bytes, now) {
+            Dropped::OverLimit
+        } else if topic.is_repeated() && self.heard.is_too_soon(&message, now) {
+            Dropped::Repeated
+        } else if !self.validations.start(peer, topic, id.clone(), message) {
+            Dropped::Busy
+        } else {
+            return;
+        };
+        self.metrics.gossip_dropped.get_or_create(&DroppedLabels { topic, reason: dropped }).inc();
+        self.finish_validation(judged(Verdict::Ignore));
     }
 
     pub(super) fn finish_validation(&mut self, judged: Judged) {

@@ -171,6 +171,7 @@ impl NetworkService {
         for peer in unwanted {
             self.ban(peer);
         }
+        self.count_mesh();
         self.publish_peers();
     }
 
@@ -225,6 +226,7 @@ impl NetworkService {
         let mut peers: Vec<_> = self.book.ready().map(info).collect();
         peers.sort_by_key(|peer| peer.peer_id);
         self.metrics.peers.set(peers.len() as i64);
+        self.metrics.show_scores(peers.iter().map(|peer| peer.score).collect());
         self.inbox.peers.send_if_modified(|current| {
             let changed = **current != *peers;
             if changed {

@@ -4,7 +4,7 @@ use super::NetworkService;
 use crate::{
     Misbehaviour, NetworkError, RequestError, RequestServer,
     codec::InvalidRequest,
-    metrics::{Served, ServedLabels},
+    metrics::{SentLabels, Served, ServedLabels},
     serving::FairQueue,
 };
 use alloy_rlp::Encodable;
@@ -246,6 +246,7 @@ impl NetworkService {
     pub(super) fn send_response(&mut self, served: ServedRequest) {
         let ServedRequest { peer, id, kind, channel, response } = served;
         let bytes = response.as_ref().map_or(0, Response::length);
+        self.metrics.response_bytes_sent.get_or_create(&kind.into()).inc_by(bytes as u64);
         self.serving.answered(id, Unread { peer, kind, bytes });
         let requests = &mut self.swarm.behaviour_mut().requests;
         let Some(response) = response else {
@@ -260,6 +261,7 @@ impl NetworkService {
 
     fn on_response(&mut self, peer: PeerId, id: OutboundRequestId, response: Response) {
         let Some((kind, _)) = self.pending.0.get(&id) else { return };
+        self.metrics.response_bytes_received.get_or_create(&(*kind).into()).inc_by(response.length() as u64);
         if response.answers(*kind) {
             self.reply(id, Ok(response));
         } else {
@@ -269,7 +271,8 @@ impl NetworkService {
     }
 
     fn reply(&mut self, id: OutboundRequestId, result: Result<Response, RequestError>) {
-        if let Some((_, reply)) = self.pending.0.remove(&id) {
+        if let Some((kind, reply)) = self.pending.0.remove(&id) {
+            self.metrics.requests_sent.get_or_create(&SentLabels::new(kind, result.as_ref().err())).inc();
             let _ = reply.send(result);
         }
     }

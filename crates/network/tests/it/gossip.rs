@@ -1,8 +1,11 @@
 //! What is gossiped arrives once, and only what is valid is forwarded.
 
-use crate::support::{FATAL, Node, Plan, REJECTED, within};
+use crate::support::{FATAL, GENESIS, Node, Plan, REJECTED, within};
 use alloy_primitives::Bytes;
+use futures::StreamExt;
 use heddle_network::{NetworkError, PublishError, Topic};
+use libp2p::{Swarm, SwarmBuilder, gossipsub, noise, swarm::SwarmEvent, tcp, yamux};
+use std::{collections::HashSet, time::Duration};
 
 /// Two nodes that cannot dial each other, and the one between them.
 async fn line() -> (Node, Node, Node) {
@@ -88,13 +91,24 @@ async fn a_peer_that_keeps_forwarding_bad_messages_is_banned() {
 async fn a_consensus_message_may_be_repeated() {
     let (left, middle, _right) = line().await;
     let vote = Bytes::from_static(b"vote");
-    left.handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
-    left.handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
     let mut seen = middle.seen.clone();
     let twice = |seen: &Vec<_>| {
         seen.iter().filter(|(_, topic, bytes)| *topic == Topic::Consensus && *bytes == vote).count() == 2
     };
-    within("the second vote", seen.wait_for(twice)).await.unwrap();
+    let repeat = async {
+        loop {
+            left.handle.publish(Topic::Consensus, vote.clone()).await.unwrap();
+            // Repeats that come too soon are not heard.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    within("the second vote", async {
+        tokio::select! {
+            seen = seen.wait_for(twice) => drop(seen.unwrap()),
+            () = repeat => {}
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,4 +131,64 @@ async fn a_validator_that_panics_ends_the_service() {
     left.handle.publish(Topic::Consensus, Bytes::from_static(FATAL)).await.unwrap();
     let end = middle.until_ended().await;
     assert!(matches!(end, Err(NetworkError::HandlerPanicked(_))), "{end:?}");
+}
+
+/// A peer that wants no place in a mesh and asks for nothing: what it gets was sent to it unasked.
+fn outsider() -> Swarm<gossipsub::Behaviour> {
+    let config = gossipsub::ConfigBuilder::default()
+        .validation_mode(gossipsub::ValidationMode::Anonymous)
+        .mesh_n(0)
+        .mesh_n_low(0)
+        .mesh_n_high(0)
+        .mesh_outbound_min(0)
+        .max_ihave_messages_heartbeat(0)
+        .message_id_fn(|message| gossipsub::MessageId::new(&message.data))
+        .build()
+        .unwrap();
+    let mut gossip = gossipsub::Behaviour::new(gossipsub::MessageAuthenticity::Anonymous, config).unwrap();
+    gossip.subscribe(&consensus_topic()).unwrap();
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|_| gossip)
+        .unwrap()
+        .build()
+}
+
+fn consensus_topic() -> gossipsub::IdentTopic {
+    gossipsub::IdentTopic::new(format!("/heddle/{}/consensus/1", hex::encode(&GENESIS[..4])))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vote_reaches_a_connected_peer_outside_the_mesh_at_once() {
+    let mut outsider = outsider();
+    outsider.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let address = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = outsider.select_next_some().await {
+            break address.with_p2p(*outsider.local_peer_id()).unwrap();
+        }
+    };
+    let mut plan = Plan::new();
+    plan.config.bootnodes = vec![address];
+    let node = plan.start().await;
+    let votes = async {
+        // For longer than it takes the node to ask it into the mesh and be refused.
+        for number in 0..16u8 {
+            node.handle.publish(Topic::Consensus, Bytes::from(vec![number; 200])).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut heard = HashSet::new();
+    let listen = async {
+        while !heard.contains(&15) {
+            let event = outsider.select_next_some().await;
+            assert_eq!(outsider.behaviour().mesh_peers(&consensus_topic().hash()).count(), 0);
+            if let SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) = event {
+                heard.insert(message.data[2]);
+            }
+        }
+    };
+    within("the last vote", async { tokio::join!(listen, votes) }).await;
+    assert!((5..16).all(|number| heard.contains(&number)), "{heard:?}");
 }
