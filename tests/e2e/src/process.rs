@@ -80,7 +80,7 @@ impl Process {
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",
         };
-        let pid = self.child.id().expect("a running process");
+        let pid = self.id();
         // The shell's own `kill`: there is a shell everywhere.
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().await.unwrap();
         assert!(sent.success(), "kill -{name} {pid}");
@@ -94,6 +94,14 @@ impl Process {
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Its number.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("a running process")
     }
 
     /// Waits until it ends by itself; returns how, and what it wrote to stdout.
