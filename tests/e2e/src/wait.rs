@@ -14,20 +14,20 @@ const POLL: Duration = Duration::from_millis(50);
 /// # Panics
 /// After [`DEADLINE`], naming `what` was waited for.
 pub async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
-    within(DEADLINE, what, probe).await
+    let found = within(DEADLINE, probe).await;
+    found.unwrap_or_else(|| panic!("gave up after {DEADLINE:?} waiting for {what}"))
 }
 
-/// As [`eventually`], for what has a deadline of its own that it must keep.
-///
-/// # Panics
-/// After `deadline`, naming `what` was waited for.
-pub async fn within<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+/// Looks until `probe` finds something, which has a deadline that it must keep; `None` when it does not.
+pub async fn within<T>(deadline: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = probe().await {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < end, "gave up after {deadline:?} waiting for {what}");
+        if Instant::now() >= end {
+            return None;
+        }
         tokio::time::sleep(POLL).await;
     }
 }
