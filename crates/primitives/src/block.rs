@@ -1,5 +1,6 @@
 //! Ethereum's own block types, named once.
 
+use crate::enveloped::Enveloped;
 use crate::vote::{decode_option, encode_option, option_length};
 use crate::{CommitCertificate, DependencyHints, EVIDENCE_PER_BLOCK_MAX, EncodedAccessList, Evidence};
 use alloy_consensus::{EthereumTxEnvelope, ReceiptEnvelope, TxEip4844, transaction::Recovered};
@@ -134,7 +135,9 @@ impl Encodable for ProposedBlock {
 impl Decodable for ProposedBlock {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         let payload = &mut alloy_rlp::Header::decode_bytes(buf, true)?;
-        let mut proposed = Self::new(Arc::new(Block::decode(payload)?), decode_option(payload)?);
+        let block = alloy_consensus::Block::<Enveloped<Transaction>>::decode(payload)?;
+        let block = Arc::new(block.map_transactions(Enveloped::into_inner));
+        let mut proposed = Self::new(block, decode_option(payload)?);
         proposed.evidence = Vec::decode(payload)?;
         if proposed.evidence.len() > EVIDENCE_PER_BLOCK_MAX {
             return Err(alloy_rlp::Error::Custom("a block has at most 4 pieces of evidence"));

@@ -1,5 +1,6 @@
 //! Blocks on their way to nodes that have most of their transactions already.
 
+use crate::enveloped::Enveloped;
 use crate::request::decode_bounded;
 use crate::short_id::{decode_ids, encode_ids, ids_length};
 use crate::vote::{decode_option, encode_option, option_length};
@@ -87,7 +88,7 @@ encode_by_tag!(CompactTransactions);
 impl Decodable for CompactTransactions {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         decode_tagged(buf, |tag, body| match tag {
-            1 => Ok(Self::Whole(Decodable::decode(body)?)),
+            1 => Ok(Self::Whole(Enveloped::all(Decodable::decode(body)?))),
             2 => Ok(Self::Ids(Decodable::decode(body)?)),
             _ => Err(alloy_rlp::Error::Custom("transactions are whole (1) or ids (2)")),
         })

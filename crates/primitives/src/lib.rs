@@ -13,6 +13,7 @@ mod certificate;
 mod certified;
 mod checkpoint;
 mod compact;
+mod enveloped;
 mod evidence;
 mod genesis;
 mod hints;

@@ -1,5 +1,6 @@
 //! What peers ask each other, with the bounds that decoding enforces.
 
+use crate::enveloped::Enveloped;
 use crate::wire::{decode_tagged, encode_by_tag};
 use crate::{
     AccountRange, AccountsRequest, BlockPiecesRequest, BlockTransactionsRequest, CertifiedHeader, CodeRequest, Epoch,
@@ -268,7 +269,10 @@ impl Decodable for Response {
             1 => Ok(Self::Status(Decodable::decode(body)?)),
             2 => decode_bounded(body, MAX_BLOCKS_PER_RESPONSE as usize).map(Self::Blocks),
             3 => decode_bounded(body, MAX_HEADERS_PER_RESPONSE as usize).map(Self::Headers),
-            4 => decode_bounded(body, MAX_BLOCKS_PER_RESPONSE as usize).map(Self::Receipts),
+            4 => {
+                let blocks = decode_bounded(body, MAX_BLOCKS_PER_RESPONSE as usize)?;
+                Ok(Self::Receipts(blocks.into_iter().map(Enveloped::all).collect()))
+            }
             5 => decode_bounded(body, MAX_EPOCH_STEPS_PER_RESPONSE as usize).map(Self::EpochSteps),
             6 => decode_bounded(body, MAX_SNAPSHOT_OFFERS).map(Self::Snapshots),
             7 => Ok(Self::Accounts(Decodable::decode(body)?)),
@@ -276,7 +280,7 @@ impl Decodable for Response {
             9 => decode_bounded(body, crate::MAX_CODES_PER_REQUEST).map(Self::Code),
             10 => decode_bounded(body, crate::MAX_PROOF_NODES).map(Self::RangeProof),
             11 => Ok(Self::Refused(Decodable::decode(body)?)),
-            12 => decode_bounded(body, MAX_BLOCK_TRANSACTIONS).map(Self::BlockTransactions),
+            12 => Ok(Self::BlockTransactions(Enveloped::all(decode_bounded(body, MAX_BLOCK_TRANSACTIONS)?))),
             13 => decode_bounded(body, MAX_PIECES).map(Self::BlockPieces),
             _ => Err(alloy_rlp::Error::Custom("unknown kind of response")),
         })
