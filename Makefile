@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test simulate simulate-planted-bugs fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
+.PHONY: devnet test simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
@@ -24,6 +24,21 @@ simulate: build
 simulate-planted-bugs: setup
 	cargo test --release --locked -p heddle-simulation -p heddle --features heddle-simulation/planted-bugs \
 		--test planted_bugs -- --nocapture
+
+# Every decoder of bytes from peers under a fuzzer, HEDDLE_FUZZ_SECONDS each, from the valid messages in tests/fuzz/seeds
+# on; FUZZ_TARGETS="request response" takes only some. What is found stays in $(TARGET)/fuzz/corpus, what fails in
+# tests/fuzz/artifacts. A message takes memory in proportion: no 64 KiB may make a decoder ask for 8 MiB at once.
+fuzz: export HEDDLE_FUZZ_SECONDS ?= 60
+fuzz: export CARGO_TARGET_DIR := $(TARGET)/fuzz
+fuzz: setup
+	rustup toolchain list | grep -q ^nightly || rustup toolchain install nightly --profile minimal
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+	cargo +nightly fuzz build --fuzz-dir tests/fuzz
+	set -e; for target in $(or $(FUZZ_TARGETS),$$(cargo fuzz list --fuzz-dir tests/fuzz)); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target $(TARGET)/fuzz/corpus/$$target tests/fuzz/seeds/$$target \
+			-- -max_total_time=$$HEDDLE_FUZZ_SECONDS -max_len=65536 -malloc_limit_mb=8 -rss_limit_mb=1024; \
+	done
 
 # Random blocks in every mode of the executor until two modes differ; HEDDLE_FUZZ_SEED=.. begins with a known one.
 fuzz-executor: export HEDDLE_FUZZ_SECONDS := endless
