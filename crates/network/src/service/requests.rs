@@ -123,6 +123,7 @@ impl Serving {
     fn answered(&mut self, id: InboundRequestId, unread: Unread) {
         if is_bulk(unread.kind) {
             self.bulk.answered(unread.peer, unread.bytes);
+            self.start_bulk();
         } else {
             self.urgent -= 1;
         }
@@ -147,8 +148,10 @@ impl Serving {
         }
     }
 
+    /// Forgets what is over, and starts what has waited for its peer's budget.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.bulk.sweep(now);
+        self.start_bulk();
     }
 }
 
