@@ -1,7 +1,7 @@
 //! Gossipsub's parameters: sizes, mesh, message ids. Scores have their own file.
 //!
-//! Messages carry neither author nor signature: what is gossiped is signed by validators or by the senders of
-//! transactions, or it is worthless. An id is the SHA-256 of the payload.
+//! Messages carry neither author nor signature: what is gossiped is signed by validators, or it is worthless. An id is
+//! the SHA-256 of the payload.
 //!
 //! The protocol has libp2p's own name: under another one, gossipsub 0.50 leaves out IDONTWANT. Topics carry the genesis
 //! hash, and a peer of another chain is disconnected when it identifies itself.
