@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Wait after the first failure.
 const DELAY_MIN: Duration = Duration::from_millis(250);
-/// Longest wait. Short, because a validator that comes back is needed at once.
-const DELAY_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for a peer that may be needed. Short, because a validator that comes back is needed at once.
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(5);
 /// Head start of the smaller peer id, so that two nodes that learn of each other at once do not dial both ways,
 /// each refusing the other's connection as the second one.
 const HEAD_START: Duration = Duration::from_millis(300);
@@ -41,9 +41,9 @@ impl Backoff {
         now >= self.retry_at
     }
 
-    /// An attempt came to nothing: the next wait is twice as long, within its limits.
-    pub(crate) fn fail(&mut self, now: Instant) {
-        self.retry_at = now + self.head_start() + self.delay();
+    /// An attempt came to nothing: the next wait is twice as long, up to `delay_max`.
+    pub(crate) fn fail(&mut self, now: Instant, delay_max: Duration) {
+        self.retry_at = now + self.head_start() + self.delay(delay_max);
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -56,10 +56,10 @@ impl Backoff {
         if self.local < self.remote { Duration::ZERO } else { HEAD_START }
     }
 
-    /// `DELAY_MIN * 2^failures` up to `DELAY_MAX`, times 0.75 to 1.25.
-    fn delay(&self) -> Duration {
+    /// `DELAY_MIN * 2^failures` up to `delay_max`, times 0.75 to 1.25.
+    fn delay(&self, delay_max: Duration) -> Duration {
         let doublings = self.failures.min(16);
-        let delay = (DELAY_MIN * (1 << doublings)).min(DELAY_MAX);
+        let delay = (DELAY_MIN * (1 << doublings)).min(delay_max);
         let mut hasher = Sha256::new();
         hasher.update(self.local.to_bytes());
         hasher.update(self.remote.to_bytes());
@@ -95,11 +95,11 @@ mod tests {
         let (small, large) = ordered_pair();
         let mut backoff = Backoff::new(small, large, now);
         for _ in 0..10 {
-            backoff.fail(now);
+            backoff.fail(now, DELAY_MAX);
         }
         assert!(!backoff.is_due(now + DELAY_MIN * 2));
         backoff.succeed();
-        backoff.fail(now);
+        backoff.fail(now, DELAY_MAX);
         assert!(backoff.is_due(now + DELAY_MIN * 2));
     }
 
@@ -109,8 +109,8 @@ mod tests {
             let (small, large) = ordered_pair();
             let backoff = Backoff { failures, ..Backoff::new(small, large, Instant::now()) };
             let expected = (DELAY_MIN * (1 << failures.min(16))).min(DELAY_MAX);
-            prop_assert!(backoff.delay() >= expected.mul_f64(0.75));
-            prop_assert!(backoff.delay() <= expected.mul_f64(1.25));
+            prop_assert!(backoff.delay(DELAY_MAX) >= expected.mul_f64(0.75));
+            prop_assert!(backoff.delay(DELAY_MAX) <= expected.mul_f64(1.25));
         }
     }
 }

@@ -1,24 +1,24 @@
 //! The protocols that one swarm speaks.
 
 use crate::{
-    NetworkConfig, NetworkError,
+    Nat, NetworkConfig, NetworkError,
+    admission::{Admission, Limits},
     codec::{ChainExchange, Exchange, RlpCodec, TransactionExchange},
     gossip,
     guard::GuardedGossip,
+    probes::Probes,
     protocol::Protocols,
+    reachability::Reachability,
 };
 use libp2p::{
-    PeerId, StreamProtocol, allow_block_list,
-    connection_limits::{self, ConnectionLimits},
-    identify,
+    PeerId, StreamProtocol, dcutr, identify,
     identity::Keypair,
-    kad, mdns, ping, request_response,
+    kad, mdns, ping, relay, request_response,
     swarm::{InvalidProtocol, NetworkBehaviour, behaviour::toggle::Toggle},
+    upnp,
 };
 use std::time::Duration;
 
-/// Connections that may be negotiating at once, each way.
-const PENDING_MAX: u32 = 32;
 /// Streams of the request protocol that one connection may have open.
 const REQUEST_STREAMS_MAX: usize = 16;
 /// Streams of the exchange of transactions that one connection may have open: an announcement, a push and four fetches
@@ -26,23 +26,37 @@ const REQUEST_STREAMS_MAX: usize = 16;
 const TRANSACTION_STREAMS_MAX: usize = 24;
 /// How long an announcement, a push or a fetch of transactions may take; after that the next peer is asked.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
-/// A connection without an answer to a ping for this long is dead.
+/// How often a peer is asked whether it is there; the peer book counts the answers, for ping itself forgives the first
+/// that is missing.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Peers that a relay holds a place for, and peers connected through it at once.
+const RELAY_RESERVATIONS: usize = 64;
+const RELAY_CIRCUITS: usize = 16;
+/// What one peer may have of these.
+const RELAY_CIRCUITS_PER_PEER: usize = 4;
+/// A relayed connection ends after this time or this many bytes each way, whichever comes first; its peers connect
+/// anew if they could not become direct in the meantime.
+const RELAY_TIME: Duration = Duration::from_secs(60 * 60);
+const RELAY_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Limits come first: what they refuse, the others never see.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
-    pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
-    one_a_peer: connection_limits::Behaviour,
-    total: connection_limits::Behaviour,
+    pub(crate) limits: Limits,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
     pub(crate) gossip: GuardedGossip,
     pub(crate) requests: request_response::Behaviour<RlpCodec<ChainExchange>>,
     pub(crate) transactions: request_response::Behaviour<RlpCodec<TransactionExchange>>,
-    pub(crate) kademlia: kad::Behaviour<kad::store::MemoryStore>,
+    pub(crate) kademlia: Toggle<kad::Behaviour<kad::store::MemoryStore>>,
     pub(crate) mdns: Toggle<mdns::tokio::Behaviour>,
+    reachability: Toggle<Reachability>,
+    upnp: Toggle<upnp::tokio::Behaviour>,
+    relay_server: Toggle<relay::Behaviour>,
+    relay_client: relay::client::Behaviour,
+    hole_punching: dcutr::Behaviour,
 }
 
 impl Behaviour {
@@ -50,38 +64,39 @@ impl Behaviour {
         config: &NetworkConfig,
         key: &Keypair,
         protocols: &Protocols,
-        bootnodes: impl Iterator<Item = PeerId>,
+        admission: Admission,
+        relay_client: relay::client::Behaviour,
     ) -> Result<Self, NetworkError> {
-        let local = key.public().to_peer_id();
+        let (local, probes) = (key.public().to_peer_id(), Probes::default());
+        // Whoever connects with named peers only neither looks for others nor is looked for.
+        let is_open = !config.reserved_only;
         Ok(Self {
-            blocked: allow_block_list::Behaviour::default(),
-            one_a_peer: connection_limits::Behaviour::new(
-                ConnectionLimits::default().with_max_established_per_peer(Some(1)),
-            ),
-            total: total_limits(config, bootnodes),
+            limits: Limits::new(admission, probes.clone()),
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
             gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, protocols, &config.pace),
             requests: requests(protocols.request(), config.request_timeout(), REQUEST_STREAMS_MAX)?,
             transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
-            kademlia: kademlia(local, protocols)?,
+            kademlia: is_open.then(|| kademlia(local, protocols)).transpose()?.into(),
             mdns: multicast(config, local).into(),
+            reachability: is_open.then(|| Reachability::new(probes)).into(),
+            upnp: (config.nat == Nat::Upnp).then(upnp::tokio::Behaviour::default).into(),
+            relay_server: config.relay_server.then(|| relay::Behaviour::new(local, relay_limits())).into(),
+            relay_client,
+            hole_punching: dcutr::Behaviour::new(local),
         })
     }
 }
 
-/// Bootnodes are always let in: otherwise strangers could take every place and cut validators from each other.
-fn total_limits(config: &NetworkConfig, bootnodes: impl Iterator<Item = PeerId>) -> connection_limits::Behaviour {
-    let limits = ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_MAX))
-        .with_max_pending_outgoing(Some(PENDING_MAX))
-        .with_max_established_incoming(Some(config.inbound_max()))
-        .with_max_established(Some(config.peers_max));
-    let mut behaviour = connection_limits::Behaviour::new(limits);
-    for peer in bootnodes {
-        behaviour.bypass_peer_id(&peer);
+fn relay_limits() -> relay::Config {
+    relay::Config {
+        max_reservations: RELAY_RESERVATIONS,
+        max_circuits: RELAY_CIRCUITS,
+        max_circuits_per_peer: RELAY_CIRCUITS_PER_PEER,
+        max_circuit_duration: RELAY_TIME,
+        max_circuit_bytes: RELAY_BYTES,
+        ..relay::Config::default()
     }
-    behaviour
 }
 
 fn identify(key: &Keypair, protocols: &Protocols) -> identify::Behaviour {
@@ -106,20 +121,17 @@ where
     Ok(request_response::Behaviour::new([(protocol, request_response::ProtocolSupport::Full)], limits))
 }
 
-/// Kademlia finds peers and stores nothing.
+/// Kademlia finds peers and stores nothing. It serves others as long as there is a confirmed external address.
 fn kademlia(local: PeerId, protocols: &Protocols) -> Result<kad::Behaviour<kad::store::MemoryStore>, NetworkError> {
     let protocol = protocols.kademlia().map_err(|error| NetworkError::setup("Kademlia", error))?;
     let mut config = kad::Config::new(protocol);
     config.set_query_timeout(Duration::from_secs(10)).set_record_filtering(kad::StoreInserts::FilterBoth);
-    let mut behaviour = kad::Behaviour::with_config(local, kad::store::MemoryStore::new(local), config);
-    behaviour.set_mode(Some(kad::Mode::Server));
-    Ok(behaviour)
+    Ok(kad::Behaviour::with_config(local, kad::store::MemoryStore::new(local), config))
 }
 
 fn multicast(config: &NetworkConfig, local: PeerId) -> Option<mdns::tokio::Behaviour> {
     let start = || mdns::tokio::Behaviour::new(mdns::Config::default(), local);
-    config
-        .mdns
+    (config.mdns && !config.reserved_only)
         .then(start)?
         .inspect_err(|error| tracing::warn!(%error, "no multicast here: going on without mDNS"))
         .ok()

@@ -26,7 +26,7 @@ pub struct NetworkConfig {
     pub listen: Vec<Multiaddr>,
     /// Addresses announced to peers besides those listened on, such as a public one behind a port mapping.
     pub external: Vec<Multiaddr>,
-    /// Peers to find others through: dialled at start, and again whenever peers are wanted. The node's own is ignored.
+    /// Peers to find others through: dialled at start and redialled for ever. The node's own is ignored.
     pub bootnodes: Vec<Multiaddr>,
     /// Peers always redialled and exempt from every limit, such as a sentry's validator. The node's own is ignored.
     pub persistent_peers: Vec<Multiaddr>,
@@ -44,11 +44,12 @@ pub struct NetworkConfig {
     /// Relays to be reached through when this node cannot be dialled; connections through them are then tried
     /// directly by hole punching. They are redialled for ever.
     pub relays: Vec<Multiaddr>,
-    /// File of the peers met, so that a restart needs no bootnodes; written anew every minute. `None` keeps nothing.
+    /// File of the peers met, so that a restart needs no bootnodes; written when a peer has come and every
+    /// minute. `None` keeps nothing.
     pub peer_store: Option<PathBuf>,
     /// Whether to find peers on the local network by multicast DNS.
     pub mdns: bool,
-    /// DNS servers to resolve names with; the operating system's when empty.
+    /// DNS servers to resolve names with, after the hosts file; the operating system's when empty.
     pub nameservers: Vec<SocketAddr>,
     /// Most peers connected at once (at least 1); persistent peers do not count.
     pub peers_max: u32,

@@ -94,6 +94,28 @@ impl RequestError {
     }
 }
 
+/// Why an operator's command about a peer was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeerCommandError {
+    /// The address does not say who is there. The operator's fault.
+    #[error("{0} does not end in /p2p/<peer id>")]
+    NoPeerId(Multiaddr),
+    /// The address is this node's own. The operator's fault.
+    #[error("this node is no peer of its own")]
+    Own,
+    /// A list or a ban of this node is in the way.
+    #[error("{peer} is refused: {reason}")]
+    Refused {
+        /// The peer.
+        peer: PeerId,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The network's loop has ended.
+    #[error("the network has stopped")]
+    Stopped,
+}
+
 /// Why there is no node key.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeKeyError {

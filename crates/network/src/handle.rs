@@ -1,5 +1,9 @@
 //! What the rest of the node holds: bounded queues into the loop, and what the loop publishes.
 
+mod operator;
+
+pub(crate) use operator::OperatorCommand;
+
 use crate::{
     Announcement, Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, protocol::ByTopic,
     transactions::Announced,
@@ -43,6 +47,7 @@ pub struct PeerInfo {
 pub(crate) enum Command {
     Request { peer: PeerId, request: Request, reply: oneshot::Sender<Result<Response, RequestError>> },
     Report { peer: PeerId, misbehaviour: Misbehaviour },
+    Operator(OperatorCommand),
 }
 
 /// What waits to be published, what matters most first.
@@ -119,6 +124,11 @@ impl NetworkHandle {
     /// The addresses listened on, with the real ports, each ending in `/p2p/<own id>`: fit to be another's bootnode.
     pub fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.listen_addresses.borrow().to_vec()
+    }
+
+    /// Sees every change of [`Self::listen_addresses`]: interfaces that come and go, places held at relays.
+    pub fn watch_listen_addresses(&self) -> watch::Receiver<Arc<[Multiaddr]>> {
+        self.listen_addresses.clone()
     }
 
     /// Sends a message to every ready peer and through them to the others; waits while the topic's queue is full. Votes go

@@ -1,8 +1,7 @@
 //! What the network counts.
 
-use crate::{Misbehaviour, RequestError, Topic, Verdict, transactions::TransactionMetrics};
+use crate::{Misbehaviour, RequestError, Topic, Verdict, failure::DialFailure, transactions::TransactionMetrics};
 use heddle_primitives::RequestKind;
-use libp2p::swarm::DialError;
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -28,10 +27,10 @@ pub struct NetworkMetrics {
     pub(crate) response_bytes_sent: Family<KindLabel, Counter>,
     pub(crate) requests_sent: Family<SentLabels, Counter>,
     pub(crate) response_bytes_received: Family<KindLabel, Counter>,
-    pub(crate) dial_failures: Family<DialFailureLabel, Counter>,
     pub(crate) misbehaviours: Family<MisbehaviourLabel, Counter>,
     pub(crate) bans: Counter,
     pub(crate) transactions: TransactionMetrics,
+    pub(crate) dial_failures: Family<DialFailureLabel, Counter>,
 }
 
 impl NetworkMetrics {
@@ -42,10 +41,10 @@ impl NetworkMetrics {
         registry.register("peers", "Peers that are ready", metrics.peers.clone());
         metrics.register_gossip(registry);
         metrics.register_requests(registry);
-        registry.register("dial_failures", "Dials of ours that failed, by cause", metrics.dial_failures.clone());
         registry.register("misbehaviours", "Misbehaviours of peers by kind", metrics.misbehaviours.clone());
         registry.register("bans", "Peers banned", metrics.bans.clone());
         metrics.transactions.register(registry);
+        registry.register("dial_failures", "Dials that came to nothing by cause", metrics.dial_failures.clone());
         metrics
     }
 
@@ -175,27 +174,6 @@ pub(crate) enum Dropped {
     Busy,
 }
 
-/// Label of a dial that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct DialFailureLabel {
-    cause: &'static str,
-}
-
-impl From<&DialError> for DialFailureLabel {
-    fn from(error: &DialError) -> Self {
-        let cause = match error {
-            DialError::LocalPeerId { .. } => "LocalPeerId",
-            DialError::NoAddresses => "NoAddresses",
-            DialError::DialPeerConditionFalse(_) => "AlreadyConnected",
-            DialError::Aborted => "Aborted",
-            DialError::WrongPeerId { .. } => "WrongPeerId",
-            DialError::Denied { .. } => "Denied",
-            DialError::Transport(_) => "Unreachable",
-        };
-        Self { cause }
-    }
-}
-
 /// What became of a peer's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Served {
@@ -217,6 +195,12 @@ pub(crate) struct MisbehaviourLabel {
     pub(crate) kind: Misbehaviour,
 }
 
+/// Label of a failed dial.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct DialFailureLabel {
+    pub(crate) cause: DialFailure,
+}
+
 /// A label value is the variant's name, as in the traces.
 macro_rules! label_by_debug {
     ($($kind:ty),*) => {$(
@@ -228,4 +212,4 @@ macro_rules! label_by_debug {
     )*};
 }
 
-label_by_debug!(Topic, Verdict, Served, Dropped, Misbehaviour);
+label_by_debug!(Topic, Verdict, Served, Dropped, Misbehaviour, DialFailure);

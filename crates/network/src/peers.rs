@@ -1,192 +1,148 @@
 //! Every peer we know: where it is, whether it is connected and ready, when to dial it, what it did wrong.
 //! Pure: it is told the time and decides; the service dials and disconnects.
 
+mod addresses;
+pub(crate) mod bans;
+mod dials;
+mod peer;
 mod penalty;
+mod record;
 #[cfg(test)]
 mod tests;
 
 pub use penalty::Misbehaviour;
 
-use crate::{Topic, backoff::Backoff};
+use crate::{
+    Topic,
+    backoff::Backoff,
+    config::NamedPeers,
+    place::{ip_of, is_relayed},
+};
+use addresses::Addresses;
+pub(crate) use addresses::Source;
+use bans::BanBook;
+use dials::Crowd;
+pub(crate) use dials::Dial;
 use libp2p::{Multiaddr, PeerId};
-use penalty::Penalty;
+pub(crate) use peer::Connection;
+use peer::{Link, Peer};
+pub(crate) use record::Met;
+use record::Seen;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
-/// Most peers remembered that are neither bootnodes nor connected.
+/// Most peers remembered that were never of use and are neither configured nor connected.
 const DISCOVERED_MAX: usize = 256;
-/// Most addresses remembered of one peer.
-const ADDRESSES_MAX: usize = 8;
-/// Most bans remembered at once.
-const BANS_MAX: usize = 1024;
-/// Most dials started by one call.
-const DIALS_MAX: usize = 8;
-/// A discovered peer is forgotten after so many failures in a row.
+/// Most peers remembered that were of use before.
+pub(crate) const PROVEN_MAX: usize = 1000;
+/// A peer that was of use is forgotten when it was not seen for so long.
+pub(crate) const PROVEN_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// A discovered peer that was never of use is forgotten after so many failures in a row.
 const FAILURES_MAX: u32 = 8;
 /// A connection must be identified and subscribed within this time.
 const READY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a peer that misbehaved stays away.
-pub(crate) const BAN: Duration = Duration::from_secs(300);
+/// A connection that answered no ping for so long is dead: QUIC finds out by itself, TCP only after minutes.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// How long a peer of another chain stays away: it may be restarted on ours.
 pub(crate) const FOREIGN_BAN: Duration = Duration::from_secs(60);
 
-/// An established connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    /// The peer's address on this connection.
-    pub(crate) address: Multiaddr,
-    /// Whether the peer dialled us.
-    pub(crate) inbound: bool,
-    /// When it was established.
-    pub(crate) since: Instant,
-    /// What identify said it runs; `None` until then.
-    agent: Option<String>,
-    /// The topics that it is subscribed to.
-    topics: HashSet<Topic>,
-}
-
-impl Connection {
-    /// Whether identify has named its software and our chain.
-    pub(crate) fn is_identified(&self) -> bool {
-        self.agent.is_some()
-    }
-
-    /// Identified as of our chain and subscribed to every topic: what we publish now reaches it.
-    fn is_ready(&self) -> bool {
-        self.is_identified() && self.topics.len() == Topic::ALL.len()
-    }
-
-    /// What the peer says it runs.
-    pub(crate) fn agent(&self) -> &str {
-        self.agent.as_deref().unwrap_or_default()
-    }
-}
-
-#[derive(Debug)]
-enum Link {
-    Idle,
-    Dialing,
-    Connected(Connection),
-}
-
-#[derive(Debug)]
-struct Peer {
-    /// Dialled for ever, never forgotten.
-    bootnode: bool,
-    addresses: Vec<Multiaddr>,
-    backoff: Backoff,
-    link: Link,
-    penalty: Penalty,
-    banned_until: Option<Instant>,
-}
-
-impl Peer {
-    fn connection(&self) -> Option<&Connection> {
-        match &self.link {
-            Link::Connected(connection) => Some(connection),
-            _ => None,
-        }
-    }
-
-    fn learn(&mut self, addresses: impl IntoIterator<Item = Multiaddr>) {
-        for address in addresses {
-            if self.addresses.len() < ADDRESSES_MAX && !self.addresses.contains(&address) {
-                self.addresses.push(address);
-            }
-        }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        let may_dial = matches!(self.link, Link::Idle) && self.banned_until.is_none() && !self.addresses.is_empty();
-        may_dial && self.backoff.is_due(now)
-    }
-
-    fn is_forgettable(&self) -> bool {
-        !self.bootnode && self.banned_until.is_none() && matches!(self.link, Link::Idle)
-    }
-}
-
-/// A dial to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Dial {
-    pub(crate) peer: PeerId,
-    pub(crate) addresses: Vec<Multiaddr>,
+/// How many connections are wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goals {
+    /// In all.
+    pub(crate) connected: usize,
+    /// That we dialled, however many dialled us.
+    pub(crate) outbound: usize,
 }
 
 /// Every peer we know.
 #[derive(Debug)]
 pub(crate) struct PeerBook {
     local: PeerId,
-    target: usize,
+    goals: Goals,
     peers: HashMap<PeerId, Peer>,
+    /// Who is kept away.
+    pub(crate) bans: BanBook,
 }
 
 impl PeerBook {
-    /// Knows the bootnodes; wants `target` connections.
-    pub(crate) fn new(local: PeerId, target: usize, bootnodes: Vec<(PeerId, Multiaddr)>, now: Instant) -> Self {
-        let mut book = Self { local, target, peers: HashMap::new() };
-        for (peer, address) in bootnodes {
-            let entry = book.entry(peer, now);
-            entry.bootnode = true;
-            entry.learn([address]);
+    /// Knows the peers that the operator named.
+    pub(crate) fn new(local: PeerId, goals: Goals, named: NamedPeers, now: Instant) -> Self {
+        let mut book = Self { local, goals, peers: HashMap::new(), bans: BanBook::default() };
+        for (peer, address) in named.bootnodes.into_iter().chain(named.relays) {
+            book.entry(peer, now).bootnode = true;
+            book.entry(peer, now).addresses.learn(Source::Configured, address);
+        }
+        for (peer, address) in named.persistent {
+            book.add_persistent(peer, address, now);
         }
         book
     }
 
     fn entry(&mut self, peer: PeerId, now: Instant) -> &mut Peer {
         let local = self.local;
-        self.peers.entry(peer).or_insert_with(|| Peer {
-            bootnode: false,
-            addresses: Vec::new(),
-            backoff: Backoff::new(local, peer, now),
-            link: Link::Idle,
-            penalty: Penalty::none(now),
-            banned_until: None,
-        })
+        self.peers.entry(peer).or_insert_with(|| Peer::new(Backoff::new(local, peer, now), now))
     }
 
-    /// Learns addresses of a peer from Kademlia, mDNS or identify.
+    /// Makes a peer persistent: always redialled.
+    pub(crate) fn add_persistent(&mut self, peer: PeerId, address: Multiaddr, now: Instant) {
+        let entry = self.entry(peer, now);
+        entry.persistent = true;
+        entry.addresses.learn(Source::Configured, address);
+    }
+
+    /// Dials a peer no more and forgets it once it is gone; whether it was known.
+    pub(crate) fn remove(&mut self, id: PeerId) -> bool {
+        let Some(peer) = self.peers.get_mut(&id) else { return false };
+        (peer.bootnode, peer.persistent, peer.addresses) = (false, false, Addresses::default());
+        if peer.is_idle() {
+            self.peers.remove(&id);
+        }
+        true
+    }
+
+    /// Learns addresses of a peer from Kademlia or mDNS.
     pub(crate) fn discover(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) {
-        if peer == self.local {
+        if peer == self.local || (!self.peers.contains_key(&peer) && !self.make_room()) {
             return;
         }
-        if !self.peers.contains_key(&peer) && !self.make_room() {
-            return;
+        let entry = self.entry(peer, now);
+        for address in addresses {
+            entry.addresses.learn(Source::Hearsay, address);
         }
-        self.entry(peer, now).learn(addresses);
     }
 
-    /// Forgets the worst forgettable peer when the table is full; whether there is room now.
+    /// Learns from a connected peer where it says it may be dialled.
+    pub(crate) fn claimed(&mut self, peer: PeerId, addresses: Vec<Multiaddr>) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.addresses.claim(addresses);
+        }
+    }
+
+    /// Whether Kademlia's table is to be told of a connected peer; `true` once a connection.
+    pub(crate) fn route(&mut self, peer: PeerId) -> bool {
+        let mut is_first = false;
+        self.update_connection(peer, |connection| is_first = !std::mem::replace(&mut connection.routed, true));
+        is_first
+    }
+
+    fn is_discovered(peer: &Peer) -> bool {
+        !peer.is_named() && peer.seen.is_none() && peer.is_idle()
+    }
+
+    /// Forgets a peer of the most crowded subnet when the table of those never met is full; whether there is room now.
     fn make_room(&mut self) -> bool {
-        let forgettable = || self.peers.iter().filter(|(_, peer)| peer.is_forgettable());
-        if forgettable().count() < DISCOVERED_MAX {
+        let discovered = || self.peers.iter().filter(|(_, peer)| Self::is_discovered(peer));
+        if discovered().count() < DISCOVERED_MAX {
             return true;
         }
-        let worst = forgettable().max_by_key(|(_, peer)| peer.backoff.failures()).map(|(id, _)| *id);
+        let mut crowd = Crowd::default();
+        discovered().for_each(|(_, peer)| crowd.add(peer.subnet()));
+        let rank = |peer: &Peer| (crowd.of(peer.subnet()), peer.backoff.failures());
+        let worst = discovered().max_by_key(|(_, peer)| rank(peer)).map(|(id, _)| *id);
         worst.is_some_and(|worst| self.peers.remove(&worst).is_some())
-    }
-
-    /// The dials to start now: every bootnode that is due, and discovered peers up to the target.
-    pub(crate) fn dials_due(&mut self, now: Instant) -> Vec<Dial> {
-        let busy = self.peers.values().filter(|peer| !matches!(peer.link, Link::Idle)).count();
-        let mut discovered_places = self.target.saturating_sub(busy);
-        let mut dials = Vec::new();
-        for (id, peer) in &mut self.peers {
-            if !peer.is_due(now) || dials.len() == DIALS_MAX {
-                continue;
-            }
-            if !peer.bootnode {
-                if discovered_places == 0 {
-                    continue;
-                }
-                discovered_places -= 1;
-            }
-            peer.link = Link::Dialing;
-            dials.push(Dial { peer: *id, addresses: peer.addresses.clone() });
-        }
-        dials
     }
 
     /// A dial of ours came to nothing.
@@ -194,15 +150,25 @@ impl PeerBook {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if matches!(peer.link, Link::Dialing) {
             peer.link = Link::Idle;
-            peer.backoff.fail(now);
-            self.forget_if_hopeless(id);
+            peer.fail(now);
+            self.forget_if_hopeless(id, now);
         }
     }
 
     /// A connection is established; the peer is not ready yet.
-    pub(crate) fn connected(&mut self, id: PeerId, address: Multiaddr, inbound: bool, now: Instant) {
-        self.entry(id, now).link =
-            Link::Connected(Connection { address, inbound, since: now, agent: None, topics: HashSet::new() });
+    pub(crate) fn connected(&mut self, id: PeerId, connection: Connection, now: Instant) {
+        let peer = self.entry(id, now);
+        if !connection.inbound && !is_relayed(&connection.address) {
+            peer.addresses.learn(Source::Reached, connection.address.clone());
+        }
+        peer.link = Link::Connected(connection);
+    }
+
+    /// A direct connection replaces the relayed one; what the peer said on that still holds.
+    pub(crate) fn upgraded(&mut self, id: PeerId, connection: Connection) {
+        self.update_connection(id, |old| {
+            (old.id, old.address, old.inbound) = (connection.id, connection.address, connection.inbound);
+        });
     }
 
     /// The connection closed. One that never became ready counts as a failure.
@@ -210,32 +176,56 @@ impl PeerBook {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if peer.connection().is_some_and(Connection::is_ready) {
             peer.backoff.succeed();
+            peer.seen = Some(Seen::now(now));
         }
         peer.link = Link::Idle;
-        peer.backoff.fail(now);
-        self.forget_if_hopeless(id);
+        peer.fail(now);
+        self.forget_if_hopeless(id, now);
     }
 
-    fn forget_if_hopeless(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id) else { return };
-        let hopeless = peer.addresses.is_empty() || peer.backoff.failures() >= FAILURES_MAX;
-        if peer.is_forgettable() && (hopeless || self.peers.len() > DISCOVERED_MAX) {
+    fn forget_if_hopeless(&mut self, id: PeerId, now: Instant) {
+        let Some(peer) = self.peers.get(&id).filter(|peer| !peer.is_named() && peer.is_idle()) else { return };
+        let is_hopeless = match peer.seen {
+            Some(seen) => seen.age(now) > PROVEN_FOR,
+            None => peer.backoff.failures() >= FAILURES_MAX || self.discovered_count() > DISCOVERED_MAX,
+        };
+        if is_hopeless || peer.addresses.is_empty() {
             self.peers.remove(&id);
+        } else if peer.seen.is_some() {
+            self.bound_proven(now);
         }
+    }
+
+    fn discovered_count(&self) -> usize {
+        self.peers.values().filter(|peer| Self::is_discovered(peer)).count()
+    }
+
+    /// Forgets the peer not seen for longest when too many were of use once.
+    fn bound_proven(&mut self, now: Instant) {
+        let proven = || self.peers.iter().filter(|(_, peer)| peer.seen.is_some() && !peer.is_named() && peer.is_idle());
+        if proven().count() <= PROVEN_MAX {
+            return;
+        }
+        let oldest = proven().max_by_key(|(_, peer)| peer.seen.map(|seen| seen.age(now))).map(|(id, _)| *id);
+        oldest.and_then(|oldest| self.peers.remove(&oldest));
     }
 
     /// Identify named the peer's software and our chain.
     pub(crate) fn identified(&mut self, id: PeerId, agent: String) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.agent.clone_from(&agent);
+        }
         self.update_connection(id, |connection| connection.agent = Some(agent));
     }
 
     /// The peer subscribed to a topic (`true`) or left it.
     pub(crate) fn subscribed(&mut self, id: PeerId, topic: Topic, subscribed: bool) {
         self.update_connection(id, |connection| {
-            match subscribed {
-                true => connection.topics.insert(topic),
-                false => connection.topics.remove(&topic),
-            };
+            if subscribed {
+                connection.topics.insert(topic);
+            } else {
+                connection.topics.remove(&topic);
+            }
         });
     }
 
@@ -245,10 +235,16 @@ impl PeerBook {
         }
     }
 
-    /// Connections that are not ready although they had their time: to be closed.
+    /// The peer answered a ping.
+    pub(crate) fn answered(&mut self, id: PeerId, now: Instant) {
+        self.update_connection(id, |connection| connection.answered = now);
+    }
+
+    /// Connections that are not ready although they had their time, or that are dead: to be closed.
     pub(crate) fn overdue(&self, now: Instant) -> Vec<PeerId> {
         let is_overdue = |connection: &Connection| {
-            !connection.is_ready() && now.saturating_duration_since(connection.since) >= READY_TIMEOUT
+            let is_late = !connection.is_ready() && now.saturating_duration_since(connection.since) >= READY_TIMEOUT;
+            is_late || now.saturating_duration_since(connection.answered) >= SILENCE_MAX
         };
         self.peers.iter().filter(|(_, peer)| peer.connection().is_some_and(is_overdue)).map(|(id, _)| *id).collect()
     }
@@ -258,33 +254,23 @@ impl PeerBook {
         self.peers.get_mut(&id).is_some_and(|peer| peer.penalty.add(misbehaviour, now))
     }
 
-    /// Keeps a peer away for a time; `false` when too many bans are remembered already.
-    pub(crate) fn ban(&mut self, id: PeerId, time: Duration, now: Instant) -> bool {
-        let bans = self.peers.values().filter(|peer| peer.banned_until.is_some()).count();
-        let Some(peer) = self.peers.get_mut(&id).filter(|_| bans < BANS_MAX) else { return false };
-        peer.banned_until = Some(now + time);
-        true
-    }
-
-    /// Lifts the bans that have ended, and names the peers to unblock.
-    pub(crate) fn bans_ended(&mut self, now: Instant) -> Vec<PeerId> {
-        let mut ended = Vec::new();
-        for (id, peer) in &mut self.peers {
-            if peer.banned_until.is_some_and(|until| until <= now) {
-                peer.banned_until = None;
-                peer.penalty = Penalty::none(now);
-                ended.push(*id);
-            }
-        }
-        for id in &ended {
-            self.forget_if_hopeless(*id);
-        }
-        ended
+    /// Bans a peer for its misbehaviour; for how long.
+    pub(crate) fn punish(&mut self, id: PeerId, now: Instant) -> Duration {
+        let address = self.connection(&id).map(|connection| &connection.address);
+        let ip = address.filter(|address| !is_relayed(address)).and_then(ip_of);
+        self.bans.punish(id, ip, now)
     }
 
     /// The peer's penalty, 0 or more.
     pub(crate) fn penalty(&self, id: &PeerId, now: Instant) -> f64 {
         self.peers.get(id).map_or(0.0, |peer| peer.penalty.points(now))
+    }
+
+    /// Remembers a peer's gossip score.
+    pub(crate) fn rate(&mut self, id: &PeerId, score: f64) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.score = score;
+        }
     }
 
     /// The peer's connection, if there is one.
@@ -301,10 +287,5 @@ impl PeerBook {
     pub(crate) fn ready(&self) -> impl Iterator<Item = (PeerId, &Connection)> {
         let connections = self.peers.iter().filter_map(|(id, peer)| Some((*id, peer.connection()?)));
         connections.filter(|(_, connection)| connection.is_ready())
-    }
-
-    /// Whether more connections are wanted.
-    pub(crate) fn wants_more(&self) -> bool {
-        self.ready().count() < self.target
     }
 }

@@ -1,7 +1,9 @@
 //! The loop: feeds the pure parts with what the swarm, the handles and the clock bring, and carries out what they
 //! decide.
 
+mod discovery;
 mod gossip;
+mod operator;
 mod peers;
 mod requests;
 mod transactions;
@@ -9,21 +11,24 @@ mod transactions;
 use crate::{
     GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer,
     TransactionPool,
+    admission::Admission,
     behaviour::{Behaviour, BehaviourEvent},
     handle::{Command, Inbox},
-    metrics::DialFailureLabel,
-    peers::PeerBook,
+    peers::{Goals, PeerBook},
     protocol::Protocols,
     rate::RateLimiter,
     repeats::{Heard, Repeats},
     slow::SlowPeers,
+    store::{Moment, PeerStore},
     swarm,
     transactions::Input,
 };
 use alloy_primitives::B256;
+use discovery::{Reservations, Walks};
 use futures::StreamExt;
 use gossip::Validations;
-use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol, swarm::SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
+use operator::Saving;
 use requests::{Pending, Serving};
 use std::{
     sync::Arc,
@@ -36,8 +41,6 @@ use transactions::Transactions;
 const LINKS_TICK: Duration = Duration::from_millis(100);
 /// How often scores, budgets and bans are brought up to date.
 const SCORES_TICK: Duration = Duration::from_secs(1);
-/// How often Kademlia walks to a random place while peers are wanted.
-const WALK_TICK: Duration = Duration::from_secs(10);
 
 /// Starts a node's network.
 #[derive(Debug)]
@@ -58,14 +61,22 @@ impl Network {
         metrics: NetworkMetrics,
     ) -> Result<(NetworkHandle, NetworkService), NetworkError> {
         let local = key.peer_id();
-        let named = config.check(local)?;
-        let bootnodes: Vec<_> = [named.bootnodes, named.persistent, named.relays].concat();
+        let mut named = config.check(local)?;
+        if config.reserved_only {
+            named.bootnodes.clear();
+        }
         let protocols = Protocols::new(genesis_hash);
-        let bootnode_ids = bootnodes.iter().map(|(peer, _)| *peer);
-        let swarm = swarm::start(&config, key.keypair(), &protocols, bootnode_ids).await?;
+        let admission = Admission::new(&config, named.persistent.iter().map(|(peer, _)| *peer));
+        let swarm = swarm::start(&config, key.keypair(), &protocols, admission).await?;
         let (handle, inbox) = NetworkHandle::new(local, listen_addresses(&swarm), metrics.clone());
-        let book = PeerBook::new(local, config.peers_target as usize, bootnodes, Instant::now());
-        let service = NetworkService {
+        let now = Instant::now();
+        let reservations = Reservations::new(named.relays.clone(), now);
+        let mut book = PeerBook::new(local, goals(&config), named, now);
+        let store = config.peer_store.clone().map(PeerStore::new);
+        if let Some(store) = &store {
+            store.load(&mut book, Moment::now());
+        }
+        let mut service = NetworkService {
             swarm,
             protocols,
             inbox,
@@ -78,8 +89,12 @@ impl Network {
             slow: SlowPeers::default(),
             pending: Pending::default(),
             transactions: Transactions::new(pool, metrics.transactions.clone()),
+            walks: Walks::new(now),
+            reservations,
+            saving: store.map(|store| Saving::new(store, now)),
             metrics,
         };
+        service.apply_bans();
         Ok((handle, service))
     }
 }
@@ -98,6 +113,9 @@ pub struct NetworkService {
     slow: SlowPeers,
     pending: Pending,
     transactions: Transactions,
+    walks: Walks,
+    reservations: Reservations,
+    saving: Option<Saving>,
     metrics: NetworkMetrics,
 }
 
@@ -107,7 +125,7 @@ impl NetworkService {
     /// # Errors
     /// [`NetworkError::HandlerPanicked`] when a validator or request server panicked.
     pub async fn run(mut self) -> Result<(), NetworkError> {
-        let [mut links, mut scores, mut walk] = [LINKS_TICK, SCORES_TICK, WALK_TICK].map(|period| {
+        let [mut links, mut scores] = [LINKS_TICK, SCORES_TICK].map(|period| {
             let mut ticks = interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             ticks
@@ -130,7 +148,6 @@ impl NetworkService {
                 () = relay_due => self.relay(Input::Tick),
                 _ = links.tick() => self.tend_links(),
                 _ = scores.tick() => self.tend_scores(),
-                _ = walk.tick() => self.walk(),
             }
         }
     }
@@ -139,27 +156,33 @@ impl NetworkService {
         match command {
             Command::Request { peer, request, reply } => self.send_request(peer, request, reply),
             Command::Report { peer, misbehaviour } => self.penalise(peer, misbehaviour),
+            Command::Operator(command) => self.on_operator(command),
         }
     }
 
     fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
-            SwarmEvent::ConnectionEstablished { peer_id, endpoint, .. } => self.on_connected(peer_id, &endpoint),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint);
+            }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
                 tracing::debug!(peer = %peer_id, ?cause, "disconnected");
                 self.on_disconnected(peer_id);
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), error, .. } => {
-                tracing::debug!(%peer, %error, "dial failed");
-                self.metrics.dial_failures.get_or_create(&DialFailureLabel::from(&error)).inc();
-                self.book.dial_failed(peer, Instant::now());
+                self.on_dial_failed(peer, &error);
             }
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => self.on_inbound_refused(peer_id, &error),
-            SwarmEvent::NewListenAddr { .. } | SwarmEvent::ExpiredListenAddr { .. } => {
-                let addresses = listen_addresses(&self.swarm);
-                tracing::info!(?addresses, "listening");
-                self.inbox.listen_addresses.send_replace(addresses.into());
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.swarm.remove_external_address(&address);
+                self.publish_listen_addresses();
+            }
+            SwarmEvent::NewListenAddr { .. } => self.publish_listen_addresses(),
+            SwarmEvent::ExternalAddrConfirmed { address } => tracing::info!(%address, "peers reach us"),
+            SwarmEvent::ExternalAddrExpired { address } => tracing::info!(%address, "peers reach us no longer"),
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } if self.reservations.lost(listener_id) => {
+                tracing::info!(?reason, "a relay holds no place for us any more");
             }
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 tracing::warn!(?addresses, ?reason, "listener closed");
@@ -178,12 +201,33 @@ impl NetworkService {
             BehaviourEvent::Ping(event) => self.on_ping(&event),
             BehaviourEvent::Kademlia(event) => self.on_kademlia(event),
             BehaviourEvent::Mdns(event) => self.on_multicast(event),
+            BehaviourEvent::Reachability(event) => self.on_reachability(&event),
+            BehaviourEvent::Upnp(event) => self.on_port_mapping(&event),
+            BehaviourEvent::RelayServer(event) => tracing::debug!(?event, "relaying"),
+            BehaviourEvent::RelayClient(event) => tracing::debug!(?event, "relayed"),
+            BehaviourEvent::HolePunching(event) => tracing::debug!(?event, "hole punching"),
         }
     }
+
+    fn publish_listen_addresses(&mut self) {
+        let addresses = listen_addresses(&self.swarm);
+        tracing::info!(?addresses, "listening");
+        self.inbox.listen_addresses.send_replace(addresses.into());
+    }
+}
+
+/// How many connections are wanted: none of strangers where only named peers are let in.
+fn goals(config: &NetworkConfig) -> Goals {
+    if config.reserved_only {
+        return Goals { connected: 0, outbound: 0 };
+    }
+    Goals { connected: config.peers_target as usize, outbound: config.outbound_min() as usize }
 }
 
 /// The addresses that the swarm listens on, each with our peer id.
 fn listen_addresses(swarm: &Swarm<Behaviour>) -> Vec<Multiaddr> {
     let local: PeerId = *swarm.local_peer_id();
-    swarm.listeners().map(|address| address.clone().with(Protocol::P2p(local))).collect()
+    // The address at a relay ends in our peer id already.
+    let with_own = |address: &Multiaddr| address.clone().with_p2p(local).unwrap_or_else(|address| address);
+    swarm.listeners().map(with_own).collect()
 }

@@ -1,13 +1,16 @@
 //! Transports, and the sockets they listen on.
 
-use crate::{NetworkConfig, NetworkError, behaviour::Behaviour, muxer::Multiplexer, protocol::Protocols};
+use crate::{
+    Nat, NetworkConfig, NetworkError, admission::Admission, behaviour::Behaviour, muxer::Multiplexer, names,
+    protocol::Protocols,
+};
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, core::transport::ListenerId, identity::Keypair, multiaddr::Protocol, noise,
-    quic, swarm::SwarmEvent, tcp, yamux,
+    Multiaddr, Swarm, SwarmBuilder, core::transport::ListenerId, identity::Keypair, multiaddr::Protocol, noise, quic,
+    swarm::SwarmEvent, tcp, yamux,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     error::Error,
     io,
     net::{IpAddr, TcpListener},
@@ -28,25 +31,46 @@ pub(crate) async fn start(
     config: &NetworkConfig,
     key: Keypair,
     protocols: &Protocols,
-    bootnodes: impl Iterator<Item = PeerId>,
+    admission: Admission,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
-    let behaviour = Behaviour::new(config, &key, protocols, bootnodes)?;
+    let (servers, options) = names::resolver(config)?;
     let mut swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, multiplexer)
         .map_err(|error| NetworkError::setup("TCP with Noise", error))?
         .with_quic_config(quic_limits)
-        .with_dns()
-        .map_err(|error| NetworkError::setup("DNS", error))?
-        .with_behaviour(|_| behaviour)
+        .with_dns_config(servers, options)
+        .with_relay_client(noise::Config::new, multiplexer)
+        .map_err(|error| NetworkError::setup("relayed connections", error))?
+        .with_behaviour(|key, relay_client| {
+            Behaviour::new(config, key, protocols, admission, relay_client).map_err(Into::into)
+        })
         .map_err(|error| NetworkError::setup("behaviour", error))?
         .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))
         .build();
-    for address in &config.external {
-        swarm.add_external_address(address.clone());
-    }
     listen(&mut swarm, &config.listen).await?;
+    for address in external_addresses(config, swarm.listeners()) {
+        swarm.add_external_address(address);
+    }
     Ok(swarm)
+}
+
+/// The addresses that the operator vouches for: those configured, and the ports listened on at the configured address.
+fn external_addresses<'a>(
+    config: &NetworkConfig,
+    listeners: impl Iterator<Item = &'a Multiaddr>,
+) -> BTreeSet<Multiaddr> {
+    let mut addresses: BTreeSet<_> = config.external.iter().cloned().collect();
+    if let Nat::ExternalIp(external) = config.nat {
+        let is_same_family = |ip: &Protocol<'_>| match ip {
+            Protocol::Ip4(_) => external.is_ipv4(),
+            Protocol::Ip6(_) => external.is_ipv6(),
+            _ => false,
+        };
+        let translate = |listener: &Multiaddr| listener.replace(0, |ip| is_same_family(ip).then(|| external.into()));
+        addresses.extend(listeners.filter_map(translate));
+    }
+    addresses
 }
 
 fn multiplexer() -> Multiplexer {
@@ -110,4 +134,23 @@ fn reason(error: &dyn Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_external_ip_is_reached_at_the_ports_listened_on() {
+        let parse = |text: &str| text.parse::<Multiaddr>().unwrap();
+        let listeners =
+            ["/ip4/127.0.0.1/tcp/7", "/ip4/10.0.0.1/tcp/7", "/ip4/10.0.0.1/udp/8/quic-v1", "/ip6/::1/tcp/7"].map(parse);
+        let config = NetworkConfig {
+            external: vec![parse("/dns4/node.example/tcp/9")],
+            nat: Nat::ExternalIp([192, 0, 2, 1].into()),
+            ..NetworkConfig::default()
+        };
+        let expected = ["/dns4/node.example/tcp/9", "/ip4/192.0.2.1/tcp/7", "/ip4/192.0.2.1/udp/8/quic-v1"].map(parse);
+        assert_eq!(external_addresses(&config, listeners.iter()), expected.into());
+    }
 }

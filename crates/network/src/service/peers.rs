@@ -3,8 +3,12 @@
 use super::NetworkService;
 use crate::{
     Misbehaviour, PeerInfo,
-    metrics::MisbehaviourLabel,
-    peers::{BAN, Connection, Dial, FOREIGN_BAN, PeerBook},
+    admission::Refusal,
+    failure::dial_failure,
+    metrics::{DialFailureLabel, MisbehaviourLabel},
+    names,
+    peers::{Connection, Dial, PeerBook},
+    place::is_relayed,
     score::SCORE_MIN,
     transactions::Input,
 };
@@ -12,26 +16,36 @@ use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
     gossipsub::TopicHash,
-    identify, kad, mdns,
     multiaddr::Protocol,
     ping,
-    swarm::{DialError, ListenError, dial_opts::DialOpts},
+    swarm::{ConnectionId, DialError, ListenError, dial_opts::DialOpts},
 };
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Most characters kept of what a peer says it runs.
-const AGENT_CHARACTERS: usize = 64;
 /// A second connection of a peer this long after the first means that the first is dead on its side. Before, both
 /// sides may have dialled at once.
 const SIMULTANEOUS_DIAL: Duration = Duration::from_secs(2);
 
 impl NetworkService {
-    pub(super) fn on_connected(&mut self, peer: PeerId, endpoint: &ConnectedPoint) {
-        let address = endpoint.get_remote_address().clone();
-        self.book.connected(peer, address, endpoint.is_listener(), Instant::now());
+    pub(super) fn on_connected(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
+        let now = Instant::now();
+        let connection = Connection::new(id, address_of(peer, endpoint), endpoint.is_listener(), now);
+        match self.book.connection(&peer) {
+            None => self.book.connected(peer, connection, now),
+            // A hole was punched: the direct connection takes the place of the relayed one.
+            Some(old) if is_relayed(&old.address) && !is_relayed(&connection.address) => {
+                tracing::info!(%peer, address = %connection.address, "connected directly, no longer by a relay");
+                let relayed = old.id;
+                self.book.upgraded(peer, connection);
+                self.swarm.close_connection(relayed);
+            }
+            // It only finds out whether an address is reached.
+            Some(_) => {}
+        }
     }
 
     pub(super) fn on_disconnected(&mut self, peer: PeerId) {
@@ -50,29 +64,12 @@ impl NetworkService {
     /// connection. Closing the old one lets its next dial in.
     pub(super) fn on_inbound_refused(&mut self, peer: Option<PeerId>, error: &ListenError) {
         tracing::debug!(?peer, %error, "inbound connection refused");
-        let (Some(peer), ListenError::Denied { .. }) = (peer, error) else { return };
-        if self.book.connection(&peer).is_some_and(|old| old.since.elapsed() >= SIMULTANEOUS_DIAL) {
+        let (Some(peer), ListenError::Denied { cause }) = (peer, error) else { return };
+        if cause.downcast_ref() == Some(&Refusal::Second)
+            && self.book.connection(&peer).is_some_and(|old| old.since.elapsed() >= SIMULTANEOUS_DIAL)
+        {
             self.disconnect(peer);
         }
-    }
-
-    pub(super) fn on_identify(&mut self, event: identify::Event) {
-        let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
-        if info.protocol_version != self.protocols.identity() {
-            tracing::debug!(%peer, theirs = ?info.protocol_version, ours = self.protocols.identity(), "other chain");
-            return self.expel(peer, FOREIGN_BAN);
-        }
-        // Only the first one counts, otherwise a peer could push addresses without end.
-        if self.book.connection(&peer).is_none_or(Connection::is_identified) {
-            return;
-        }
-        let addresses = self.dialable(peer, info.listen_addrs);
-        for address in &addresses {
-            self.swarm.behaviour_mut().kademlia.add_address(&peer, address.clone());
-        }
-        self.book.discover(peer, addresses, Instant::now());
-        let agent = info.agent_version.chars().filter(|c| !c.is_control()).take(AGENT_CHARACTERS).collect();
-        self.update_readiness(peer, |book| book.identified(peer, agent));
     }
 
     pub(super) fn on_subscription(&mut self, peer: PeerId, topic: &TopicHash, subscribed: bool) {
@@ -82,11 +79,14 @@ impl NetworkService {
     }
 
     /// Applies `update` and publishes the list of peers if this one came or went by it.
-    fn update_readiness(&mut self, peer: PeerId, update: impl FnOnce(&mut PeerBook)) {
+    pub(super) fn update_readiness(&mut self, peer: PeerId, update: impl FnOnce(&mut PeerBook)) {
         let was_ready = self.book.is_ready(&peer);
         update(&mut self.book);
         let is_ready = self.book.is_ready(&peer);
         if was_ready != is_ready {
+            let now = Instant::now();
+            self.walks.hurry(now);
+            self.saving.iter_mut().for_each(|saving| saving.hurry(now));
             tracing::info!(%peer, is_ready, "peer");
             if is_ready {
                 self.relay(Input::Joined(peer));
@@ -95,38 +95,15 @@ impl NetworkService {
         }
     }
 
-    /// What of an identified peer's addresses may be dialled: its loopback addresses only when it is on this machine.
-    fn dialable(&self, peer: PeerId, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
-        let remote = self.book.connection(&peer).map(|connection| &connection.address);
-        let is_local = remote.is_some_and(is_loopback);
-        addresses.into_iter().filter(|address| is_local || !is_loopback(address)).collect()
-    }
-
     pub(super) fn on_ping(&mut self, event: &ping::Event) {
-        if let Err(ping::Failure::Timeout | ping::Failure::Other { .. }) = &event.result {
-            tracing::debug!(peer = %event.peer, "no answer to ping");
-            self.swarm.close_connection(event.connection);
-        }
-    }
-
-    pub(super) fn on_kademlia(&mut self, event: kad::Event) {
-        let now = Instant::now();
-        match event {
-            kad::Event::RoutingUpdated { peer, addresses, .. } => self.book.discover(peer, addresses.into_vec(), now),
-            kad::Event::OutboundQueryProgressed { result: kad::QueryResult::GetClosestPeers(Ok(found)), .. } => {
-                for info in found.peers {
-                    self.book.discover(info.peer_id, info.addrs, now);
-                }
+        match &event.result {
+            Ok(_) => self.book.answered(event.peer, Instant::now()),
+            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
+                tracing::debug!(peer = %event.peer, "no answer to ping");
+                self.swarm.close_connection(event.connection);
             }
-            _ => {}
-        }
-    }
-
-    pub(super) fn on_multicast(&mut self, event: mdns::Event) {
-        if let mdns::Event::Discovered(found) = event {
-            for (peer, address) in found {
-                self.book.discover(peer, [address], Instant::now());
-            }
+            // Such a connection becomes silent.
+            Err(ping::Failure::Unsupported) => {}
         }
     }
 
@@ -135,20 +112,29 @@ impl NetworkService {
         let now = Instant::now();
         for Dial { peer, addresses } in self.book.dials_due(now) {
             // A port of its own: one shared with the listener could still be held by the connection just lost.
+            let addresses = names::look_up_hosts(addresses);
             let dial = DialOpts::peer_id(peer).addresses(addresses).allocate_new_port().build();
             match self.swarm.dial(dial) {
                 // Kademlia is dialling it, and that dial's outcome will be told.
                 Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
-                Err(error) => {
-                    tracing::debug!(%peer, %error, "cannot dial");
-                    self.book.dial_failed(peer, now);
-                }
+                Err(error) => self.on_dial_failed(peer, &error),
             }
         }
         for peer in self.book.overdue(now) {
-            tracing::debug!(%peer, "not identified and subscribed in time");
+            tracing::debug!(%peer, "not identified and subscribed in time, or silent");
             self.disconnect(peer);
         }
+        self.walk_when_due(now);
+        self.tend_relays(now);
+        self.save_when_due(now);
+    }
+
+    pub(super) fn on_dial_failed(&mut self, peer: PeerId, error: &DialError) {
+        tracing::debug!(%peer, %error, "dial failed");
+        if let Some(cause) = dial_failure(error) {
+            self.metrics.dial_failures.get_or_create(&DialFailureLabel { cause }).inc();
+        }
+        self.book.dial_failed(peer, Instant::now());
     }
 
     /// Lets penalties, budgets and bans fade, and bans the peers that gossipsub no longer listens to.
@@ -157,29 +143,22 @@ impl NetworkService {
         self.limiter.sweep(now);
         self.serving.sweep(now);
         self.swarm.behaviour_mut().gossip.sweep(now);
-        for peer in self.book.bans_ended(now) {
-            self.swarm.behaviour_mut().blocked.unblock_peer(peer);
-        }
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        let mut unwanted = Vec::new();
+        self.book.bans.sweep(now);
+        self.apply_bans();
+        let behaviour = self.swarm.behaviour_mut();
+        let mut scores = HashMap::new();
         for (peer, _) in self.book.ready() {
-            gossip.set_application_score(&peer, -self.book.penalty(&peer, now));
-            if gossip.peer_score(&peer).is_some_and(|score| score < SCORE_MIN) {
-                unwanted.push(peer);
-            }
+            behaviour.gossip.set_application_score(&peer, -self.book.penalty(&peer, now));
+            scores.extend(behaviour.gossip.peer_score(&peer).map(|score| (peer, score)));
         }
+        scores.iter().for_each(|(peer, score)| self.book.rate(peer, *score));
+        let unwanted: Vec<_> = scores.iter().filter(|(_, score)| **score < SCORE_MIN).map(|(peer, _)| *peer).collect();
+        behaviour.limits.admission().set_scores(scores);
         for peer in unwanted {
             self.ban(peer);
         }
         self.count_mesh();
         self.publish_peers();
-    }
-
-    /// Asks Kademlia for the peers near a random place.
-    pub(super) fn walk(&mut self) {
-        if self.book.wants_more() {
-            self.swarm.behaviour_mut().kademlia.get_closest_peers(PeerId::random());
-        }
     }
 
     pub(super) fn penalise(&mut self, peer: PeerId, misbehaviour: Misbehaviour) {
@@ -194,18 +173,31 @@ impl NetworkService {
     }
 
     fn ban(&mut self, peer: PeerId) {
-        tracing::warn!(%peer, "peer banned");
+        let now = Instant::now();
+        // What it did before it was banned is told late and earns no second ban.
+        if self.book.bans.remaining(&peer, now).is_some() {
+            return;
+        }
+        let time = self.book.punish(peer, now);
+        tracing::warn!(%peer, ?time, "peer banned");
         self.metrics.bans.inc();
-        self.expel(peer, BAN);
+        self.apply_bans();
     }
 
-    /// Disconnects a peer and refuses it for a time. When too many bans are remembered already it may come back at
-    /// once, to be expelled again.
-    fn expel(&mut self, peer: PeerId, time: Duration) {
-        if self.book.ban(peer, time, Instant::now()) {
-            self.swarm.behaviour_mut().blocked.block_peer(peer);
+    /// Disconnects a peer and refuses it for a time, whatever it did.
+    pub(super) fn exclude(&mut self, peer: PeerId, time: Duration) {
+        self.book.bans.exclude(peer, time, Instant::now());
+        self.apply_bans();
+    }
+
+    /// Refuses from now on whoever is banned now, and disconnects those who are connected.
+    pub(super) fn apply_bans(&mut self) {
+        let (now, bans) = (Instant::now(), &self.book.bans);
+        let admission = self.swarm.behaviour_mut().limits.admission();
+        admission.set_banned(bans.banned_peers(now), bans.banned_ips(now));
+        for peer in admission.unwanted() {
+            self.disconnect(peer);
         }
-        self.disconnect(peer);
     }
 
     pub(super) fn disconnect(&mut self, peer: PeerId) {
@@ -237,10 +229,12 @@ impl NetworkService {
     }
 }
 
-fn is_loopback(address: &Multiaddr) -> bool {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
-        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
-        _ => false,
+/// Where a peer is: the address dialled, the one it comes from, or the one at the relay in between.
+fn address_of(peer: PeerId, endpoint: &ConnectedPoint) -> Multiaddr {
+    match endpoint {
+        ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => {
+            local_addr.clone().with(Protocol::P2p(peer))
+        }
+        _ => endpoint.get_remote_address().clone(),
     }
 }

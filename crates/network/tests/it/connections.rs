@@ -1,6 +1,6 @@
 //! Who connects to whom.
 
-use crate::support::{Doomed, GENESIS, Node, OTHER_GENESIS, Plan, quic, tcp, within};
+use crate::support::{Doomed, GENESIS, Node, OTHER_GENESIS, Plan, quic, tcp, within, without_peer_id};
 use alloy_primitives::Bytes;
 use heddle_network::{Multiaddr, Topic};
 use heddle_primitives::Request;
@@ -59,15 +59,6 @@ async fn nodes_that_dial_each_other_at_once_end_with_one_connection() {
     b.until_connected(&a).await;
     let answer = within("an answer", a.handle.request(b.id(), Request::Status)).await;
     assert!(answer.is_ok(), "{answer:?}");
-}
-
-fn without_peer_id(addresses: &[Multiaddr]) -> Vec<Multiaddr> {
-    let strip = |address: &Multiaddr| {
-        let mut address = address.clone();
-        assert!(matches!(address.pop(), Some(Protocol::P2p(_))));
-        address
-    };
-    addresses.iter().map(strip).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used)] // A helper that fails, fails its test.
 
+mod admission;
 mod connections;
 mod gossip;
 mod hostile;
+mod names;
+mod operator;
+mod relay;
 mod requests;
+mod store;
 mod support;
+mod sybils;
 mod transactions;

@@ -7,6 +7,7 @@ use heddle_network::{
     NetworkMetrics, NetworkService, NodeKey, PeerId, PeerInfo, RequestServer, Topic, TransactionPool, Verdict,
 };
 use heddle_primitives::{Height, Request, Response, Status, TransactionAnnouncement};
+use libp2p::multiaddr::Protocol;
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
@@ -151,6 +152,7 @@ pub struct Plan {
     pub genesis: B256,
     pub server: Server,
     pub config: NetworkConfig,
+    pub metrics: NetworkMetrics,
 }
 
 pub fn tcp() -> Vec<Multiaddr> {
@@ -161,11 +163,27 @@ pub fn quic() -> Vec<Multiaddr> {
     vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()]
 }
 
+/// Takes the trailing `/p2p/<peer id>` off addresses.
+pub fn without_peer_id(addresses: &[Multiaddr]) -> Vec<Multiaddr> {
+    let strip = |address: &Multiaddr| {
+        let mut address = address.clone();
+        assert!(matches!(address.pop(), Some(Protocol::P2p(_))));
+        address
+    };
+    addresses.iter().map(strip).collect()
+}
+
 impl Plan {
     pub fn new() -> Self {
         let listen = NetworkConfig::listen_on(Ipv4Addr::LOCALHOST.into(), 0);
         let config = NetworkConfig { listen, ..NetworkConfig::default() };
-        Self { key: NodeKey::generate(), genesis: GENESIS, server: Server::Height(5), config }
+        Self {
+            key: NodeKey::generate(),
+            genesis: GENESIS,
+            server: Server::Height(5),
+            config,
+            metrics: NetworkMetrics::default(),
+        }
     }
 
     pub fn listen(mut self, addresses: Vec<Multiaddr>) -> Self {
@@ -193,14 +211,25 @@ impl Plan {
         self
     }
 
+    pub fn persistent(mut self, nodes: &[&Node]) -> Self {
+        self.config.persistent_peers = nodes.iter().flat_map(|node| node.handle.listen_addresses()).collect();
+        self
+    }
+
+    /// Changes settings.
+    pub fn with(mut self, change: impl FnOnce(&mut NetworkConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
     /// The network's parts, not running yet.
     pub async fn parts(self) -> Result<(NetworkHandle, NetworkService, Seen, Arc<Pool>), NetworkError> {
         let (record, seen) = watch::channel(Vec::new());
         let (validator, server) = (Arc::new(Recorder(record)), Arc::new(self.server));
-        let (pool, metrics) = (Arc::new(Pool::default()), NetworkMetrics::default());
-        let network =
-            Network::start(self.config, self.key, self.genesis, validator, server, pool.clone(), metrics).await?;
-        Ok((network.0, network.1, seen, pool))
+        let pool = Arc::new(Pool::default());
+        let (handle, service) =
+            Network::start(self.config, self.key, self.genesis, validator, server, pool.clone(), self.metrics).await?;
+        Ok((handle, service, seen, pool))
     }
 
     pub async fn try_start(self) -> Result<Node, NetworkError> {

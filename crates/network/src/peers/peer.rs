@@ -1,0 +1,139 @@
+//! One peer, and its connection.
+
+use super::{Addresses, Seen, dials, penalty::Penalty};
+use crate::{
+    Topic,
+    backoff::{Backoff, DELAY_MAX},
+};
+use libp2p::{Multiaddr, swarm::ConnectionId};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+/// A peer lost for longer than this is dialled less and less often.
+const LOST_FOR: Duration = Duration::from_secs(600);
+/// Longest wait before dialling such a peer again.
+const LOST_DELAY_MAX: Duration = Duration::from_secs(300);
+/// An established connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// Which one.
+    pub(crate) id: ConnectionId,
+    /// The peer's address on this connection.
+    pub(crate) address: Multiaddr,
+    /// Whether the peer dialled us.
+    pub(crate) inbound: bool,
+    /// When it was established.
+    pub(crate) since: Instant,
+    /// When it last answered a ping.
+    pub(super) answered: Instant,
+    /// What identify said it runs; `None` until then.
+    pub(super) agent: Option<String>,
+    /// The topics that it is subscribed to.
+    pub(super) topics: HashSet<Topic>,
+    /// Whether Kademlia's table was told of it.
+    pub(super) routed: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, address: Multiaddr, inbound: bool, now: Instant) -> Self {
+        Self { id, address, inbound, since: now, answered: now, agent: None, topics: HashSet::new(), routed: false }
+    }
+
+    /// Whether identify has named its software and our chain.
+    pub(crate) fn is_identified(&self) -> bool {
+        self.agent.is_some()
+    }
+
+    /// Identified as of our chain and subscribed to every topic: what we publish now reaches it.
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_identified() && self.topics.len() == Topic::ALL.len()
+    }
+
+    /// What the peer says it runs.
+    pub(crate) fn agent(&self) -> &str {
+        self.agent.as_deref().unwrap_or_default()
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Link {
+    Idle,
+    Dialing,
+    Connected(Connection),
+}
+
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// Dialled for ever, never forgotten.
+    pub(super) bootnode: bool,
+    /// The same, and exempt from limits.
+    pub(super) persistent: bool,
+    pub(super) addresses: Addresses,
+    pub(super) backoff: Backoff,
+    pub(super) link: Link,
+    pub(super) penalty: Penalty,
+    /// When it was last ready; `None` when it never was.
+    pub(super) seen: Option<Seen>,
+    /// Its last gossip score.
+    pub(super) score: f64,
+    /// What it last said it runs.
+    pub(super) agent: String,
+}
+
+impl Peer {
+    pub(super) fn new(backoff: Backoff, now: Instant) -> Self {
+        Self {
+            bootnode: false,
+            persistent: false,
+            addresses: Addresses::default(),
+            backoff,
+            link: Link::Idle,
+            penalty: Penalty::none(now),
+            seen: None,
+            score: 0.0,
+            agent: String::new(),
+        }
+    }
+
+    pub(super) fn connection(&self) -> Option<&Connection> {
+        match &self.link {
+            Link::Connected(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.link, Link::Idle)
+    }
+
+    /// Whether the operator named it: dialled for ever, never forgotten.
+    pub(super) fn is_named(&self) -> bool {
+        self.bootnode || self.persistent
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.is_idle() && !self.addresses.is_empty() && self.backoff.is_due(now)
+    }
+
+    /// Whether we dialled it, or do so now.
+    pub(super) fn is_outbound(&self) -> bool {
+        match &self.link {
+            Link::Idle => false,
+            Link::Dialing => true,
+            Link::Connected(connection) => !connection.inbound,
+        }
+    }
+
+    /// Where it is, for the diversity of places: the connection's subnet, or that of its surest address.
+    pub(super) fn subnet(&self) -> Option<ipnet::IpNet> {
+        let address = self.connection().map(|connection| &connection.address).or_else(|| self.addresses.iter().next());
+        address.and_then(dials::subnet)
+    }
+
+    pub(super) fn fail(&mut self, now: Instant) {
+        let is_lost = self.seen.is_some_and(|seen| seen.age(now) > LOST_FOR) && !self.is_named();
+        self.backoff.fail(now, if is_lost { LOST_DELAY_MAX } else { DELAY_MAX });
+    }
+}
