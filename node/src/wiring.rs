@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   peers --- network ---+--> Inbound --> consensus                 (gossip; verdicts return)
+//!                        |       +--> 16 --> Arrivals --> BlockRelay --> consensus, SyncChain    (blocks, once filled)
 //!                        +--> GossipedPool --> mempool              (transactions; judgements return)
-//!                        +--> PeerServer --> chain                  (requests; responses return)
+//!                        +--> PeerServer --> chain, BlockShelf      (requests; responses return)
 //!   consensus --> ChainApplication --> chain, mempool, sync.wake
-//!             --> NetworkOutbound, ConsensusFiles
+//!             --> NetworkOutbound --> BlockShelf, network;  ConsensusFiles
 //!   sync ------> StagedState, SyncChain, ChainPast --> chain;  NetworkPeers --> network
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server; and two JSON-RPC
+//! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server; and two JSON-RPC
 //! servers with their own: for wallets, and for the operator. The first that ends stops the node.
 
 mod followers;
@@ -18,8 +19,8 @@ mod network;
 mod sync;
 
 use crate::adapters::{
-    ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks, MempoolChain,
-    MempoolGossip, NetworkOutbound, NodeStatusView, SyncChain,
+    Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks,
+    MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, SyncChain, announce_commits,
 };
 use crate::admin::AdminServer;
 use crate::cache::CacheSize;
@@ -32,9 +33,11 @@ use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
-use heddle_network::{Multiaddr, NetworkConfig, NetworkHandle};
+use heddle_network::{BlockRelay, BlockShelf, Multiaddr, NetworkConfig, NetworkHandle, PropagationMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
 use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
+use heddle_sync::SyncHandle;
+use network::PeerPorts;
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::future::Future;
@@ -133,14 +136,29 @@ impl Node {
     ) -> Result<NodeStatusView, Box<dyn Error>> {
         let chain = self.chain.clone();
         let source = Arc::new(SyncChain::new(chain.clone())?);
-        let (inbound, pool) = (Arc::new(Inbound::default()), Arc::new(GossipedPool(mempool.clone())));
-        let network = self.start_network(config, heddle, inbound.clone(), source.clone(), pool, registry).await?;
+        let (inbound, arrivals) = Inbound::new(chain.clone());
+        let (inbound, pool) = (Arc::new(inbound), Arc::new(GossipedPool(mempool.clone())));
+        let shelf = BlockShelf::default();
+        let ports =
+            PeerPorts { inbound: inbound.clone(), source: source.clone(), pool: pool.clone(), shelf: shelf.clone() };
+        let network = self.start_network(config, heddle, ports, registry).await?;
+        let relay = BlockRelay::new(shelf.clone(), network.clone(), pool, PropagationMetrics::new(registry));
+        let filling = Arrivals { relay, source: source.clone(), chain: chain.clone() };
+        self.spawn("block arrivals", filling.run(arrivals));
         let catching_up = self.start_sync(config, source, &network, registry);
         let sync = catching_up.sync.clone();
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());
         self.tell_own_validator(own)?;
         let application = ChainApplication { chain: chain.clone(), mempool: mempool.clone(), sync: sync.clone(), own };
-        let consensus = self.prepare_consensus(config, heddle, application, &network, registry)?;
+        let outbound = NetworkOutbound {
+            network: network.clone(),
+            shelf: shelf.clone(),
+            whole_block_bytes: config.network.whole_block_bytes,
+        };
+        if let Some(own) = own {
+            self.spawn("block announcer", announce_commits(chain.clone(), own, outbound.clone()));
+        }
+        let consensus = self.prepare_consensus(config, heddle, application, outbound, registry)?;
         self.start_consensus(consensus, catching_up.has_state, inbound)?;
         let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
@@ -165,7 +183,7 @@ impl Node {
         config: &NodeConfig,
         heddle: &HeddleConfig,
         application: ChainApplication,
-        network: &NetworkHandle,
+        outbound: NetworkOutbound,
         registry: &mut Registry,
     ) -> Result<PreparedConsensus, Box<dyn Error>> {
         let context = self.chain.signing_context();
@@ -176,7 +194,8 @@ impl Node {
         metrics.register(registry);
         let (head_sender, head) = watch::channel(self.chain.head().height());
         self.spawn("head", followers::follow_head(self.chain.clone(), head_sender));
-        let status = application.sync.subscribe();
+        let sync = application.sync.clone();
+        let status = sync.subscribe();
         let (peers_sender, peers) = watch::channel(followers::catch_up(*status.borrow()));
         self.spawn("peers", followers::follow_sync(status, peers_sender));
         let setup = heddle_consensus::Setup {
@@ -190,12 +209,13 @@ impl Node {
         };
         let ports = heddle_consensus::Ports {
             application: Arc::new(application),
-            outbound: Arc::new(NetworkOutbound(network.clone())),
+            outbound: Arc::new(outbound),
             log: Box::new(files),
             committed: head,
             peers,
         };
-        Ok(PreparedConsensus { chain: self.chain.clone(), datadir: config.datadir.clone(), setup, ports, metrics })
+        let (chain, datadir) = (self.chain.clone(), config.datadir.clone());
+        Ok(PreparedConsensus { chain, datadir, setup, ports, metrics, sync })
     }
 
     /// Starts consensus now, or when the chain has the state that is being fetched.
@@ -315,6 +335,7 @@ struct PreparedConsensus {
     setup: heddle_consensus::Setup,
     ports: heddle_consensus::Ports,
     metrics: ConsensusMetrics,
+    sync: SyncHandle,
 }
 
 impl PreparedConsensus {
@@ -323,7 +344,7 @@ impl PreparedConsensus {
         self.setup.head = self.chain.head().height();
         let (consensus, service) = heddle_consensus::start(self.setup, self.ports, self.metrics)
             .map_err(|error| ConsensusFilesError::starting(error, &self.datadir))?;
-        inbound.connect(consensus);
+        inbound.connect(consensus, self.sync);
         Ok(async { ending(service.await) })
     }
 }

@@ -16,7 +16,7 @@ impl FutureMessages {
     /// Votes kept for each validator and height: two a round for the first rounds.
     const VOTES_MAX: usize = 8;
     /// Proposals are kept for rounds below this, one for each: they carry whole blocks.
-    const PROPOSAL_ROUND_END: Round = Round::new(2);
+    pub(crate) const PROPOSAL_ROUND_END: Round = Round::new(2);
 
     /// Keeps a message for later, if there is room. Certificates are not kept: they are sent again when they matter.
     pub(crate) fn insert(&mut self, current: Height, message: CheckedMessage) {

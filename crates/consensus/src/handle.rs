@@ -59,7 +59,7 @@ impl View {
         &self.current
     }
 
-    fn validators_of(&self, height: Height) -> &ValidatorSet {
+    pub(crate) fn validators_of(&self, height: Height) -> &ValidatorSet {
         match height.cmp(&self.height) {
             Ordering::Less => &self.previous,
             Ordering::Equal => &self.current,
@@ -209,9 +209,13 @@ impl ConsensusHandle {
             ConsensusMessage::Proposal(message) => message.proposal.proposal.round,
             _ => return false,
         };
+        self.is_round_beyond_lookahead(message.height(), round)
+    }
+
+    pub(crate) fn is_round_beyond_lookahead(&self, height: Height, round: Round) -> bool {
         let status = self.status();
         let ahead = round.as_u32().saturating_sub(status.round.as_u32());
-        message.height() == status.height && ahead > MAX_FUTURE_ROUND_LOOKAHEAD
+        height == status.height && ahead > MAX_FUTURE_ROUND_LOOKAHEAD
     }
 
     fn dropped(&self) -> Verdict {

@@ -30,6 +30,7 @@ mod message;
 mod metrics;
 mod pause;
 mod ports;
+mod proposal;
 mod record;
 mod service;
 mod sign_guard;

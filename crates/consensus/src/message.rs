@@ -3,7 +3,7 @@
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root};
 use alloy_primitives::B256;
 use heddle_primitives::{
-    AccessListMismatch, Bug, CertificateError, ConsensusMessage, EvidenceError, Height, PolkaCertificate,
+    AccessListMismatch, Bug, CertificateError, ConsensusMessage, EvidenceError, Header, Height, PolkaCertificate,
     ProposalMessage, ProposedBlock, Round, RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote,
     SigningContext, ValidatorAddress, ValidatorSet, Vote, VoteKind, consensus_root, planted,
 };
@@ -163,18 +163,30 @@ fn check_proposal(
     validators: &ValidatorSet,
     context: &SigningContext,
 ) -> Result<(), MessageFault> {
-    check_signed_proposal(&message.proposal, validators, context)?;
-    let proposal = &message.proposal.proposal;
-    check_body(&message.body, proposal.block_hash)?;
-    let number = message.body.block.header.number;
-    bound("number", Height::new(number), proposal.height)
+    check_header(&message.proposal, &message.body.block.header, validators, context)?;
+    check_body(&message.body)
+}
+
+/// Whether the proposer of its round signed this header's hash, for its height.
+pub(crate) fn check_header(
+    signed: &SignedProposal,
+    header: &Header,
+    validators: &ValidatorSet,
+    context: &SigningContext,
+) -> Result<(), MessageFault> {
+    let proposal = &signed.proposal;
+    if proposal.round > ROUND_MAX {
+        return Err(MessageFault::RoundTooHigh(proposal.round));
+    }
+    check_signed_proposal(signed, validators, context)?;
+    bound("hash", header.hash_slow(), proposal.block_hash)?;
+    bound("number", Height::new(header.number), proposal.height)
 }
 
 /// The proposer signs a hash only. Without this check anybody could relay a proposal with another body, and make
 /// its receivers reject, for good, a block that others accept.
-fn check_body(body: &ProposedBlock, block_hash: B256) -> Result<(), MessageFault> {
+fn check_body(body: &ProposedBlock) -> Result<(), MessageFault> {
     let (header, content) = (&body.block.header, &body.block.body);
-    bound("hash", header.hash_slow(), block_hash)?;
     bound("transactions root", calculate_transaction_root(&content.transactions), header.transactions_root)?;
     bound("ommers hash", calculate_ommers_root(&content.ommers), header.ommers_hash)?;
     let withdrawals_root = content.withdrawals.as_ref().map(|withdrawals| calculate_withdrawals_root(withdrawals));

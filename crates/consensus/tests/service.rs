@@ -498,3 +498,48 @@ async fn a_block_of_sync_moves_consensus_on() {
     assert_eq!(node.handle.deliver(vote).await, Verdict::Accept);
     service.abort();
 }
+
+#[tokio::test]
+async fn a_proposal_is_judged_by_its_header_alone() {
+    let fixture = Fixture::new(4);
+    let (node, service) = node(&fixture, 0, MemoryLog::default());
+    let judge = |index: usize, height: u64, round: u32, alter: fn(&mut heddle_primitives::Header)| {
+        let mut body = fixture.block(None, index, b"block");
+        let mut block = (*body.block).clone();
+        block.header.number = height;
+        body.block = Arc::new(block.clone());
+        let ConsensusMessage::Proposal(message) = fixture.proposal(index, round, None, &body) else {
+            panic!("no proposal")
+        };
+        alter(&mut block.header);
+        node.handle.check_header(&message.proposal, &block.header)
+    };
+    let proposer = |height, round| fixture.proposer(height, round);
+    let other = (proposer(1, 0) + 1) % 4;
+    assert_eq!(judge(proposer(1, 0), 1, 0, |_| {}), Verdict::Accept);
+    assert_eq!(judge(other, 1, 0, |_| {}), Verdict::Reject, "out of turn");
+    assert_eq!(judge(proposer(1, 0), 1, 0, |header| header.gas_used += 1), Verdict::Reject, "another header");
+    assert_eq!(judge(proposer(1, 10), 1, 10, |_| {}), Verdict::Accept, "a later round");
+    assert_eq!(judge(proposer(1, 11), 1, 11, |_| {}), Verdict::Ignore, "a round too far ahead");
+    assert_eq!(judge(proposer(2, 1), 2, 1, |_| {}), Verdict::Accept, "the next height");
+    assert_eq!(judge(proposer(2, 2), 2, 2, |_| {}), Verdict::Ignore, "the next height has no such round yet");
+    assert_eq!(judge(proposer(9, 0), 9, 0, |_| {}), Verdict::Ignore, "far ahead");
+    assert_eq!(*node.chain.heard.borrow(), Height::new(9), "sync is told");
+    let wrong = (proposer(2, 0) + 1) % 4;
+    assert_eq!(judge(wrong, 2, 0, |_| {}), Verdict::Ignore, "the next height may have other validators");
+    drop(service);
+}
+
+#[tokio::test]
+async fn proposals_of_heights_that_are_over_are_ignored() {
+    let fixture = Fixture::new(4);
+    let (node, service) = node(&fixture, 0, MemoryLog::default());
+    let service = tokio::spawn(service);
+    node.chain.head.send_replace(Height::new(7));
+    node.handle.subscribe().wait_for(|status| status.height == Height::new(8)).await.unwrap();
+    let proposer = fixture.proposer(1, 0);
+    let body = fixture.block(None, proposer, b"block");
+    let ConsensusMessage::Proposal(message) = fixture.proposal(proposer, 0, None, &body) else { panic!("no proposal") };
+    assert_eq!(node.handle.check_header(&message.proposal, &body.block.header), Verdict::Ignore);
+    service.abort();
+}

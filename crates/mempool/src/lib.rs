@@ -29,6 +29,7 @@ mod ports;
 mod rules;
 mod sender;
 mod service;
+mod short_ids;
 mod state;
 mod transaction;
 mod victims;

@@ -9,7 +9,7 @@ use crate::{
     MempoolMetrics, MempoolService, Origin, PoolContent, PoolError, PoolStatus, PoolTransaction,
 };
 use alloy_primitives::{Address, Bytes, TxHash, keccak256};
-use heddle_primitives::{Genesis, TransactionAnnouncement};
+use heddle_primitives::{Genesis, ShortId, ShortIdKey, TransactionAnnouncement};
 use parking_lot::RwLock;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -135,6 +135,12 @@ impl Mempool {
     pub fn get_many(&self, hashes: &[TxHash]) -> Vec<Option<Arc<PoolTransaction>>> {
         let pool = self.shared.pool.read();
         hashes.iter().map(|hash| pool.get(hash)).collect()
+    }
+
+    /// For each of a block's short ids the transaction of the pool that has it; `None` where there is none, or more than
+    /// one. Reads every hash of the pool: call it off the async threads.
+    pub fn find_named(&self, key: &ShortIdKey, ids: &[ShortId]) -> Vec<Option<Arc<PoolTransaction>>> {
+        self.shared.pool.read().find_named(key, ids)
     }
 
     /// The nonce after a sender's pending transactions; `None` when it has none, and its account's nonce is next.

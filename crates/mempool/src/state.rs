@@ -2,11 +2,12 @@
 
 use crate::rules::Rules;
 use crate::sender::{AccountCode, Entry, Rank, SenderAccount, SenderQueue};
+use crate::short_ids;
 use crate::victims::{self, Cheapest, Excess, Newcomer};
 use crate::{Best, HeadInfo, MempoolConfig, Origin, PoolError, PoolTransaction};
 use alloy_hardforks::EthereumChainHardforks;
 use alloy_primitives::{Address, TxHash};
-use heddle_primitives::Genesis;
+use heddle_primitives::{Genesis, ShortId, ShortIdKey};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -228,6 +229,11 @@ impl Pool {
 
     pub(crate) fn get(&self, hash: &TxHash) -> Option<Arc<PoolTransaction>> {
         self.transactions.get(hash).map(Arc::clone)
+    }
+
+    /// Those that a block's short ids name.
+    pub(crate) fn find_named(&self, key: &ShortIdKey, ids: &[ShortId]) -> Vec<Option<Arc<PoolTransaction>>> {
+        short_ids::find(&self.transactions, |hash| key.short_id(hash), ids)
     }
 
     /// The nonce after a sender's pending transactions; `None` when it has none.

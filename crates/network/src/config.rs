@@ -62,6 +62,8 @@ pub struct NetworkConfig {
     pub limits: ConnectionLimits,
     /// How long a request may take until its answer is read, in milliseconds (at least 1).
     pub request_timeout_ms: u64,
+    /// Blocks whose transactions' RLP is no longer, in bytes, travel whole; of others only the transactions' short ids do.
+    pub whole_block_bytes: usize,
     /// How fast the chain is; what peers' scores and rates are derived from.
     #[serde(skip)]
     pub pace: ChainPace,
@@ -125,6 +127,7 @@ impl Default for NetworkConfig {
             peers_outbound_min: None,
             limits: ConnectionLimits::default(),
             request_timeout_ms: 10_000,
+            whole_block_bytes: 4096,
             pace: ChainPace::default(),
         }
     }

@@ -11,7 +11,7 @@ mod transactions;
 
 pub use application::ChainApplication;
 pub use chain_reader::{MempoolBlocks, MempoolChain};
-pub use gossip::{Inbound, NetworkOutbound};
+pub use gossip::{Arrivals, Inbound, NetworkOutbound, announce_commits};
 pub use log::{ConsensusFiles, ConsensusFilesError};
 pub use states::{ChainPast, ServedStates, StagedState};
 pub use status::{Live, NodeStatusView};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use heddle_chain::{BackfillError, Chain, ChainError, Fault, RecoveredCertifiedBlock};
-use heddle_network::{Misbehaviour, NetworkHandle, RequestServer};
+use heddle_network::{BlockShelf, Misbehaviour, NetworkHandle, RequestServer};
 use heddle_primitives::{
     CertifiedBlock, CertifiedHeader, Epoch, EpochStep, FinalizedBlock, Height, LightClient, Receipt, Request,
     RequestKind, Response, Status,
@@ -173,6 +173,8 @@ pub struct PeerServer {
     pub blocks: SyncServer,
     /// States.
     pub states: SnapshotServer,
+    /// What blocks that are being decided hold.
+    pub shelf: BlockShelf,
 }
 
 #[async_trait]
@@ -184,6 +186,7 @@ impl RequestServer for PeerServer {
             | RequestKind::Storage
             | RequestKind::Code
             | RequestKind::RangeProof => self.states.answer(&PeerId::new(peer.to_bytes()), request).await,
+            RequestKind::BlockTransactions | RequestKind::BlockPieces => Ok(self.shelf.serve(&request).await),
             _ => self.blocks.answer(request).await,
         };
         match answer {

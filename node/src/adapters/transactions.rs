@@ -3,8 +3,8 @@
 use alloy_primitives::{B256, Bytes};
 use async_trait::async_trait;
 use heddle_mempool::{Gossip, Mempool, Origin, PoolTransaction};
-use heddle_network::{Announcement, Judgement, NetworkHandle, TransactionPool};
-use heddle_primitives::TransactionAnnouncement;
+use heddle_network::{Announcement, Judgement, NetworkHandle, TransactionPool, TransactionSource};
+use heddle_primitives::{ShortId, ShortIdKey, Transaction, TransactionAnnouncement};
 use std::sync::Arc;
 
 /// The mempool as peers are told of it.
@@ -50,6 +50,13 @@ impl TransactionPool for GossipedPool {
     async fn receive(&self, transactions: Vec<Bytes>) -> Judgement {
         let received = self.using(move |mempool| mempool.receive(&transactions)).await;
         Judgement { accepted: received.accepted, refused: received.refused, invalid: received.invalid }
+    }
+}
+
+impl TransactionSource for GossipedPool {
+    fn find(&self, key: &ShortIdKey, ids: &[ShortId]) -> Vec<Option<Transaction>> {
+        let found = self.0.find_named(key, ids).into_iter();
+        found.map(|transaction| transaction.map(|transaction| transaction.recovered().inner().clone())).collect()
     }
 }
 

@@ -5,26 +5,37 @@ use crate::adapters::{GossipedPool, Inbound, PeerServer, ServedStates, SyncChain
 use crate::admin::AdminServer;
 use crate::keys;
 use heddle_chain::ChainError;
-use heddle_network::{ChainPace, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
 use heddle_primitives::HeddleConfig;
 use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
 use std::sync::Arc;
 
+/// What answers peers.
+pub(super) struct PeerPorts {
+    /// Gossip.
+    pub(super) inbound: Arc<Inbound>,
+    /// Requests for what is committed.
+    pub(super) source: Arc<SyncChain>,
+    /// Transactions.
+    pub(super) pool: Arc<GossipedPool>,
+    /// Requests for what is being decided.
+    pub(super) shelf: BlockShelf,
+}
+
 impl Node {
     pub(super) async fn start_network(
         &mut self,
         config: &NodeConfig,
         heddle: &HeddleConfig,
-        inbound: Arc<Inbound>,
-        source: Arc<SyncChain>,
-        pool: Arc<GossipedPool>,
+        ports: PeerPorts,
         registry: &mut Registry,
     ) -> Result<NetworkHandle, Box<dyn Error>> {
+        let PeerPorts { inbound, source, pool, shelf } = ports;
         let key = keys::load_or_create_node_key(&config.node_key_file)?;
         let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
-        let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states });
+        let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states, shelf });
         let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();
         let network_config = NetworkConfig { pace: self.pace(heddle)?, ..config.network.clone() };

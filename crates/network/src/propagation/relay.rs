@@ -102,7 +102,6 @@ impl BlockRelay {
     }
 
     /// Enters a new assembly; `None` when there is one of this block already, which is told of the announcement.
-    #[expect(clippy::type_complexity, reason = "the two ends that its one caller holds")]
     fn begin(&self, hash: B256, from: PeerId) -> Option<(mpsc::Receiver<PeerId>, watch::Sender<Option<Outcome>>)> {
         let mut all = self.running.lock();
         if let Some(running) = all.iter().find(|running| running.hash == hash) {

@@ -65,7 +65,7 @@ pub(super) struct Serving {
     timeout: Duration,
     tasks: JoinSet<ServedRequest>,
     urgent: usize,
-    bulk: FairQueue<PeerRequest>,
+    bulk: FairQueue<Box<PeerRequest>>,
     unread: HashMap<InboundRequestId, Unread>,
 }
 
@@ -78,8 +78,7 @@ impl Serving {
     }
 
     /// Starts an answer or queues it; gives the request back when too many wait.
-    #[expect(clippy::result_large_err, reason = "the request itself is given back")]
-    fn accept(&mut self, request: PeerRequest) -> Result<(), PeerRequest> {
+    fn accept(&mut self, request: Box<PeerRequest>) -> Result<(), Box<PeerRequest>> {
         if is_bulk(request.request.kind()) {
             self.bulk.push(request.peer, request, Instant::now())?;
         } else if self.urgent == URGENT_MAX {
@@ -104,8 +103,8 @@ impl Serving {
         }
     }
 
-    fn spawn(&mut self, request: PeerRequest) {
-        let PeerRequest { peer, id, request, channel } = request;
+    fn spawn(&mut self, request: Box<PeerRequest>) {
+        let PeerRequest { peer, id, request, channel } = *request;
         let (server, kind, limit) = (self.server.clone(), request.kind(), self.timeout);
         self.tasks.spawn(async move {
             let response = timeout(limit, server.serve(peer, request)).await.unwrap_or_default();
@@ -238,7 +237,7 @@ impl NetworkService {
             self.count_served(kind, Served::OverLimit);
             return self.penalise(peer, Misbehaviour::Flooding);
         }
-        if let Err(refused) = self.serving.accept(PeerRequest { peer, id, request, channel }) {
+        if let Err(refused) = self.serving.accept(Box::new(PeerRequest { peer, id, request, channel })) {
             self.count_served(kind, Served::Busy);
             let busy = Response::Refused(Refusal::Busy);
             // An error means that the peer has gone, which its own event tells.

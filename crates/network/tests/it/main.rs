@@ -9,6 +9,7 @@ mod hostile;
 mod names;
 mod operator;
 mod relay;
+mod propagation;
 mod requests;
 mod store;
 mod support;
