@@ -1,12 +1,12 @@
 //! Carries gossip and requests between the nodes of one chain over libp2p, and keeps every peer within limits.
 //!
 //! ```text
-//!   publish, request, report                         validate, serve (ports)
+//!   publish, announce, request, report          validate, serve, pool (ports)
 //!            |                                                 ^
 //!     NetworkHandle --bounded queues--> NetworkService --bounded tasks
 //!                                        |    |     \
-//!                 PeerStore <-- PeerBook  |   RateLimiter        pure: decide, given the time
-//!                   (file)                    |
+//!      PeerStore <-- PeerBook, TransactionRelay, RateLimiter        pure: decide, given the time
+//!        (file)                               |
 //!                        Swarm: QUIC, TCP, relayed; limits (Admission), gossipsub, request-response, identify, ping,
 //!                               Kademlia, mDNS, AutoNAT, UPnP, relay, hole punching
 //! ```
@@ -15,6 +15,7 @@
 //! - names of topics and of our own protocols carry the genesis hash, and a peer that announces another chain is
 //!   disconnected before it is told or asked anything of ours;
 //! - gossip is forwarded only after the [`GossipValidator`] accepted it, and bytes are bounded before it sees them;
+//! - transactions are announced by hash and fetched once; see `transactions.rs`;
 //! - every queue, task set, table and message has a bound; what does not fit is dropped and counted, and a peer that
 //!   causes it pays with its score;
 //! - one connection a peer: gossipsub announces its topics on the first one only. Beside it stand, for a moment, one by

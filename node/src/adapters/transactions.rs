@@ -7,6 +7,9 @@ use heddle_network::{Announcement, Judgement, NetworkHandle, TransactionPool, Tr
 use heddle_primitives::{ShortId, ShortIdKey, Transaction, TransactionAnnouncement};
 use std::sync::Arc;
 
+/// Transactions that the network is told of at once: it has other things to do between two such lists.
+const ANNOUNCED_AT_ONCE: usize = 256;
+
 /// The mempool as peers are told of it.
 pub struct GossipedPool(pub Mempool);
 
@@ -65,8 +68,9 @@ pub struct MempoolGossip(pub NetworkHandle);
 
 impl MempoolGossip {
     fn tell(&self, transactions: &[Arc<PoolTransaction>], announcement: Announcement) {
-        let transactions = transactions.iter().map(|transaction| transaction.announcement()).collect();
-        self.0.announce(transactions, announcement);
+        for some in transactions.chunks(ANNOUNCED_AT_ONCE) {
+            self.0.announce(some.iter().map(|transaction| transaction.announcement()).collect(), announcement);
+        }
     }
 }
 
