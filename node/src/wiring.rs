@@ -11,8 +11,8 @@
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
 //! ```
 //!
-//! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, telemetry, metrics server; and two JSON-RPC
-//! servers with their own: for wallets, and for the operator. The first that ends stops the node.
+//! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, telemetry,
+//! metrics server, admin server. The first that ends stops the node.
 
 mod followers;
 mod network;
@@ -22,7 +22,6 @@ use crate::adapters::{
     Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks,
     MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, SyncChain, announce_commits,
 };
-use crate::admin::AdminServer;
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
 use crate::database;
@@ -79,8 +78,6 @@ pub struct NodeConfig {
 
 /// A running node. Dropping it stops every task; what was acknowledged is on disk already.
 pub struct Node {
-    // First: its file is gone before the data directory is another's.
-    admin: Option<AdminServer>,
     chain: Chain,
     network: Option<NetworkHandle>,
     rpc: Option<RpcServer>,
@@ -107,7 +104,7 @@ impl Node {
         let metrics = MempoolMetrics::new(&mut registry);
         let reader = Arc::new(MempoolChain(chain.clone()));
         let (mempool, service) = Mempool::new(MempoolConfig::default(), chain.genesis(), reader, metrics)?;
-        let mut node = Self { admin: None, chain, network: None, rpc: None, tasks: JoinSet::new() };
+        let mut node = Self { chain, network: None, rpc: None, tasks: JoinSet::new() };
         let status = match config.genesis.heddle().cloned() {
             Some(heddle) => node.start_live(&config, &heddle, &mempool, service, &mut registry).await?,
             None => {
@@ -285,12 +282,6 @@ impl Node {
                 None => std::future::pending().await,
             }
         };
-        let admin_stopped = async {
-            match &self.admin {
-                Some(admin) => admin.stopped().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             ended = self.tasks.join_next() => match ended {
                 Some(Ok(reason)) => reason.into(),
@@ -298,13 +289,11 @@ impl Node {
                 None => "no task is left".into(),
             },
             () = rpc_stopped => "JSON-RPC stopped".into(),
-            () = admin_stopped => "the admin server stopped".into(),
         }
     }
 
     /// Stops every part and returns the head it kept.
     pub async fn stop(mut self) -> Arc<Head> {
-        drop(self.admin.take());
         if let Some(rpc) = self.rpc.take() {
             rpc.stop().await;
         }

@@ -14,6 +14,6 @@ pub use chain_reader::{MempoolBlocks, MempoolChain};
 pub use gossip::{Arrivals, Inbound, NetworkOutbound, announce_commits};
 pub use log::{ConsensusFiles, ConsensusFilesError};
 pub use states::{ChainPast, ServedStates, StagedState};
-pub use status::{Live, NodeStatusView};
+pub use status::{Live, NodeStatusView, client_version};
 pub use sync::{NetworkPeers, PeerServer, SyncChain};
 pub use transactions::{GossipedPool, MempoolGossip};

@@ -51,10 +51,15 @@ impl NodeStatusView {
     }
 }
 
+/// Name, version and platform, in go-ethereum's form.
+pub fn client_version() -> String {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("heddle/v{}/{os}-{arch}", env!("CARGO_PKG_VERSION"))
+}
+
 impl NodeStatus for NodeStatusView {
     fn client_version(&self) -> String {
-        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-        format!("heddle/v{}/{os}-{arch}", env!("CARGO_PKG_VERSION"))
+        client_version()
     }
 
     fn peer_count(&self) -> u64 {

@@ -12,28 +12,42 @@
 mod auth;
 mod file;
 mod methods;
+#[cfg(test)]
+mod tests;
 
 pub use file::AdminFile;
-
-use auth::RequireToken;
-use file::OwnFile;
-use heddle_network::NetworkHandle;
-use jsonrpsee::server::{BatchRequestConfig, RegisterMethodError, ServerBuilder, ServerConfig, ServerHandle};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::time::Duration;
-use tokio::net::TcpListener;
+pub use methods::{BAN_SECONDS, methods};
 
 use crate::keys::FileError;
+use auth::{is_authorized, unauthorized};
+use file::OwnFile;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jsonrpsee::Methods;
+use jsonrpsee::server::{BatchRequestConfig, RegisterMethodError, ServerBuilder, ServerConfig, stop_channel};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower::Service;
 
 /// Largest call, in bytes: an address is a few hundred.
 const REQUEST_BYTES: u32 = 16 * 1024;
 /// Largest answer, in bytes: a few thousand peers.
 const RESPONSE_BYTES: u32 = 8 * 1024 * 1024;
-/// More operators than any node has at once.
-const CONNECTIONS: u32 = 16;
-/// A client that has not sent its headers by then is cut off.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// More operators than any node has at once; the rest wait.
+const CONNECTIONS_MAX: usize = 16;
+/// A client that has not sent its call and read the answer by then is cut off, and makes room for another.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+/// Before trying again after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the server does not start. The operator's fault, except [`AdminError::Methods`].
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +58,7 @@ pub enum AdminError {
         /// Address and port.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file that says where the server is.
     #[error("admin file: {0}")]
@@ -54,41 +68,69 @@ pub enum AdminError {
     Methods(#[from] RegisterMethodError),
 }
 
-/// A running server. Dropping it stops it and removes its file.
+/// The bound listener and the file that leads to it. Dropping it, or what runs it, removes the file.
 pub struct AdminServer {
-    handle: ServerHandle,
+    listener: TcpListener,
+    token: Arc<str>,
     _file: OwnFile,
 }
 
 impl AdminServer {
-    /// Binds `address` and serves from then on; writes where, and with a token of its own, into `datadir`.
+    /// Binds `address`, and writes where, with a token of its own, into `datadir`.
     ///
     /// # Errors
     /// See [`AdminError`].
-    pub async fn start(address: SocketAddr, datadir: &Path, network: NetworkHandle) -> Result<Self, AdminError> {
-        let module = methods::module(network)?;
+    pub async fn bind(address: SocketAddr, datadir: &Path) -> Result<Self, AdminError> {
         let bind_error = |source| AdminError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.and_then(TcpListener::into_std).map_err(bind_error)?;
+        let listener = TcpListener::bind(address).await.map_err(bind_error)?;
         let bound = listener.local_addr().map_err(bind_error)?;
-        let access = AdminFile::new(bound);
-        let server = ServerBuilder::with_config(limits())
-            .set_http_middleware(tower::ServiceBuilder::new().layer(RequireToken::layer(&access.token)))
-            .build_from_tcp(listener)
-            .map_err(bind_error)?;
-        let handle = server.start(module);
-        // Last: whoever finds the file finds the server.
-        let file = OwnFile::write(datadir, &access)?;
+        let content = AdminFile::new(bound);
+        // After the port: whoever finds the file finds the server.
+        let file = OwnFile::write(datadir, &content)?;
         if bound.ip().is_loopback() {
             tracing::info!(address = %bound, "serving `heddle peers`");
         } else {
             tracing::warn!(address = %bound, "`heddle peers` is served beyond this machine: calls and the token travel in clear text");
         }
-        Ok(Self { handle, _file: file })
+        Ok(Self { listener, token: content.token.into(), _file: file })
     }
 
-    /// Resolves when the server has ended by itself.
-    pub async fn stopped(&self) {
-        self.handle.clone().stopped().await;
+    /// Serves for ever, a call a connection.
+    pub async fn run(self, methods: impl Into<Methods>) -> Infallible {
+        // Connections end by themselves: nobody has to tell them to.
+        let (stop, _) = stop_channel();
+        let rpc = ServerBuilder::with_config(limits()).to_service_builder().build(methods, stop);
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        loop {
+            let Ok(permit) = permits.clone().acquire_owned().await else { continue };
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                // The client went away, or descriptors ran out for now: no reason to stop a node.
+                Err(error) => {
+                    tracing::warn!(%error, "admin connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (rpc, token) = (rpc.clone(), self.token.clone());
+            let service = service_fn(move |request: Request<Incoming>| {
+                let (mut rpc, authorized) = (rpc.clone(), is_authorized(request.headers(), &token));
+                async move {
+                    match authorized {
+                        true => rpc.call(request).await.map_err(io::Error::other),
+                        false => Ok(unauthorized()),
+                    }
+                }
+            });
+            tokio::spawn(async move {
+                let mut http = http1::Builder::new();
+                let connection = http.timer(TokioTimer::new()).keep_alive(false);
+                let connection = connection.serve_connection(TokioIo::new(stream), service);
+                // A broken connection is the client's business.
+                let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
+                drop(permit);
+            });
+        }
     }
 }
 
@@ -97,8 +139,6 @@ fn limits() -> ServerConfig {
         .http_only()
         .max_request_body_size(REQUEST_BYTES)
         .max_response_body_size(RESPONSE_BYTES)
-        .max_connections(CONNECTIONS)
         .set_batch_request_config(BatchRequestConfig::Disabled)
-        .set_first_request_timeout(Some(HEADER_TIMEOUT))
         .build()
 }

@@ -108,8 +108,14 @@ impl NetworkOptions {
     }
 
     /// What the network is started with, on a node with this data directory.
-    pub fn config(self, datadir: &Path) -> NetworkConfig {
-        NetworkConfig {
+    ///
+    /// # Errors
+    /// When two options contradict each other.
+    pub fn config(self, datadir: &Path) -> Result<NetworkConfig, String> {
+        if let Some(outbound) = self.peers_outbound.filter(|outbound| *outbound > self.maxpeers) {
+            return Err(format!("--peers.outbound is {outbound}: expected at most --maxpeers, {}", self.maxpeers));
+        }
+        Ok(NetworkConfig {
             listen: NetworkConfig::listen_on(self.addr, self.port),
             bootnodes: self.bootnodes,
             persistent_peers: self.persistent_peers,
@@ -130,7 +136,7 @@ impl NetworkOptions {
                 ..ConnectionLimits::default()
             },
             ..NetworkConfig::default()
-        }
+        })
     }
 }
 

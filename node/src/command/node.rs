@@ -100,7 +100,7 @@ impl NodeArgs {
         Ok(NodeConfig {
             genesis: Genesis::read(&self.chain)?,
             node_key_file: self.network.node_key_file(&self.datadir),
-            network: self.network.config(&self.datadir),
+            network: self.network.config(&self.datadir)?,
             admin: self.admin.address(),
             datadir: self.datadir,
             cache: self.cache,

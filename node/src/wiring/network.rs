@@ -2,7 +2,7 @@
 
 use super::{Node, NodeConfig, ending};
 use crate::adapters::{GossipedPool, Inbound, PeerServer, ServedStates, SyncChain};
-use crate::admin::AdminServer;
+use crate::admin::{self, AdminServer};
 use crate::keys;
 use heddle_chain::ChainError;
 use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
@@ -43,7 +43,9 @@ impl Node {
             Network::start(network_config, key, genesis_hash, inbound, server, pool, metrics).await?;
         self.spawn("network", async { ending(service.run().await) });
         if let Some(address) = config.admin {
-            self.admin = Some(AdminServer::start(address, &config.datadir, network.clone()).await?);
+            let server = AdminServer::bind(address, &config.datadir).await?;
+            let methods = admin::methods(network.clone())?;
+            self.spawn("admin server", async { match server.run(methods).await {} });
         }
         Ok(network)
     }

@@ -76,6 +76,12 @@ async fn configuration_mistakes_are_named() {
     )
     .await;
     fails_to_start(|toml| toml["bootnodes"] = vec!["127.0.0.1:30303"].into(), &["bootnodes", "127.0.0.1:30303"]).await;
+    fails_to_start(|toml| _ = toml.insert("nat".into(), "pmp".into()), &["nat", "pmp", "extip:ADDRESS"]).await;
+    fails_to_start(
+        |toml| _ = toml.insert("peers.deny".into(), vec!["10.0.0.0/33"].into()),
+        &["peers.deny", "10.0.0.0/33", "peer id"],
+    )
+    .await;
     fails_to_start(|toml| toml["chain"] = "/nowhere/genesis.json".into(), &["/nowhere/genesis.json"]).await;
     fails_to_start(|toml| toml["validator-key"] = "/nowhere/key".into(), &["/nowhere/key"]).await;
 }
@@ -88,6 +94,8 @@ async fn flags_and_environment_are_checked_like_the_file() {
     let node = ["node", "--config", path_text(&config)];
     run(&[&node[..], &["--http.port", "http"]].concat()).await.fails_naming(&["--http.port", "http"]);
     run(&[&node[..], &["--maxpeers", "0"]].concat()).await.fails_naming(&["--maxpeers", "0", "1..="]);
+    let outbound = run(&[&node[..], &["--maxpeers", "5", "--peers.outbound", "6"]].concat()).await;
+    outbound.fails_naming(&["--peers.outbound", "6", "--maxpeers, 5"]);
     run(&[&node[..], &["--no-such-flag"]].concat()).await.fails_naming(&["--no-such-flag"]);
     run_with(&[("HEDDLE_HTTP_PORT", "http")], &node).await.fails_naming(&["http.port", "http"]);
     run(&["node"]).await.fails_naming(&["--chain", "--datadir"]);
@@ -138,6 +146,7 @@ async fn a_busy_port_is_named() {
     fails_to_start(|toml| toml["http"]["port"] = number.into(), &[&text]).await;
     fails_to_start(|toml| toml["port"] = number.into(), &[&text]).await;
     fails_to_start(|toml| toml["metrics"] = format!("127.0.0.1:{port}").into(), &[&text]).await;
+    fails_to_start(|toml| _ = toml.insert("admin.port".into(), number.into()), &[&text, "--admin.port"]).await;
 }
 
 #[tokio::test]
