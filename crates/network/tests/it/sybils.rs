@@ -14,6 +14,10 @@ use tokio::{task::JoinSet, time::sleep};
 /// Identities, and the addresses that they share.
 const IDENTITIES: usize = 200;
 const ADDRESSES: usize = 4;
+/// The victim's places, and those of them that peers who dial it may have: more for each address of the sybils than the
+/// honest peers need, who share one address here.
+const PEERS_MAX: u32 = 32;
+const INBOUND_MAX: usize = 24;
 /// How long an identity that was turned away rests.
 const REST: Duration = Duration::from_secs(2);
 
@@ -62,13 +66,13 @@ async fn until_surrounded(victim: &Node, places: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_sybils_do_not_keep_honest_peers_out() {
-    let victim = Plan::new().listen(tcp()).with(|config| config.peers_max = 16).start().await;
+    let victim = Plan::new().listen(tcp()).with(|config| config.peers_max = PEERS_MAX).start().await;
     let address = victim.handle.listen_addresses().remove(0);
     let mut siege = JoinSet::new();
     for index in 0..IDENTITIES {
         siege.spawn(besiege(sybil(index).await, address.clone()));
     }
-    until_surrounded(&victim, 12).await;
+    until_surrounded(&victim, INBOUND_MAX).await;
     let honest = || Plan::new().hidden().bootnodes(&[&victim]).start();
     let honest = [honest().await, honest().await, honest().await];
     let is_there =
