@@ -29,6 +29,7 @@ use futures::StreamExt;
 use gossip::Validations;
 use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
 use operator::Saving;
+use prometheus_client::registry::Registry;
 use requests::{Pending, Serving};
 use std::{
     sync::Arc,
@@ -58,7 +59,7 @@ impl Network {
         validator: Arc<dyn GossipValidator>,
         server: Arc<dyn RequestServer>,
         pool: Arc<dyn TransactionPool>,
-        metrics: NetworkMetrics,
+        registry: &mut Registry,
     ) -> Result<(NetworkHandle, NetworkService), NetworkError> {
         let local = key.peer_id();
         let mut named = config.check(local)?;
@@ -67,7 +68,8 @@ impl Network {
         }
         let protocols = Protocols::new(genesis_hash);
         let admission = Admission::new(&config, named.persistent.iter().map(|(peer, _)| *peer));
-        let swarm = swarm::start(&config, key.keypair(), &protocols, admission).await?;
+        let metrics = NetworkMetrics::new(registry);
+        let swarm = swarm::start(&config, key.keypair(), &protocols, admission, registry).await?;
         let (handle, inbox) = NetworkHandle::new(local, listen_addresses(&swarm), metrics.clone());
         let now = Instant::now();
         let reservations = Reservations::new(named.relays.clone(), now);

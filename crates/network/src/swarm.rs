@@ -9,6 +9,7 @@ use libp2p::{
     Multiaddr, Swarm, SwarmBuilder, core::transport::ListenerId, identity::Keypair, multiaddr::Protocol, noise, quic,
     swarm::SwarmEvent, tcp, yamux,
 };
+use prometheus_client::registry::Registry;
 use std::{
     collections::{BTreeSet, HashMap},
     error::Error,
@@ -26,13 +27,15 @@ const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Streams that one connection may have open, over all protocols.
 const STREAMS_MAX: usize = 128;
 
-/// Builds the swarm and listens on every configured address.
+/// Builds the swarm and listens on every configured address. libp2p's own metrics go to `registry`.
 pub(crate) async fn start(
     config: &NetworkConfig,
     key: Keypair,
     protocols: &Protocols,
     admission: Admission,
+    registry: &mut Registry,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
+    let registry = registry.sub_registry_with_prefix("network");
     let (servers, options) = names::resolver(config)?;
     let mut swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
@@ -42,8 +45,9 @@ pub(crate) async fn start(
         .with_dns_config(servers, options)
         .with_relay_client(noise::Config::new, multiplexer)
         .map_err(|error| NetworkError::setup("relayed connections", error))?
+        .with_bandwidth_metrics(registry)
         .with_behaviour(|key, relay_client| {
-            Behaviour::new(config, key, protocols, admission, relay_client).map_err(Into::into)
+            Behaviour::new(config, key, protocols, admission, relay_client, registry).map_err(Into::into)
         })
         .map_err(|error| NetworkError::setup("behaviour", error))?
         .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))

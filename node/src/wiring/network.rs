@@ -5,7 +5,7 @@ use crate::adapters::{GossipedPool, Inbound, PeerServer, ServedStates, SyncChain
 use crate::admin::{self, AdminServer};
 use crate::keys;
 use heddle_chain::ChainError;
-use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle, NetworkMetrics};
+use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle};
 use heddle_primitives::HeddleConfig;
 use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
@@ -36,11 +36,10 @@ impl Node {
         let key = keys::load_or_create_node_key(&config.node_key_file)?;
         let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
         let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states, shelf });
-        let metrics = NetworkMetrics::new(registry);
         let genesis_hash = self.chain.genesis().hash();
         let network_config = NetworkConfig { pace: self.pace(heddle)?, ..config.network.clone() };
         let (network, service) =
-            Network::start(network_config, key, genesis_hash, inbound, server, pool, metrics).await?;
+            Network::start(network_config, key, genesis_hash, inbound, server, pool, registry).await?;
         self.spawn("network", async { ending(service.run().await) });
         if let Some(address) = config.admin {
             let server = AdminServer::bind(address, &config.datadir).await?;

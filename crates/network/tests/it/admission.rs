@@ -4,9 +4,9 @@ use crate::{
     names::NameServer,
     support::{Node, Plan, within},
 };
-use heddle_network::{NetworkMetrics, NodeKey, PeerFilter};
+use heddle_network::{NodeKey, PeerFilter};
 use hickory_proto::rr::{RData, rdata::TXT};
-use prometheus_client::{encoding::text::encode, registry::Registry};
+use prometheus_client::encoding::text::encode;
 
 /// `unwelcome` never becomes a peer of `host`, which meanwhile connects with `welcome`.
 async fn only_one_is_let_in(host: &Node, welcome: &Node, unwelcome: &Node) {
@@ -70,8 +70,6 @@ async fn a_persistent_peer_finds_room_where_there_is_none() {
 async fn failed_dials_are_counted_by_cause() {
     // It knows texts only.
     let names = NameServer::start(RData::TXT(TXT::new(Vec::new()))).await;
-    let mut registry = Registry::default();
-    let metrics = NetworkMetrics::new(&mut registry);
     let listening = Plan::new().start().await;
     let address = listening.handle.listen_addresses().remove(0);
     let somebody = NodeKey::generate().peer_id();
@@ -85,13 +83,13 @@ async fn failed_dials_are_counted_by_cause() {
             format!("/dns4/node.example/tcp/1/p2p/{}", NodeKey::generate().peer_id()).parse().unwrap(),
         ];
     });
-    let node = Plan { metrics, ..plan }.start().await;
+    let node = plan.start().await;
     for cause in ["WrongPeer", "Refused", "Name"] {
         let counted = format!("dial_failures_total{{cause=\"{cause}\"}}");
         within(cause, async {
             loop {
                 let mut text = String::new();
-                encode(&mut text, &registry).unwrap();
+                encode(&mut text, &node.registry).unwrap();
                 if text.contains(&counted) {
                     break;
                 }

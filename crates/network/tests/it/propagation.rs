@@ -5,13 +5,14 @@ use alloy_consensus::{BlockBody, Signed, TxLegacy, constants::EMPTY_WITHDRAWALS,
 use alloy_primitives::{Bytes, Signature};
 use async_trait::async_trait;
 use heddle_network::{
-    BlockRelay, BlockShelf, GossipValidator, Network, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey, PeerId,
+    BlockRelay, BlockShelf, GossipValidator, Network, NetworkConfig, NetworkHandle, NodeKey, PeerId,
     PropagationMetrics, RequestServer, Topic, TransactionSource, Verdict,
 };
 use heddle_primitives::{
     Block, CompactBlock, CompactTransactions, Header, PieceCommitment, ProposedBlock, Request, Response, ShortId,
     ShortIdKey, Transaction, consensus_root,
 };
+use prometheus_client::registry::Registry;
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex},
@@ -87,7 +88,7 @@ impl Node {
             Arc::new(Nothing),
             server.clone(),
             Arc::new(Pool::default()),
-            NetworkMetrics::default(),
+            &mut Registry::default(),
         )
         .await
         .unwrap();

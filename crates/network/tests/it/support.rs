@@ -4,10 +4,11 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use async_trait::async_trait;
 use heddle_network::{
     Announcement, GossipValidator, Judgement, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle,
-    NetworkMetrics, NetworkService, NodeKey, PeerId, PeerInfo, RequestServer, Topic, TransactionPool, Verdict,
+    NetworkService, NodeKey, PeerId, PeerInfo, RequestServer, Topic, TransactionPool, Verdict,
 };
 use heddle_primitives::{Height, Request, Response, Status, TransactionAnnouncement};
 use libp2p::multiaddr::Protocol;
+use prometheus_client::registry::Registry;
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
@@ -152,7 +153,6 @@ pub struct Plan {
     pub genesis: B256,
     pub server: Server,
     pub config: NetworkConfig,
-    pub metrics: NetworkMetrics,
 }
 
 pub fn tcp() -> Vec<Multiaddr> {
@@ -177,13 +177,7 @@ impl Plan {
     pub fn new() -> Self {
         let listen = NetworkConfig::listen_on(Ipv4Addr::LOCALHOST.into(), 0);
         let config = NetworkConfig { listen, ..NetworkConfig::default() };
-        Self {
-            key: NodeKey::generate(),
-            genesis: GENESIS,
-            server: Server::Height(5),
-            config,
-            metrics: NetworkMetrics::default(),
-        }
+        Self { key: NodeKey::generate(), genesis: GENESIS, server: Server::Height(5), config }
     }
 
     pub fn listen(mut self, addresses: Vec<Multiaddr>) -> Self {
@@ -223,19 +217,20 @@ impl Plan {
     }
 
     /// The network's parts, not running yet.
-    pub async fn parts(self) -> Result<(NetworkHandle, NetworkService, Seen, Arc<Pool>), NetworkError> {
+    pub async fn parts(self) -> Result<(NetworkHandle, NetworkService, Seen, Arc<Pool>, Registry), NetworkError> {
         let (record, seen) = watch::channel(Vec::new());
         let (validator, server) = (Arc::new(Recorder(record)), Arc::new(self.server));
         let pool = Arc::new(Pool::default());
+        let mut registry = Registry::default();
         let (handle, service) =
-            Network::start(self.config, self.key, self.genesis, validator, server, pool.clone(), self.metrics).await?;
-        Ok((handle, service, seen, pool))
+            Network::start(self.config, self.key, self.genesis, validator, server, pool.clone(), &mut registry).await?;
+        Ok((handle, service, seen, pool, registry))
     }
 
     pub async fn try_start(self) -> Result<Node, NetworkError> {
-        let (handle, service, seen, pool) = self.parts().await?;
+        let (handle, service, seen, pool, registry) = self.parts().await?;
         pool.connect(handle.clone());
-        Ok(Node { handle, seen, pool, task: tokio::spawn(service.run()) })
+        Ok(Node { handle, seen, pool, registry, task: tokio::spawn(service.run()) })
     }
 
     pub async fn start(self) -> Node {
@@ -248,6 +243,7 @@ pub struct Node {
     pub handle: NetworkHandle,
     pub seen: Seen,
     pub pool: Arc<Pool>,
+    pub registry: Registry,
     task: JoinHandle<Result<(), NetworkError>>,
 }
 

@@ -5,14 +5,15 @@ use alloy_primitives::{B256, Bytes};
 use heddle_chain::Chain;
 use heddle_e2e::Network;
 use heddle_network::{
-    GossipValidator, Judgement, Network as P2p, NetworkConfig, NetworkHandle, NetworkMetrics, NodeKey, PeerId,
-    RequestServer, Topic, TransactionPool, Verdict,
+    GossipValidator, Judgement, Network as P2p, NetworkConfig, NetworkHandle, NodeKey, PeerId, RequestServer, Topic,
+    TransactionPool, Verdict,
 };
 use heddle_primitives::{
     BlocksRequest, CertifiedBlock, ConsensusKey, ConsensusMessage, Genesis, Height, Proposal, ProposalMessage,
     ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, TransactionAnnouncement, Validator, Vote,
     VoteKind,
 };
+use prometheus_client::registry::Registry;
 use std::sync::{Arc, OnceLock};
 use tokio::task::JoinHandle;
 
@@ -80,9 +81,9 @@ impl Hostile {
             bootnodes: addresses.iter().map(|address| address.as_str().unwrap().parse().unwrap()).collect(),
             ..NetworkConfig::default()
         };
-        let (silent, metrics) = (Arc::new(Silent), NetworkMetrics::default());
+        let (silent, registry) = (Arc::new(Silent), &mut Registry::default());
         let (handle, service) =
-            P2p::start(config, NodeKey::generate(), genesis.hash(), silent.clone(), silent.clone(), silent, metrics)
+            P2p::start(config, NodeKey::generate(), genesis.hash(), silent.clone(), silent.clone(), silent, registry)
                 .await
                 .unwrap();
         let swarm = tokio::spawn(async move { _ = service.run().await });
