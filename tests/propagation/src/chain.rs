@@ -87,7 +87,11 @@ impl Chain {
             number: self.height.as_u64(),
             transactions_root: calculate_transaction_root(&transactions),
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            // A field may only be there when all before it are.
+            base_fee_per_gas: Some(1_000_000_000),
             withdrawals_root: Some(EMPTY_ROOT_HASH),
+            blob_gas_used: Some(0),
+            excess_blob_gas: Some(0),
             parent_beacon_block_root: Some(consensus_root(self.parent.as_ref(), &[])),
             extra_data: B256::repeat_byte(1).into(),
             gas_used: transactions.len() as u64 * TRANSFER_GAS,

@@ -70,7 +70,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut chain = Chain::new(nodes)?;
         eprintln!("{nodes} nodes: starting");
         let mut swarm = Swarm::start(nodes.into(), &chain, &mut rng).await?;
-        eprintln!("{nodes} nodes, {:.1} connections each", swarm.connections());
+        let (connections, idle) = (swarm.connections(), swarm.idle_bytes_a_second().await?);
+        eprintln!("{nodes} nodes, {connections:.1} connections each, {idle:.0} bytes a second when idle");
         eprintln!("transfers     block  kind       half ms   95% ms   all ms  sent/node/block  cpu us/message");
         for &transfers in &args.transfers {
             gossip.push(report_gossip(nodes, transfers, swarm.gossip(&chain.transfers(transfers as usize)?).await?));

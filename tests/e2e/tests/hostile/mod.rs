@@ -182,9 +182,9 @@ impl Relay {
             ..NetworkConfig::default()
         };
         let server = Arc::new(Liar { lie, honest: OnceLock::new() });
-        let (key, silent, metrics) = (NodeKey::generate(), Arc::new(Silent), NetworkMetrics::default());
+        let (key, silent, registry) = (NodeKey::generate(), Arc::new(Silent), &mut Registry::default());
         let (handle, service) =
-            P2p::start(config, key, genesis.hash(), silent.clone(), server.clone(), silent, metrics).await.unwrap();
+            P2p::start(config, key, genesis.hash(), silent.clone(), server.clone(), silent, registry).await.unwrap();
         let swarm = tokio::spawn(async move { _ = service.run().await });
         let mut peers = handle.watch_peers();
         let honest = peers.wait_for(|peers| !peers.is_empty()).await.unwrap()[0].peer_id;
