@@ -2,10 +2,11 @@
 
 use alloy_consensus::proofs::{calculate_ommers_root, calculate_transaction_root, calculate_withdrawals_root};
 use alloy_primitives::B256;
+use alloy_rlp::Encodable;
 use heddle_primitives::{
-    AccessListMismatch, Bug, CertificateError, ConsensusMessage, EvidenceError, Header, Height, PolkaCertificate,
-    ProposalMessage, ProposedBlock, Round, RoundCertificate, RoundCertificateKind, SignedProposal, SignedVote,
-    SigningContext, ValidatorAddress, ValidatorSet, Vote, VoteKind, consensus_root, planted,
+    AccessListMismatch, Bug, CertificateError, ConsensusMessage, EvidenceError, Header, Height, MAX_BLOCK_BYTES,
+    PolkaCertificate, ProposalMessage, ProposedBlock, Round, RoundCertificate, RoundCertificateKind, SignedProposal,
+    SignedVote, SigningContext, ValidatorAddress, ValidatorSet, Vote, VoteKind, consensus_root, planted,
 };
 
 /// No honest node reaches this round: with the shortest timeouts it takes weeks at one height.
@@ -39,7 +40,7 @@ pub enum MessageFault {
         /// Round of the claimed polka.
         pol_round: Round,
     },
-    /// The block is not the one that the proposal's hash names.
+    /// The block is not the one that the proposal's hash names, or larger than a block may be.
     #[error("{part} of the block is {found}, the proposal binds {bound}")]
     Body {
         /// Which part differs.
@@ -184,9 +185,11 @@ pub(crate) fn check_header(
 }
 
 /// The proposer signs a hash only. Without this check anybody could relay a proposal with another body, and make
-/// its receivers reject, for good, a block that others accept.
+/// its receivers reject, for good, a block that others accept. Bounds come first: what breaks them is not hashed.
 fn check_body(body: &ProposedBlock) -> Result<(), MessageFault> {
     let (header, content) = (&body.block.header, &body.block.body);
+    at_most("size", body.block.length(), MAX_BLOCK_BYTES)?;
+    at_most("number of hints", body.hints.len(), content.transactions.len())?;
     bound("transactions root", calculate_transaction_root(&content.transactions), header.transactions_root)?;
     bound("ommers hash", calculate_ommers_root(&content.ommers), header.ommers_hash)?;
     let withdrawals_root = content.withdrawals.as_ref().map(|withdrawals| calculate_withdrawals_root(withdrawals));
@@ -194,6 +197,13 @@ fn check_body(body: &ProposedBlock) -> Result<(), MessageFault> {
     let root = consensus_root(body.parent_certificate.as_ref(), &body.evidence);
     bound("digest of parent certificate and evidence", root, header.parent_beacon_block_root.unwrap_or_default())?;
     body.check_access_list().map_err(MessageFault::from)
+}
+
+fn at_most(part: &'static str, found: usize, max: usize) -> Result<(), MessageFault> {
+    if found <= max {
+        return Ok(());
+    }
+    Err(MessageFault::Body { part, found: found.to_string(), bound: format!("at most {max}") })
 }
 
 /// A root that may be absent, for comparison and for the error's text.

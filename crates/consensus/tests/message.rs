@@ -6,8 +6,9 @@ mod fixture;
 use fixture::Fixture;
 use heddle_consensus::{CheckedMessage, MessageFault};
 use heddle_primitives::{
-    CommitCertificate, ConsensusKey, ConsensusMessage, ConsensusSignature, EncodedAccessList, Height, ProposedBlock,
-    Round, RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote, ValidatorAddress, Vote, VoteKind,
+    CommitCertificate, ConsensusKey, ConsensusMessage, ConsensusSignature, DependencyHints, EncodedAccessList, Header,
+    Height, MAX_BLOCK_BYTES, ProposedBlock, Round, RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote,
+    ValidatorAddress, Vote, VoteKind,
 };
 use std::sync::Arc;
 
@@ -73,6 +74,15 @@ fn a_relayed_block_cannot_be_swapped_under_its_hash() {
     assert_eq!(part(certificate), "digest of parent certificate and evidence");
     let withdrawals = swap(&|body| Arc::make_mut(&mut body.block).body.withdrawals = None);
     assert_eq!(part(withdrawals), "withdrawals root");
+    let hints = swap(&|body| {
+        body.hints = DependencyHints::new(vec![1; body.block.body.transactions.len() + 1]);
+    });
+    assert_eq!(part(hints), "number of hints");
+    let large = swap(&|body| {
+        let header = Header { extra_data: vec![0; MAX_BLOCK_BYTES].into(), ..Header::default() };
+        Arc::make_mut(&mut body.block).body.ommers.push(header);
+    });
+    assert_eq!(part(large), "size");
     let access_list = swap(&|body| body.access_list = Some(EncodedAccessList::from_rlp([0xc0])));
     assert!(matches!(access_list, MessageFault::AccessList(_)), "{access_list}");
 }

@@ -6,8 +6,8 @@ use crate::short_id::{decode_ids, encode_ids, ids_length};
 use crate::vote::{decode_option, encode_option, option_length};
 use crate::wire::{decode_list, decode_tagged, encode_by_tag};
 use crate::{
-    Block, CommitCertificate, DependencyHints, EVIDENCE_PER_BLOCK_MAX, Evidence, Header, PieceCommitment,
-    ProposedBlock, ShortId, ShortIdKey, SignedProposal, Transaction, consensus_root,
+    Block, CommitCertificate, DependencyHints, EVIDENCE_PER_BLOCK_MAX, Evidence, Header, MAX_BLOCK_BYTES,
+    PieceCommitment, ProposedBlock, ShortId, ShortIdKey, SignedProposal, Transaction, consensus_root,
 };
 use alloy_consensus::BlockBody;
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_WITHDRAWALS};
@@ -34,7 +34,8 @@ pub enum CompactTransactions {
 /// themselves can be held against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionIds {
-    /// One a transaction, by [`ShortIdKey::of_block`]: at least one, at most [`MAX_BLOCK_TRANSACTIONS`].
+    /// One a transaction, by [`ShortIdKey::of_block`]: at least one, at most [`MAX_BLOCK_TRANSACTIONS`], none twice (or one
+    /// large transaction of a pool would fill a block that nobody could hold).
     pub ids: Vec<ShortId>,
     /// How the transactions travel in pieces, where they are many bytes.
     pub pieces: Option<PieceCommitment>,
@@ -59,11 +60,18 @@ impl Decodable for TransactionIds {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         let ids = decode_list(buf, |payload| Ok(Self { ids: decode_ids(payload)?, pieces: decode_option(payload)? }))?;
         match ids.ids.len() {
-            1..=MAX_BLOCK_TRANSACTIONS => Ok(ids),
+            1..=MAX_BLOCK_TRANSACTIONS if are_distinct(&ids.ids) => Ok(ids),
+            1..=MAX_BLOCK_TRANSACTIONS => Err(alloy_rlp::Error::Custom("two transactions of a block have one id")),
             0 => Err(alloy_rlp::Error::Custom("a block without transactions has no ids")),
             _ => Err(alloy_rlp::Error::Custom("more ids than a block has transactions")),
         }
     }
+}
+
+fn are_distinct(ids: &[ShortId]) -> bool {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.array_windows().all(|[one, next]| one != next)
 }
 
 impl CompactTransactions {
@@ -113,33 +121,42 @@ pub struct CompactBlock {
 
 /// What came with a header is not what it binds. The fault of whoever sent it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{part} of the block is {found}, its header binds {bound}")]
-pub struct CompactBlockFault {
-    /// Which part differs.
-    pub part: &'static str,
-    /// Its root or digest.
-    pub found: B256,
-    /// What the header says.
-    pub bound: B256,
+pub enum CompactBlockFault {
+    /// A part is not the one that the header binds.
+    #[error("{part} of the block is {found}, its header binds {bound}")]
+    Differs {
+        /// Which part differs.
+        part: &'static str,
+        /// Its root or digest.
+        found: B256,
+        /// What the header says.
+        bound: B256,
+    },
+    /// Header and transactions are larger than a block may be.
+    #[error("the block has {0} bytes, more than {MAX_BLOCK_BYTES}")]
+    TooLarge(usize),
 }
 
 fn bound(part: &'static str, found: B256, bound: B256) -> Result<(), CompactBlockFault> {
-    if found == bound { Ok(()) } else { Err(CompactBlockFault { part, found, bound }) }
+    if found == bound { Ok(()) } else { Err(CompactBlockFault::Differs { part, found, bound }) }
 }
 
 impl CompactBlock {
     /// The compact form of a block without ommers and withdrawals, as all blocks with a parent certificate are. Its
-    /// transactions go along where their RLP is at most `whole_bytes_max`; else their ids and `pieces` do.
+    /// transactions go along where their RLP is at most `whole_bytes_max`, or two of them share an id; else their ids and
+    /// `pieces` do.
     pub fn of(proposed: &ProposedBlock, whole_bytes_max: usize, pieces: Option<PieceCommitment>) -> Self {
         let block = &*proposed.block;
         let transactions = &block.body.transactions;
         let is_whole = transactions.is_empty() || transactions.length() <= whole_bytes_max;
-        let transactions = if is_whole {
-            CompactTransactions::Whole(transactions.clone())
-        } else {
+        let name = || {
             let key = ShortIdKey::of_block(proposed.hash());
-            let ids = transactions.iter().map(|transaction| key.short_id(transaction.tx_hash())).collect();
-            CompactTransactions::Ids(TransactionIds { ids, pieces })
+            transactions.iter().map(|transaction| key.short_id(transaction.tx_hash())).collect::<Vec<_>>()
+        };
+        let ids = (!is_whole).then(name).filter(|ids| are_distinct(ids));
+        let transactions = match ids {
+            Some(ids) => CompactTransactions::Ids(TransactionIds { ids, pieces }),
+            None => CompactTransactions::Whole(transactions.clone()),
         };
         Self {
             header: block.header.clone(),
@@ -172,23 +189,29 @@ impl CompactBlock {
         }
     }
 
-    /// Whether these are the block's transactions. Hashes all of them.
+    /// Whether these are the block's transactions. Hashes all of them, unless they are larger than a block.
     ///
     /// # Errors
-    /// They are not; what came beside the header may be to blame, or where they come from.
+    /// They are not, or no block holds as much; what came beside the header may be to blame, or where they come from.
     pub fn check_transactions(&self, transactions: &[Transaction]) -> Result<(), CompactBlockFault> {
+        let bytes = self.header.length() + alloy_rlp::list_length(transactions);
+        if bytes > MAX_BLOCK_BYTES {
+            return Err(CompactBlockFault::TooLarge(bytes));
+        }
         bound("transactions root", calculate_transaction_root(transactions), self.header.transactions_root)
     }
 
-    /// The block with these transactions, which [`Self::check_transactions`] has found to be its own.
+    /// The block with these transactions, which [`Self::check_transactions`] has found to be its own. Hints for more of them
+    /// are dropped: only the names that came along spoke of so many.
     pub fn with_transactions(&self, transactions: Vec<Transaction>) -> ProposedBlock {
         let withdrawals = self.header.withdrawals_root.map(|_| Withdrawals::default());
+        let hints = if self.hints.len() > transactions.len() { DependencyHints::default() } else { self.hints.clone() };
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
         ProposedBlock {
             block: Arc::new(Block { header: self.header.clone(), body }),
             parent_certificate: self.parent_certificate.clone(),
             evidence: self.evidence.clone(),
-            hints: self.hints.clone(),
+            hints,
             access_list: None,
         }
     }
@@ -221,17 +244,13 @@ impl Encodable for CompactBlock {
 impl Decodable for CompactBlock {
     fn decode(buf: &mut &[u8]) -> alloy_rlp::Result<Self> {
         let block = decode_list(buf, |payload| {
-            Ok(Self {
-                header: Decodable::decode(payload)?,
-                parent_certificate: decode_option(payload)?,
-                evidence: decode_bounded(payload, EVIDENCE_PER_BLOCK_MAX)?,
-                transactions: Decodable::decode(payload)?,
-                hints: Decodable::decode(payload)?,
-            })
+            let header = Decodable::decode(payload)?;
+            let parent_certificate = decode_option(payload)?;
+            let evidence = decode_bounded(payload, EVIDENCE_PER_BLOCK_MAX)?;
+            let transactions: CompactTransactions = Decodable::decode(payload)?;
+            let hints = DependencyHints::new(decode_bounded(payload, transactions.count())?);
+            Ok(Self { header, parent_certificate, evidence, transactions, hints })
         })?;
-        if block.hints.len() > block.transactions.count() {
-            return Err(alloy_rlp::Error::Custom("more hints than transactions"));
-        }
         if block.hints.ends_in_zero() {
             return Err(alloy_rlp::Error::Custom("hints of a compact block end in no zero"));
         }

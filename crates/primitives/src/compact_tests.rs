@@ -113,8 +113,10 @@ fn other_encodings_are_refused() {
     let good = CompactBlock::of(&proposed(3, vec![0, 1], true), 0, None);
     let hints = |hints: Vec<u32>| CompactBlock { hints: DependencyHints::new(hints), ..good.clone() };
     refused(&hints(vec![1, 0]), "no zero");
-    refused(&hints(vec![1; 4]), "more hints");
-    let ids = |count| TransactionIds { ids: vec![ShortId::new([1; 6]); count], pieces: None };
+    refused(&hints(vec![1; 4]), "longer than its limit");
+    let id = |index: usize| ShortId::new([(index >> 16) as u8, (index >> 8) as u8, index as u8, 0, 0, 0]);
+    let ids = |count| TransactionIds { ids: (0..count).map(id).collect(), pieces: None };
+    refused(&TransactionIds { ids: vec![id(1), id(2), id(1)], pieces: None }, "have one id");
     refused(&ids(0), "without transactions");
     refused(&ids(MAX_BLOCK_TRANSACTIONS + 1), "more ids");
     assert_codec(&ids(MAX_BLOCK_TRANSACTIONS));
@@ -159,8 +161,34 @@ fn what_a_header_does_not_bind_is_found() {
         assert_eq!(block.check(), Ok(()));
         alter(&mut block);
         let fault = block.check().unwrap_err();
-        assert!(fault.part.contains(part), "{part}: {fault}");
+        assert!(fault.to_string().contains(part), "{part}: {fault}");
     }
+}
+
+#[test]
+fn no_block_is_larger_than_a_block() {
+    let proposed = proposed(3, Vec::new(), true);
+    let block = CompactBlock::of(&proposed, 0, None);
+    let input = vec![1; MAX_BLOCK_BYTES / 8].into();
+    let transaction = TxLegacy { input, ..TxLegacy::default() };
+    let large = Transaction::Legacy(Signed::new_unhashed(transaction, Signature::test_signature()));
+    let check = |count| block.check_transactions(&vec![large.clone(); count]).unwrap_err();
+    assert!(matches!(check(7), CompactBlockFault::Differs { .. }));
+    assert!(matches!(check(8), CompactBlockFault::TooLarge(bytes) if bytes > MAX_BLOCK_BYTES));
+}
+
+/// Only names said that there are so many transactions: the block must still be one that others can read.
+#[test]
+fn hints_for_more_transactions_than_there_are_go_no_further() {
+    let proposed = proposed(3, vec![0, 1], true);
+    let mut block = CompactBlock::of(&proposed, 0, None);
+    let CompactTransactions::Ids(ids) = &mut block.transactions else { panic!("not named") };
+    ids.ids.push(ShortId::new([9; 6]));
+    block.hints = DependencyHints::new(vec![1; 4]);
+    assert_codec(&block);
+    let filled = block.with_transactions(proposed.block.body.transactions.clone());
+    assert!(filled.hints.is_empty());
+    assert_codec(&filled);
 }
 
 #[test]
