@@ -21,7 +21,7 @@
 //! is below [`OPPORTUNISTIC_GRAFT`] takes better peers in), and costs nothing while it has one.
 //!
 //! *Thresholds.* What a peer earns is at most 20 in all, so that no past outweighs an attack: five rejected messages
-//! are -75, and six -96, below [`SCORE_MIN`], where gossipsub is deaf to the peer and we disconnect it. Between there and
+//! are -75, six -96, and seven -119: with all that it can earn, still below [`SCORE_MIN`], where gossipsub is deaf to the peer and we disconnect it. Between there and
 //! zero it loses its place in every mesh (below 0), is told no more ids (-40) and gets no messages of ours (-60).
 //! Scores outlive a connection by ten minutes; everything decays, so that who stops is forgiven.
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn six_rejected_messages_outweigh_all_that_a_peer_can_earn() {
+    fn seven_rejected_messages_outweigh_all_that_a_peer_can_earn() {
         let params = params(&Protocols::new(B256::ZERO), &pace(1_000, 4));
         for topic in params.topics.values() {
             let rejected = |count: f64| {
