@@ -1,6 +1,6 @@
 //! The shell around assemblies: asks peers, tells time, and keeps their number small.
 
-use super::assembly::{Assembly, Input, Output, PiecesAnswer};
+use super::assembly::{Assembly, Input, Output, PiecesAnswer, Source};
 use super::metrics::PropagationMetrics;
 use super::shelf::{BlockShelf, blocking};
 use crate::{Misbehaviour, NetworkHandle, TransactionSource};
@@ -34,11 +34,20 @@ pub enum AssemblyError {
 
 type Outcome = Result<Arc<ProposedBlock>, AssemblyError>;
 
+/// What an assembly learns from others.
+#[derive(Debug)]
+enum Announcement {
+    /// Somebody else sent the same block.
+    By(PeerId),
+    /// The block itself: another form of it gave it at once.
+    Block(Arc<ProposedBlock>),
+}
+
 /// A running assembly, as others see it. When it leaves the list it ends.
 #[derive(Debug)]
 struct Running {
     hash: B256,
-    announcements: mpsc::Sender<PeerId>,
+    announcements: mpsc::Sender<Announcement>,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 
@@ -52,16 +61,20 @@ pub struct BlockRelay {
     running: Arc<Mutex<VecDeque<Running>>>,
 }
 
-/// What ends with an assembly, however it ends.
+/// What ends with an assembly, however it ends. A newer one of the same block goes on.
 struct Ending<'r> {
     relay: &'r BlockRelay,
     hash: B256,
+    outcome: watch::Receiver<Option<Outcome>>,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.relay.running.lock().retain(|running| running.hash != self.hash);
-        self.relay.shelf.give_up(self.hash);
+        let mut all = self.relay.running.lock();
+        all.retain(|running| !running.outcome.same_channel(&self.outcome));
+        if all.iter().all(|running| running.hash != self.hash) {
+            self.relay.shelf.give_up(self.hash);
+        }
     }
 }
 
@@ -82,7 +95,8 @@ impl BlockRelay {
     }
 
     /// Makes a block of a compact block that [`CompactBlock::check`] found sound, with transactions that its header binds;
-    /// hints are the sender's. `from` sent it and is asked first. Several calls for one block share the work.
+    /// hints are the sender's. `from` sent it and is asked first. Several calls for one block share the work, and each
+    /// form of it is held against the pool: names that lie do not keep out those that do not.
     ///
     /// # Errors
     /// See [`AssemblyError`]; within ten seconds.
@@ -91,8 +105,8 @@ impl BlockRelay {
         if let Some(block) = self.shelf.get(hash) {
             return Ok(block);
         }
-        let Some((announcements, outcome)) = self.begin(hash, from) else { return self.join(hash).await };
-        let _ending = Ending { relay: self, hash };
+        let Some((announcements, outcome)) = self.begin(hash, from) else { return self.join(hash, block).await };
+        let _ending = Ending { relay: self, hash, outcome: outcome.subscribe() };
         let result = self.run(from, block, announcements).await;
         if result.is_err() {
             self.metrics.count_failed();
@@ -102,10 +116,14 @@ impl BlockRelay {
     }
 
     /// Enters a new assembly; `None` when there is one of this block already, which is told of the announcement.
-    fn begin(&self, hash: B256, from: PeerId) -> Option<(mpsc::Receiver<PeerId>, watch::Sender<Option<Outcome>>)> {
+    fn begin(
+        &self,
+        hash: B256,
+        from: PeerId,
+    ) -> Option<(mpsc::Receiver<Announcement>, watch::Sender<Option<Outcome>>)> {
         let mut all = self.running.lock();
         if let Some(running) = all.iter().find(|running| running.hash == hash) {
-            let _ = running.announcements.try_send(from);
+            let _ = running.announcements.try_send(Announcement::By(from));
             return None;
         }
         if all.len() == ASSEMBLIES_MAX {
@@ -118,8 +136,16 @@ impl BlockRelay {
         Some((announced, outcome_sender))
     }
 
-    /// Waits for what another call assembles.
-    async fn join(&self, hash: B256) -> Outcome {
+    /// Waits for what another call assembles, which ends at once if this form gives the block.
+    async fn join(&self, hash: B256, block: CompactBlock) -> Outcome {
+        if let Some(block) = self.fill_here(block).await {
+            self.shelf.offer(block.clone());
+            let all = self.running.lock();
+            if let Some(running) = all.iter().find(|running| running.hash == hash) {
+                let _ = running.announcements.try_send(Announcement::Block(block.clone()));
+            }
+            return Ok(block);
+        }
         let outcome = self.running.lock().iter().find(|running| running.hash == hash).map(|r| r.outcome.clone());
         let ended = match outcome {
             Some(mut outcome) => outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone()),
@@ -129,7 +155,24 @@ impl BlockRelay {
         ended.or_else(|| self.shelf.get(hash).map(Ok)).unwrap_or(Err(AssemblyError::Displaced))
     }
 
-    async fn run(&self, from: PeerId, block: CompactBlock, mut announcements: mpsc::Receiver<PeerId>) -> Outcome {
+    /// The block, if all of it came along or is in the pool.
+    async fn fill_here(&self, block: CompactBlock) -> Option<Arc<ProposedBlock>> {
+        let source = self.source.clone();
+        blocking(move || {
+            let transactions = match &block.transactions {
+                CompactTransactions::Whole(transactions) => transactions.clone(),
+                CompactTransactions::Ids(TransactionIds { ids, .. }) => {
+                    let found = source.find(&ShortIdKey::of_block(block.hash()), ids);
+                    found.into_iter().collect::<Option<Vec<_>>>()?
+                }
+            };
+            block.check_transactions(&transactions).ok()?;
+            Some(Arc::new(block.with_transactions(transactions)))
+        })
+        .await
+    }
+
+    async fn run(&self, from: PeerId, block: CompactBlock, mut announcements: mpsc::Receiver<Announcement>) -> Outcome {
         let (hash, started) = (block.hash(), Instant::now());
         let (mut assembly, mut outputs) = self.start(from, block).await;
         let mut requests = FuturesUnordered::new();
@@ -150,7 +193,11 @@ impl BlockRelay {
             let input = tokio::select! {
                 Some(answer) = requests.next() => answer,
                 announced = announcements.recv() => match announced {
-                    Some(peer) => Input::Announced(peer),
+                    Some(Announcement::By(peer)) => Input::Announced(peer),
+                    Some(Announcement::Block(block)) => {
+                        self.metrics.count_assembled(Source::Pool, started.elapsed());
+                        return Ok(block);
+                    }
                     None => return Err(AssemblyError::Displaced),
                 },
                 () = tokio::time::sleep_until(assembly.next_due().into()) => Input::Tick(self.peers()),

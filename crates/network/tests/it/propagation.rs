@@ -9,8 +9,8 @@ use heddle_network::{
     PropagationMetrics, RequestServer, Topic, TransactionSource, Verdict,
 };
 use heddle_primitives::{
-    Block, CompactBlock, CompactTransactions, Header, PieceCommitment, ProposedBlock, Request, Response, ShortId,
-    ShortIdKey, Transaction, consensus_root,
+    Block, BlockTransactionsRequest, CompactBlock, CompactTransactions, Header, IndexSet, PieceCommitment,
+    ProposedBlock, Refusal, Request, Response, ShortId, ShortIdKey, Transaction, consensus_root,
 };
 use prometheus_client::registry::Registry;
 use std::{
@@ -244,4 +244,56 @@ async fn a_liar_is_found_out_and_the_block_comes_from_another() {
         peers.iter().all(|peer| peer.peer_id != liar.id() || peer.score < 0.0)
     };
     within("the liar's score", peers.wait_for(costs)).await.unwrap();
+}
+
+/// The names of a block with one that no transaction has.
+fn with_a_lie(compact: &CompactBlock) -> CompactBlock {
+    let mut compact = compact.clone();
+    let CompactTransactions::Ids(ids) = &mut compact.transactions else { panic!("not named") };
+    ids.ids[3] = ShortId::new([9; 6]);
+    compact
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_lie_do_not_keep_out_those_that_do_not() {
+    let block = block(20, 50);
+    let node = Node::start(&[], Vec::new(), None).await;
+    let right = BlockShelf::default().compact(block.clone(), 0).await;
+    let (lie, whole) = (with_a_lie(&right), BlockShelf::default().compact(block.clone(), usize::MAX).await);
+    for form in [right, whole] {
+        let nobody = PeerId::random();
+        let relay = BlockRelay::new(
+            BlockShelf::default(),
+            node.handle.clone(),
+            Arc::new(Waiting(block.block.body.transactions.clone())),
+            PropagationMetrics::default(),
+        );
+        let both = async { tokio::join!(relay.assemble(nobody, lie.clone()), relay.assemble(nobody, form)) };
+        assert_eq!(within("the block", both).await, (Ok(block.clone()), Ok(block.clone())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assembly_that_was_displaced_ends_no_newer_one() {
+    let node = Node::start(&[], Vec::new(), None).await;
+    let wanted = block(20, 50);
+    let compact = BlockShelf::default().compact(wanted.clone(), 0).await;
+    let mut first = Box::pin(node.relay.assemble(PeerId::random(), compact.clone()));
+    assert!(futures::poll!(&mut first).is_pending());
+    let mut others = Vec::new();
+    for count in 21..37 {
+        let other = BlockShelf::default().compact(block(count, 50), 0).await;
+        let mut other = Box::pin(node.relay.assemble(PeerId::random(), other));
+        assert!(futures::poll!(&mut other).is_pending());
+        others.push(other);
+    }
+    let mut second = Box::pin(node.relay.assemble(PeerId::random(), compact));
+    assert!(futures::poll!(&mut second).is_pending());
+    drop(first);
+    let question = Request::BlockTransactions(BlockTransactionsRequest {
+        block_hash: wanted.hash(),
+        indices: IndexSet::default(),
+    });
+    let answer = node.server.shelf.serve(&question).await;
+    assert_eq!(answer, Response::Refused(Refusal::Busy), "it is still on its way");
 }
