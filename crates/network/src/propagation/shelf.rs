@@ -2,6 +2,7 @@
 
 use super::erasure::Pieces;
 use alloy_primitives::B256;
+use alloy_rlp::Encodable;
 use heddle_primitives::{
     BlockPiecesRequest, BlockTransactionsRequest, CompactBlock, Piece, PieceCommitment, ProposedBlock, Refusal,
     Request, Response, Transaction,
@@ -14,8 +15,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Blocks kept, of at most 8 MiB each and half as much again in pieces. Who needs an older one fetches it from the chain.
-const BLOCKS_MAX: usize = 4;
+/// Blocks kept: whoever has the right to propose small ones does not push a block out that others still ask for.
+const BLOCKS_MAX: usize = 16;
+/// Bytes of blocks kept, without their pieces, which are half as much again. Who needs an older one fetches it from the chain.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Blocks on their way that others may wait for.
 const EXPECTED_MAX: usize = 16;
 /// How long a peer's question waits for what is on its way to us.
@@ -25,6 +28,7 @@ const WAIT: Duration = Duration::from_millis(200);
 struct Shelved {
     hash: B256,
     block: Arc<ProposedBlock>,
+    bytes: usize,
     pieces: OnceLock<Option<Pieces>>,
 }
 
@@ -52,7 +56,17 @@ struct Contents {
     expected: VecDeque<Expected>,
 }
 
-/// Serves the last four blocks, and pieces of those on their way. Clones share what they hold.
+impl Contents {
+    /// Lets the oldest blocks go, but never the newest.
+    fn shrink(&mut self) {
+        let mut bytes: usize = self.blocks.iter().map(|shelved| shelved.bytes).sum();
+        while self.blocks.len() > 1 && (self.blocks.len() > BLOCKS_MAX || bytes > BYTES_MAX) {
+            bytes -= self.blocks.pop_front().map_or(0, |oldest| oldest.bytes);
+        }
+    }
+}
+
+/// Serves the last blocks, and pieces of those on their way. Clones share what they hold.
 #[derive(Clone, Debug)]
 pub struct BlockShelf {
     contents: Arc<Mutex<Contents>>,
@@ -66,7 +80,7 @@ impl Default for BlockShelf {
 }
 
 impl BlockShelf {
-    /// Serves a block from now on, until four others have come.
+    /// Serves a block from now on, until enough others have come: at least three, whatever their size.
     pub fn offer(&self, block: Arc<ProposedBlock>) {
         self.put(block);
     }
@@ -162,17 +176,17 @@ impl BlockShelf {
     }
 
     fn put(&self, block: Arc<ProposedBlock>) -> Arc<Shelved> {
-        let hash = block.hash();
+        let (hash, bytes) = (block.hash(), block.block.length());
         let mut contents = self.contents.lock();
-        if let Some(shelved) = contents.blocks.iter().find(|shelved| shelved.hash == hash) {
-            return shelved.clone();
+        let position = contents.blocks.iter().position(|shelved| shelved.hash == hash);
+        if let Some(shelved) = position.and_then(|position| contents.blocks.remove(position)) {
+            contents.blocks.push_back(shelved.clone());
+            return shelved;
         }
         contents.expected.retain(|expected| expected.hash != hash);
-        if contents.blocks.len() == BLOCKS_MAX {
-            contents.blocks.pop_front();
-        }
-        let shelved = Arc::new(Shelved { hash, block, pieces: OnceLock::new() });
+        let shelved = Arc::new(Shelved { hash, block, bytes, pieces: OnceLock::new() });
         contents.blocks.push_back(shelved.clone());
+        contents.shrink();
         self.changes.send_replace(());
         shelved
     }

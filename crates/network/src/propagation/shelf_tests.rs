@@ -15,9 +15,9 @@ fn ask_pieces(block: &ProposedBlock, root: B256, indices: impl IntoIterator<Item
 }
 
 #[tokio::test]
-async fn the_last_four_blocks_are_served() {
+async fn the_last_blocks_are_served() {
     let shelf = BlockShelf::default();
-    let blocks: Vec<_> = (1..=5).map(|number| block(number, transactions(10, 100))).collect();
+    let blocks: Vec<_> = (0..=BLOCKS_MAX as u64).map(|number| block(number, transactions(10, 100))).collect();
     for block in &blocks {
         shelf.offer(block.clone());
         shelf.offer(block.clone());
@@ -29,6 +29,29 @@ async fn the_last_four_blocks_are_served() {
     assert_eq!(shelf.serve(&ask(&blocks[1], &[2, 9, 10])).await, Response::BlockTransactions(some));
     assert_eq!(shelf.serve(&ask_pieces(&blocks[1], B256::ZERO, [0])).await, Response::Refused(Refusal::Gone));
     assert_eq!(shelf.serve(&Request::Status).await, Response::Refused(Refusal::Gone));
+}
+
+#[test]
+fn small_blocks_push_no_other_out_that_is_offered_again() {
+    let shelf = BlockShelf::default();
+    let wanted = block(99, transactions(10, 100));
+    shelf.offer(wanted.clone());
+    for number in 0..BLOCKS_MAX as u64 - 1 {
+        shelf.offer(block(number, Vec::new()));
+    }
+    assert!(shelf.get(wanted.hash()).is_some(), "there is room");
+    shelf.offer(wanted.clone());
+    shelf.offer(block(98, Vec::new()));
+    assert!(shelf.get(wanted.hash()).is_some(), "it is no longer the oldest");
+}
+
+#[test]
+fn large_blocks_are_bounded_in_bytes() {
+    let shelf = BlockShelf::default();
+    let large: Vec<_> = (0..4).map(|number| block(number, transactions(1, BYTES_MAX / 3))).collect();
+    large.iter().for_each(|block| shelf.offer(block.clone()));
+    let kept: Vec<_> = large.iter().map(|block| shelf.get(block.hash()).is_some()).collect();
+    assert_eq!(kept, [false, false, true, true], "three and their headers are too many");
 }
 
 #[tokio::test]
