@@ -7,6 +7,7 @@ mod operator;
 mod peers;
 mod requests;
 mod transactions;
+mod urgent;
 
 use crate::{
     GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer,

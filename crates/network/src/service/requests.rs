@@ -1,6 +1,7 @@
 //! Requests of ours and of peers.
 
 use super::NetworkService;
+use super::urgent::Urgent;
 use crate::{
     Misbehaviour, NetworkError, RequestError, RequestServer,
     codec::InvalidRequest,
@@ -26,14 +27,22 @@ use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 
 /// Requests of ours that may wait for answers.
 const PENDING_MAX: usize = 64;
-/// Urgent requests of peers that are answered at once: cheap ones, and those that consensus waits for.
-const URGENT_MAX: usize = 32;
 
 type Reply = oneshot::Sender<Result<Response, RequestError>>;
 
 /// Requests of ours that wait for answers.
 #[derive(Default)]
 pub(super) struct Pending(HashMap<OutboundRequestId, (RequestKind, Reply)>);
+
+impl Pending {
+    /// Whether one more may wait. Those that nobody waits for any more make room.
+    fn has_room(&mut self) -> bool {
+        if self.0.len() >= PENDING_MAX {
+            self.0.retain(|_, (_, reply)| !reply.is_closed());
+        }
+        self.0.len() < PENDING_MAX
+    }
+}
 
 /// A peer's request.
 struct PeerRequest {
@@ -64,7 +73,7 @@ pub(super) struct Serving {
     server: Arc<dyn RequestServer>,
     timeout: Duration,
     tasks: JoinSet<ServedRequest>,
-    urgent: usize,
+    urgent: Urgent,
     bulk: FairQueue<Box<PeerRequest>>,
     unread: HashMap<InboundRequestId, Unread>,
 }
@@ -74,18 +83,17 @@ impl Serving {
     pub(super) fn new(server: Arc<dyn RequestServer>, timeout: Duration) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let (tasks, unread) = (JoinSet::new(), HashMap::new());
-        Self { server, timeout, tasks, urgent: 0, bulk: FairQueue::new(cores / 2), unread }
+        Self { server, timeout, tasks, urgent: Urgent::default(), bulk: FairQueue::new(cores / 2), unread }
     }
 
     /// Starts an answer or queues it; gives the request back when too many wait.
     fn accept(&mut self, request: Box<PeerRequest>) -> Result<(), Box<PeerRequest>> {
         if is_bulk(request.request.kind()) {
             self.bulk.push(request.peer, request, Instant::now())?;
-        } else if self.urgent == URGENT_MAX {
-            return Err(request);
-        } else {
-            self.urgent += 1;
+        } else if self.urgent.accept(request.peer, request.request.kind()) {
             self.spawn(request);
+        } else {
+            return Err(request);
         }
         self.start_bulk();
         Ok(())
@@ -118,15 +126,20 @@ impl Serving {
         Some(ended.map_err(|error| NetworkError::HandlerPanicked(error.to_string())))
     }
 
-    /// An answer is ready: its peer has yet to read it.
-    fn answered(&mut self, id: InboundRequestId, unread: Unread) {
-        if is_bulk(unread.kind) {
+    /// An answer is ready: its peer has yet to read it. False when there is no room for it, and it must not be sent.
+    fn answered(&mut self, id: InboundRequestId, mut unread: Unread) -> bool {
+        let fits = if is_bulk(unread.kind) {
             self.bulk.answered(unread.peer, unread.bytes);
             self.start_bulk();
+            true
         } else {
-            self.urgent -= 1;
+            self.urgent.answered(unread.bytes)
+        };
+        if !fits {
+            unread.bytes = 0;
         }
         self.unread.insert(id, unread);
+        fits
     }
 
     /// An answer was read, or never will be; of which kind it was, if it was ready.
@@ -135,6 +148,8 @@ impl Serving {
         if is_bulk(kind) {
             self.bulk.finished(peer, bytes);
             self.start_bulk();
+        } else {
+            self.urgent.finished(peer, kind, bytes);
         }
         Some(kind)
     }
@@ -175,7 +190,7 @@ impl NetworkService {
         // A caller that has stopped waiting gets nothing, thus the ignored results of `send`.
         if !self.book.is_ready(&peer) {
             let _ = reply.send(Err(RequestError::NotConnected(peer)));
-        } else if self.pending.0.len() >= PENDING_MAX {
+        } else if !self.pending.has_room() {
             let _ = reply.send(Err(RequestError::Overloaded));
         } else {
             let kind = request.kind();
@@ -248,8 +263,10 @@ impl NetworkService {
     pub(super) fn send_response(&mut self, served: ServedRequest) {
         let ServedRequest { peer, id, kind, channel, response } = served;
         let bytes = response.as_ref().map_or(0, Response::length);
+        let fits = self.serving.answered(id, Unread { peer, kind, bytes });
+        let response = if fits { response } else { Some(Response::Refused(Refusal::Busy)) };
+        let bytes = response.as_ref().map_or(0, Response::length);
         self.metrics.response_bytes_sent.get_or_create(&kind.into()).inc_by(bytes as u64);
-        self.serving.answered(id, Unread { peer, kind, bytes });
         let requests = &mut self.swarm.behaviour_mut().requests;
         let Some(response) = response else {
             self.serving.finished(id);
