@@ -1,5 +1,6 @@
 //! Blocks that were passed on are filled, and go to whom they are for.
 
+use super::filling::Filling;
 use crate::adapters::SyncChain;
 use futures::stream::{FuturesUnordered, StreamExt};
 use heddle_chain::Chain;
@@ -8,7 +9,7 @@ use heddle_network::{BlockRelay, PeerId};
 use heddle_primitives::{
     CertifiedBlock, CompactFinalized, CompactProposal, ConsensusMessage, FinalizedBlock, Height, ProposalMessage,
 };
-use heddle_sync::{Chain as _, CommitError};
+use heddle_sync::{Chain as _, CommitError, SyncHandle};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -23,10 +24,20 @@ const GRACE: Duration = Duration::from_millis(300);
 
 /// A block that was judged good and passed on.
 pub(super) enum Arrival {
-    /// To be delivered to consensus.
-    Proposal(Box<ConsensusHandle>, PeerId, Box<CompactProposal>),
+    /// To be delivered to consensus; the last part says for how long it is in hand.
+    Proposal(Box<ConsensusHandle>, PeerId, Box<CompactProposal>, Filling),
     /// To be committed, unless consensus does.
-    Finalized(PeerId, Box<CompactFinalized>),
+    Finalized(SyncHandle, PeerId, Box<CompactFinalized>),
+}
+
+impl Arrival {
+    /// Is given up: a block that is final is sync's from now on, and a proposal is left to the rounds.
+    pub(super) fn give_up(self) {
+        match self {
+            Self::Proposal(..) => {}
+            Self::Finalized(sync, ..) => sync.wake(),
+        }
+    }
 }
 
 /// The blocks to fill.
@@ -62,11 +73,19 @@ impl Arrivals {
 
     async fn take(&self, arrival: Arrival) -> Result<(), String> {
         match arrival {
-            Arrival::Proposal(consensus, peer, message) => {
+            Arrival::Proposal(consensus, peer, message, _filling) => {
                 self.deliver(&consensus, peer, *message).await;
                 Ok(())
             }
-            Arrival::Finalized(peer, message) => self.commit(peer, *message).await,
+            Arrival::Finalized(sync, peer, message) => {
+                let height = message.certificate.height;
+                let result = self.commit(peer, *message).await;
+                if self.source.head() < height {
+                    // Nobody announces it again.
+                    sync.wake();
+                }
+                result
+            }
         }
     }
 

@@ -60,7 +60,7 @@ impl FinalizedBlocks {
         if height > head + 1 {
             deciding.sync.wake();
         }
-        Ok((height == head + 1).then(|| Arrival::Finalized(peer, Box::new(message))))
+        Ok((height == head + 1).then(|| Arrival::Finalized(deciding.sync.clone(), peer, Box::new(message))))
     }
 
     /// Who decided a height, or the height after the head where that is not known yet.

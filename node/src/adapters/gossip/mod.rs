@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod blocks;
+mod filling;
 mod proposals;
 
 pub use arrivals::Arrivals;
@@ -21,7 +22,7 @@ use heddle_primitives::{
 use heddle_sync::SyncHandle;
 use proposals::Proposals;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tracing::debug;
 
 /// Blocks that have been judged and wait to be filled; one beyond is passed on, and left to the rounds or to sync.
@@ -59,8 +60,9 @@ impl Inbound {
 
     /// Passes a block on to be filled, if there is room.
     fn arrived(&self, arrival: Arrival) {
-        if self.arrivals.try_send(arrival).is_err() {
+        if let Err(TrySendError::Full(arrival) | TrySendError::Closed(arrival)) = self.arrivals.try_send(arrival) {
             debug!("too many blocks wait to be filled");
+            arrival.give_up();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Proposals are passed on by their header, before their block is there.
 
 use super::arrivals::Arrival;
+use super::filling::FillingForms;
 use super::{Deciding, decode, verdict};
 use alloy_primitives::{B256, keccak256};
 use heddle_network::{PeerId, Topic, Verdict};
@@ -22,6 +23,7 @@ type Key = (Height, Round, ValidatorAddress);
 pub(super) struct Proposals {
     /// Digests of the forms passed on.
     seen: Mutex<BTreeMap<Key, Vec<B256>>>,
+    filling: FillingForms,
 }
 
 impl Proposals {
@@ -47,7 +49,9 @@ impl Proposals {
         if !self.remember(key, form, current) {
             return Err(Verdict::Ignore);
         }
-        Ok(Some(Arrival::Proposal(Box::new(deciding.consensus.clone()), peer, Box::new(message))))
+        // Repeats of a block that does not come shall not keep others from coming.
+        let Some(filling) = self.filling.begin(form) else { return Ok(None) };
+        Ok(Some(Arrival::Proposal(Box::new(deciding.consensus.clone()), peer, Box::new(message), filling)))
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Vec<B256>>> {
