@@ -218,15 +218,9 @@ impl PeerBook {
         self.update_connection(id, |connection| connection.agent = Some(agent));
     }
 
-    /// The peer subscribed to a topic (`true`) or left it.
-    pub(crate) fn subscribed(&mut self, id: PeerId, topic: Topic, subscribed: bool) {
-        self.update_connection(id, |connection| {
-            if subscribed {
-                connection.topics.insert(topic);
-            } else {
-                connection.topics.remove(&topic);
-            }
-        });
+    /// The peer subscribed to a topic.
+    pub(crate) fn subscribed(&mut self, id: PeerId, topic: Topic) {
+        self.update_connection(id, |connection| _ = connection.topics.insert(topic));
     }
 
     fn update_connection(&mut self, id: PeerId, update: impl FnOnce(&mut Connection)) {

@@ -73,7 +73,7 @@ impl Victim {
                 self.links.insert(id, stranger);
                 self.book.connected(peer, Connection::new(id, stranger.address(), inbound, self.now), self.now);
                 self.book.identified(peer, "any".into());
-                crate::Topic::ALL.into_iter().for_each(|topic| self.book.subscribed(peer, topic, true));
+                crate::Topic::ALL.into_iter().for_each(|topic| self.book.subscribed(peer, topic));
                 self.book.claimed(peer, vec![stranger.address()]);
             }
             Err(_) if !inbound => self.book.dial_failed(peer, self.now),

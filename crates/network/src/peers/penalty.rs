@@ -8,7 +8,7 @@ pub(crate) const BAN_POINTS: f64 = 100.0;
 /// What a peer did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Misbehaviour {
-    /// Forwarded gossip that no correct node forwards.
+    /// Forwarded gossip that no correct node forwards, or left a topic that every correct node stays subscribed to.
     InvalidGossip,
     /// Sent a request that does not decode.
     InvalidRequest,

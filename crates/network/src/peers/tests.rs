@@ -27,7 +27,7 @@ fn make_ready(book: &mut PeerBook, peer: PeerId, now: Instant) {
     connect(book, peer, address(9), true, now);
     book.identified(peer, "heddle".into());
     for topic in Topic::ALL {
-        book.subscribed(peer, topic, true);
+        book.subscribed(peer, topic);
     }
 }
 
@@ -77,12 +77,9 @@ fn ready_means_identified_and_subscribed_to_every_topic() {
     book.identified(peer, "heddle".into());
     for topic in Topic::ALL {
         assert!(!book.is_ready(&peer) && book.wants_more());
-        book.subscribed(peer, topic, true);
+        book.subscribed(peer, topic);
     }
     assert!(book.is_ready(&peer));
-    book.subscribed(peer, Topic::Consensus, false);
-    assert!(!book.is_ready(&peer));
-    assert_eq!(book.overdue(now + READY_TIMEOUT), vec![peer]);
 }
 
 #[test]

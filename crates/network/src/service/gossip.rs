@@ -93,8 +93,8 @@ impl NetworkService {
             Event::Message { propagation_source, message_id, message } => {
                 self.on_message(propagation_source, message_id, message);
             }
-            Event::Subscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, true),
-            Event::Unsubscribed { peer_id, topic } => self.on_subscription(peer_id, &topic, false),
+            Event::Subscribed { peer_id, topic } => self.on_subscribed(peer_id, &topic),
+            Event::Unsubscribed { peer_id, topic } => self.on_unsubscribed(peer_id, &topic),
             Event::SlowPeer { peer_id, failed_messages } => {
                 tracing::debug!(peer = %peer_id, ?failed_messages, "slow peer");
                 self.metrics.unsent.inc_by((failed_messages.priority + failed_messages.non_priority) as u64);

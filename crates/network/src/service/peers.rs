@@ -53,7 +53,7 @@ impl NetworkService {
         self.book.disconnected(peer, Instant::now());
         self.slow.forget(&peer);
         self.serving.forget(&peer);
-        self.relay(Input::Left(peer));
+        self.exchange_ended(peer);
         if was_ready {
             tracing::info!(%peer, "peer lost");
             self.publish_peers();
@@ -72,9 +72,18 @@ impl NetworkService {
         }
     }
 
-    pub(super) fn on_subscription(&mut self, peer: PeerId, topic: &TopicHash, subscribed: bool) {
+    pub(super) fn on_subscribed(&mut self, peer: PeerId, topic: &TopicHash) {
         if let Some(topic) = self.protocols.topic(topic) {
-            self.update_readiness(peer, |book| book.subscribed(peer, topic, subscribed));
+            self.update_readiness(peer, |book| book.subscribed(peer, topic));
+        }
+    }
+
+    /// No correct node leaves a topic. A peer that came and went on one connection would cost us work each time that
+    /// it comes: a connection of its own is its price.
+    pub(super) fn on_unsubscribed(&mut self, peer: PeerId, topic: &TopicHash) {
+        if self.protocols.topic(topic).is_some() {
+            self.penalise(peer, Misbehaviour::InvalidGossip);
+            self.disconnect(peer);
         }
     }
 

@@ -53,6 +53,9 @@ pub(super) struct Transactions {
     pool: Arc<dyn TransactionPool>,
     tasks: JoinSet<PoolAnswer>,
     judging: usize,
+    /// Peers that are to hear of what is pending, each once; it is listed for one at a time.
+    to_list: VecDeque<PeerId>,
+    is_listing: bool,
     /// At most as many as the relay lets peers have in flight.
     to_judge: VecDeque<(PeerId, Option<FetchId>, Vec<Bytes>)>,
     sent: HashMap<OutboundRequestId, Sent>,
@@ -66,6 +69,8 @@ impl Transactions {
             pool,
             tasks: JoinSet::new(),
             judging: 0,
+            to_list: VecDeque::new(),
+            is_listing: false,
             to_judge: VecDeque::new(),
             sent: HashMap::new(),
             metrics,
@@ -91,6 +96,18 @@ impl Transactions {
         F: Future<Output = PoolAnswer> + Send + 'static,
     {
         self.tasks.spawn(ask(self.pool.clone()));
+    }
+
+    fn list_next(&mut self) {
+        if !self.is_listing
+            && let Some(peer) = self.to_list.pop_front()
+        {
+            self.is_listing = true;
+            self.ask_pool(move |pool| async move {
+                let transactions = pool.pending(ANNOUNCEMENTS_WAITING_MAX).await;
+                PoolAnswer::Told(Input::Held { peer, transactions })
+            });
+        }
     }
 
     fn judge_next(&mut self) {
@@ -121,13 +138,19 @@ impl NetworkService {
         }
     }
 
+    /// A connection has ended.
+    pub(super) fn exchange_ended(&mut self, peer: PeerId) {
+        self.transactions.to_list.retain(|waiting| *waiting != peer);
+        self.relay(Input::Left(peer));
+    }
+
     fn carry_out(&mut self, output: Output) {
         let exchange = &mut self.transactions;
         match output {
-            Output::ListPending(peer) => exchange.ask_pool(move |pool| async move {
-                let transactions = pool.pending(ANNOUNCEMENTS_WAITING_MAX).await;
-                PoolAnswer::Told(Input::Held { peer, transactions })
-            }),
+            Output::ListPending(peer) => {
+                exchange.to_list.push_back(peer);
+                exchange.list_next();
+            }
             Output::Check { peer, transactions } => exchange.ask_pool(move |pool| async move {
                 PoolAnswer::Told(Input::Lacking { peer, transactions: pool.lacking(transactions).await })
             }),
@@ -149,9 +172,16 @@ impl NetworkService {
     pub(super) fn on_pool_answer(&mut self, answer: PoolAnswer) {
         match answer {
             PoolAnswer::Told(input) => {
-                if matches!(input, Input::Judged { .. }) {
-                    self.transactions.judging -= 1;
-                    self.transactions.judge_next();
+                match input {
+                    Input::Judged { .. } => {
+                        self.transactions.judging -= 1;
+                        self.transactions.judge_next();
+                    }
+                    Input::Held { .. } => {
+                        self.transactions.is_listing = false;
+                        self.transactions.list_next();
+                    }
+                    _ => {}
                 }
                 self.relay(input);
             }

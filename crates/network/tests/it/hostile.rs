@@ -129,6 +129,8 @@ enum Act {
     RawGossip(Vec<u8>),
     /// Nothing is read any more.
     Stall,
+    /// Leaves a topic and comes back to it; ends when that has cost the connection.
+    Toggle(&'static str),
     Gossip(&'static str, Vec<u8>),
 }
 
@@ -175,6 +177,12 @@ impl Rogue {
                             swarm.behaviour_mut().raw_gossip.send_request(&target, bytes);
                         }
                         Act::Stall => std::future::pending().await,
+                        Act::Toggle(name) => {
+                            assert!(swarm.behaviour_mut().gossip.unsubscribe(&topic(name)));
+                            swarm.behaviour_mut().gossip.subscribe(&topic(name)).unwrap();
+                            while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {}
+                            return;
+                        }
                         Act::Gossip(name, bytes) => {
                             swarm.behaviour_mut().gossip.publish(topic(name), bytes).unwrap();
                         }
@@ -245,6 +253,16 @@ async fn garbage_requests_cost_score() {
     let rogue = Rogue::join(&node, b"").await;
     rogue.act(Act::Request([&3u32.to_be_bytes()[..], b"\xc2\x09\x09"].concat()));
     until_blamed(&node, &rogue).await;
+    assert_serves(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_a_topic_is_disconnected() {
+    let node = Plan::new().start().await;
+    let mut rogue = Rogue::join(&node, b"").await;
+    rogue.act(Act::Toggle("blocks"));
+    within("the end of the connection", &mut rogue.task).await.unwrap();
+    node.until_lost(rogue.id).await;
     assert_serves(&node).await;
 }
 
