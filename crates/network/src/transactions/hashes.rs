@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     hash::{BuildHasher, RandomState},
     time::{Duration, Instant},
 };
@@ -13,41 +13,50 @@ pub(crate) const HASHES_MAX: usize = 32_768;
 const RECEIVED_FOR: Duration = Duration::from_secs(30);
 
 /// The newest [`HASHES_MAX`] hashes. It keeps 8 bytes of each under a key of its own, so that a full set takes less
-/// than a megabyte and nobody can prepare two hashes that look alike to it.
+/// than two megabytes and nobody can prepare two hashes that look alike to it.
 #[derive(Debug, Default)]
 pub(crate) struct HashFilter {
     key: RandomState,
-    marks: HashSet<u64>,
+    /// What is remembered, and how many were inserted before it.
+    marks: HashMap<u64, u64>,
+    /// What was inserted last. A mark that was removed keeps its place here until its turn comes to be forgotten.
     oldest_first: VecDeque<u64>,
+    /// How many were inserted before the first of these.
+    forgotten: u64,
 }
 
 impl HashFilter {
     /// Remembers a hash; whether it was new.
     pub(crate) fn insert(&mut self, hash: &B256) -> bool {
-        let mark = self.key.hash_one(hash);
-        if !self.marks.insert(mark) {
-            return false;
-        }
-        self.oldest_first.push_back(mark);
-        if self.oldest_first.len() > HASHES_MAX
-            && let Some(oldest) = self.oldest_first.pop_front()
-        {
-            self.marks.remove(&oldest);
+        let Entry::Vacant(place) = self.marks.entry(self.key.hash_one(hash)) else { return false };
+        self.oldest_first.push_back(*place.key());
+        place.insert(self.forgotten + self.oldest_first.len() as u64 - 1);
+        if self.oldest_first.len() > HASHES_MAX {
+            self.forget_oldest();
         }
         true
     }
 
     pub(crate) fn contains(&self, hash: &B256) -> bool {
-        self.marks.contains(&self.key.hash_one(hash))
+        self.marks.contains_key(&self.key.hash_one(hash))
     }
 
-    /// Forgets a hash.
+    /// Forgets a hash; inserted again, it is the newest.
     pub(crate) fn remove(&mut self, hash: &B256) {
         self.marks.remove(&self.key.hash_one(hash));
     }
 
     pub(crate) fn len(&self) -> usize {
         self.oldest_first.len()
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.oldest_first.pop_front() {
+            if self.marks.get(&oldest) == Some(&self.forgotten) {
+                self.marks.remove(&oldest);
+            }
+            self.forgotten += 1;
+        }
     }
 }
 
@@ -105,6 +114,21 @@ mod tests {
         assert!(filter.insert(&hash(HASHES_MAX)));
         assert!(!filter.contains(&hash(0)));
         assert!((1..=HASHES_MAX).all(|number| filter.contains(&hash(number))));
+        assert_eq!((filter.len(), filter.marks.len()), (HASHES_MAX, HASHES_MAX));
+    }
+
+    #[test]
+    fn what_was_removed_and_inserted_again_is_the_newest() {
+        let mut filter = HashFilter::default();
+        filter.insert(&hash(0));
+        filter.remove(&hash(0));
+        assert!(!filter.contains(&hash(0)) && filter.insert(&hash(0)));
+        for number in 1..HASHES_MAX {
+            filter.insert(&hash(number));
+        }
+        assert!((0..HASHES_MAX).all(|number| filter.contains(&hash(number))), "only the removed place was given up");
+        assert!(filter.insert(&hash(HASHES_MAX)));
+        assert!(!filter.contains(&hash(0)), "it is the oldest now");
         assert_eq!((filter.len(), filter.marks.len()), (HASHES_MAX, HASHES_MAX));
     }
 

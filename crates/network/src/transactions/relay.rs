@@ -88,8 +88,8 @@ impl TransactionRelay {
             Input::Left(peer) => self.left(peer),
             Input::Held { peer, transactions } => self.tell(peer, transactions),
             Input::Pending { transactions, announcement } => self.pending(&transactions, announcement, now),
-            Input::AnnounceEnded { peer, taken } => self.with(peer, |peer| peer.announcements.ended(taken, now)),
-            Input::PushEnded { peer, taken } => self.with(peer, |peer| peer.pushes.ended(taken, now)),
+            Input::AnnounceEnded { peer, taken } => self.announce_ended(peer, taken, now),
+            Input::PushEnded { peer, taken } => self.push_ended(peer, taken, now),
             Input::Announced { peer, transactions } => self.announced(peer, transactions, now),
             Input::Lacking { peer, transactions } => self.lacking(peer, transactions, now),
             Input::Pushed { peer, transactions } => self.pushed(peer, transactions, now),
@@ -129,8 +129,9 @@ impl TransactionRelay {
     }
 
     fn joined(&mut self, peer: PeerId, now: Instant) {
-        self.entry(peer, now).joined = true;
-        self.outputs.push(Output::ListPending(peer));
+        if !std::mem::replace(&mut self.entry(peer, now).joined, true) {
+            self.outputs.push(Output::ListPending(peer));
+        }
     }
 
     fn left(&mut self, peer: PeerId) {
@@ -172,6 +173,26 @@ impl TransactionRelay {
         let chosen = Vec::from_iter(turn.filter(can_take).map(|(id, _)| *id).take(PUSH_PEERS));
         self.last_pushed_to = chosen.last().copied().or(self.last_pushed_to);
         chosen
+    }
+
+    /// What was not taken is announced again, before what is newer.
+    fn announce_ended(&mut self, peer: PeerId, taken: bool, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&peer) else { return };
+        for transaction in peer.announcements.ended(taken, now).into_iter().rev() {
+            peer.known.remove(&transaction.hash);
+            if !peer.announcements.put_back(transaction) {
+                self.metrics.announced(Announced::Dropped, 1);
+            }
+        }
+    }
+
+    /// What was not taken is announced: the peer may have it, and its bytes are many.
+    fn push_ended(&mut self, peer: PeerId, taken: bool, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&peer) else { return };
+        for transaction in peer.pushes.ended(taken, now) {
+            peer.known.remove(&transaction.hash);
+            announce(peer, transaction, &self.metrics);
+        }
     }
 
     fn announced(&mut self, id: PeerId, mut transactions: Vec<TransactionAnnouncement>, now: Instant) {
@@ -270,12 +291,15 @@ impl TransactionRelay {
 
     fn send_due(&mut self, now: Instant) {
         for (&id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.joined) {
-            let transactions = take_unknown(&mut peer.announcements, &mut peer.known, now);
+            let Peer { known, announcements, pushes, .. } = peer;
+            // It may have told us of them meanwhile.
+            let mut is_news = |transaction: &TransactionAnnouncement| known.insert(&transaction.hash);
+            let transactions = announcements.take(now, &mut is_news);
             if !transactions.is_empty() {
                 self.metrics.announced(Announced::Sent, transactions.len());
                 self.outputs.push(Output::Announce { peer: id, transactions });
             }
-            let pushed = take_unknown(&mut peer.pushes, &mut peer.known, now);
+            let pushed = pushes.take(now, &mut is_news);
             if !pushed.is_empty() {
                 let hashes = pushed.into_iter().map(|transaction| transaction.hash).collect();
                 self.outputs.push(Output::Push { peer: id, hashes });
@@ -294,20 +318,4 @@ fn announce(peer: &mut Peer, transaction: TransactionAnnouncement, metrics: &Tra
     if peer.lacks(&transaction.hash) && peer.announcements.push(transaction).is_some() {
         metrics.announced(Announced::Dropped, 1);
     }
-}
-
-/// The message of `lane` that is due, without what the peer has told us of meanwhile.
-fn take_unknown(
-    lane: &mut Lane<TransactionAnnouncement>,
-    known: &mut HashFilter,
-    now: Instant,
-) -> Vec<TransactionAnnouncement> {
-    let mut transactions = lane.take(now);
-    if !transactions.is_empty() {
-        transactions.retain(|transaction| known.insert(&transaction.hash));
-        if transactions.is_empty() {
-            lane.ended(true, now);
-        }
-    }
-    transactions
 }

@@ -217,6 +217,61 @@ fn the_queue_to_a_peer_that_takes_nothing_keeps_the_newest() {
 }
 
 #[test]
+fn what_a_peer_did_not_take_is_announced_again() {
+    let (now, peer) = (Instant::now(), PeerId::random());
+    let mut relay = relay_with(&[peer], now);
+    let announces =
+        |outputs: &[Output], number| outputs.contains(&Output::Announce { peer, transactions: vec![garbage(number)] });
+    let pending = |number, announcement| Input::Pending { transactions: vec![garbage(number)], announcement };
+    assert!(announces(&relay.handle(pending(1, Announcement::Gossip), now), 1));
+    assert_eq!(relay.handle(Input::AnnounceEnded { peer, taken: false }, now), []);
+    let later = now + SECOND;
+    assert!(announces(&relay.handle(Input::Tick, later), 1));
+    relay.handle(Input::AnnounceEnded { peer, taken: true }, later);
+
+    let outputs = relay.handle(pending(2, Announcement::Local), later);
+    assert_eq!(outputs, [Output::Push { peer, hashes: vec![garbage(2).hash] }]);
+    relay.handle(Input::PushEnded { peer, taken: false }, later);
+    assert!(announces(&relay.handle(Input::Tick, later + SECOND), 2), "a push that failed becomes an announcement");
+    relay.handle(Input::AnnounceEnded { peer, taken: true }, later);
+    assert_eq!(relay.handle(Input::Tick, later + 5 * SECOND), []);
+}
+
+#[test]
+fn who_joins_twice_is_told_once_of_what_is_pending() {
+    let (now, peer) = (Instant::now(), PeerId::random());
+    let mut relay = TransactionRelay::new(TransactionMetrics::default(), now);
+    assert_eq!(relay.handle(Input::Joined(peer), now), [Output::ListPending(peer)]);
+    assert_eq!(relay.handle(Input::Joined(peer), now), []);
+    relay.handle(Input::Left(peer), now);
+    assert_eq!(relay.handle(Input::Joined(peer), now), [Output::ListPending(peer)]);
+}
+
+#[test]
+fn who_answers_with_nothing_is_asked_once_more_after_the_others() {
+    let now = Instant::now();
+    let peers = [PeerId::random(), PeerId::random()];
+    let mut relay = relay_with(&peers, now);
+    let fetch = |outputs: Vec<Output>| {
+        let of = |output| if let Output::Fetch { peer, id, .. } = output { Some((peer, id)) } else { None };
+        outputs.into_iter().find_map(of)
+    };
+    let [first, second] = peers.map(|peer| Input::Lacking { peer, transactions: vec![garbage(1)] });
+    let nothing = |(peer, id)| Input::Fetched { peer, id, transactions: Vec::new() };
+    let of_first = fetch(relay.handle(first, now)).unwrap();
+    assert_eq!((of_first.0, fetch(relay.handle(second, now))), (peers[0], None));
+    let of_second = fetch(relay.handle(nothing(of_first), now)).unwrap();
+    assert_eq!(of_second.0, peers[1]);
+    assert_eq!(fetch(relay.handle(nothing(of_second), now)), None, "both are left alone for a while");
+    let at = relay.due_at().unwrap();
+    let again = fetch(relay.handle(Input::Tick, at)).unwrap();
+    assert_eq!((at > now, again.0), (true, peers[0]));
+    let last = fetch(relay.handle(nothing(again), at)).unwrap();
+    assert_eq!((last.0, relay.wanted_count()), (peers[1], 1));
+    assert_eq!((fetch(relay.handle(nothing(last), at)), relay.wanted_count()), (None, 0));
+}
+
+#[test]
 fn a_local_transaction_goes_to_three_at_once_and_by_name_to_the_others() {
     let now = Instant::now();
     let peers = Vec::from_iter((0..10).map(|_| PeerId::random()));

@@ -20,22 +20,38 @@ const ANNOUNCERS_MAX: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FetchId(u64);
 
+/// Who announced a hash.
+#[derive(Debug)]
+struct Announcer {
+    peer: PeerId,
+    /// The size that it gave.
+    bytes: u32,
+    /// Whether it was asked once and answered with nothing at all: it may have had no budget left for us.
+    is_spared: bool,
+}
+
+impl Announcer {
+    fn new(peer: PeerId, bytes: u32) -> Self {
+        Self { peer, bytes, is_spared: false }
+    }
+}
+
 /// A hash that is wanted.
 #[derive(Debug)]
 struct Want {
-    /// Who announced it, and the size that it gave. It counts to the first one's share.
-    announcers: Vec<(PeerId, u32)>,
+    /// It counts to the first one's share.
+    announcers: Vec<Announcer>,
     /// Who has been asked.
     asked: Option<PeerId>,
 }
 
 impl Want {
     fn size_by(&self, peer: PeerId) -> Option<u32> {
-        self.announcers.iter().find(|(announcer, _)| *announcer == peer).map(|(_, bytes)| *bytes)
+        self.announcers.iter().find(|announcer| announcer.peer == peer).map(|announcer| announcer.bytes)
     }
 
     fn owner(&self) -> Option<PeerId> {
-        self.announcers.first().map(|(announcer, _)| *announcer)
+        self.announcers.first().map(|announcer| announcer.peer)
     }
 }
 
@@ -62,7 +78,7 @@ impl Wanted {
         if let Some(want) = self.wants.get_mut(&hash) {
             let is_new = want.size_by(peer).is_none() && want.announcers.len() < ANNOUNCERS_MAX;
             if is_new && source.enqueue(hash) {
-                want.announcers.push((peer, bytes));
+                want.announcers.push(Announcer::new(peer, bytes));
             }
             return true;
         }
@@ -70,7 +86,7 @@ impl Wanted {
             return false;
         }
         source.owned += 1;
-        self.wants.insert(hash, Want { announcers: vec![(peer, bytes)], asked: None });
+        self.wants.insert(hash, Want { announcers: vec![Announcer::new(peer, bytes)], asked: None });
         true
     }
 
@@ -107,7 +123,7 @@ impl Wanted {
 
     /// An answer came, of these hashes and sizes: how many of the hashes asked for it lacks, or `None` when it holds
     /// more than these, one twice, or one of another size than announced. What is still wanted is asked of the next
-    /// announcer. The fetch counts until [`Self::judged`].
+    /// announcer, or, if nothing came at all, once more of this one. The fetch counts until [`Self::judged`].
     pub(crate) fn answered(
         &mut self,
         peer: PeerId,
@@ -123,12 +139,13 @@ impl Wanted {
             self.release(peer, asked.into_iter().map(|(hash, _)| hash));
             return None;
         }
+        let count = missing.len();
         if answer.is_empty() {
             source.rest_briefly(now);
+            missing.retain(|hash, _| !self.spare(peer, *hash));
         } else {
             source.failures = 0;
         }
-        let count = missing.len();
         self.release(peer, missing.into_keys());
         Some(count)
     }
@@ -179,7 +196,7 @@ impl Wanted {
         for hash in hashes {
             let Some(want) = self.wants.get_mut(&hash) else { continue };
             let was_owner = want.owner() == Some(peer);
-            want.announcers.retain(|(announcer, _)| *announcer != peer);
+            want.announcers.retain(|announcer| announcer.peer != peer);
             let owner = want.owner();
             if was_owner {
                 self.disown(peer);
@@ -189,14 +206,28 @@ impl Wanted {
         }
     }
 
-    /// Puts a hash that `peer` was asked for, or nobody, before the announcer that failed the least.
+    /// Keeps `peer` as an announcer of a hash that it did not send; `false` if this was done before.
+    fn spare(&mut self, peer: PeerId, hash: B256) -> bool {
+        let announcers = self.wants.get_mut(&hash).into_iter().flat_map(|want| &mut want.announcers);
+        let is_first = announcers
+            .filter(|announcer| announcer.peer == peer)
+            .any(|announcer| !std::mem::replace(&mut announcer.is_spared, true));
+        if is_first {
+            self.ask_next(peer, hash);
+        }
+        is_first
+    }
+
+    /// Puts a hash that `peer` was asked for, or nobody, before the announcer that failed the least; one that was asked
+    /// in vain comes last.
     fn ask_next(&mut self, peer: PeerId, hash: B256) {
         let Some(want) = self.wants.get_mut(&hash).filter(|want| want.asked.is_none_or(|asked| asked == peer)) else {
             return;
         };
         want.asked = None;
-        let failures = |other: &PeerId| self.sources.get(other).map_or(u32::MAX, |source| source.failures);
-        let next = want.announcers.iter().map(|(other, _)| *other).min_by_key(failures);
+        let failures = |other: &Announcer| self.sources.get(&other.peer).map_or(u32::MAX, |source| source.failures);
+        let next =
+            want.announcers.iter().min_by_key(|other| (other.is_spared, failures(other))).map(|other| other.peer);
         let is_queued =
             next.and_then(|next| self.sources.get_mut(&next)).is_some_and(|source| source.enqueue_first(hash));
         if !is_queued {
