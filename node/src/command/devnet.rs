@@ -170,7 +170,7 @@ async fn run_validators(
     let mut nodes: Vec<Node> = Vec::with_capacity(keys.len());
     let mut blocks = None;
     for (index, key) in (0..).zip(keys) {
-        let bootnodes = nodes.iter().flat_map(Node::peer_addresses).collect();
+        let persistent_peers = nodes.iter().flat_map(Node::peer_addresses).collect();
         let first = index == 0;
         let config = NodeConfig {
             genesis: genesis.clone(),
@@ -187,7 +187,7 @@ async fn run_validators(
             }),
             network: NetworkConfig {
                 listen: NetworkConfig::listen_on(Ipv4Addr::LOCALHOST.into(), 0),
-                bootnodes,
+                persistent_peers,
                 mdns: true,
                 ..NetworkConfig::default()
             },

@@ -223,7 +223,7 @@ fn write_nodes(args: &CreateArgs, keys: &[ConsensusKey]) -> Result<Vec<PathBuf>,
         let file = args.out.join(format!("node{index}")).join("node.toml");
         refuse_existing(&file)?;
         let others = addresses.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, a)| format!("    \"{a}\",\n"));
-        let bootnodes = String::from_iter(others);
+        let persistent_peers = String::from_iter(others);
         let text = format!(
             "# Every key is also an option (--http.port) and an environment variable (HEDDLE_HTTP_PORT).\n\
              # Relative paths start at this file's directory.\n\
@@ -232,7 +232,7 @@ fn write_nodes(args: &CreateArgs, keys: &[ConsensusKey]) -> Result<Vec<PathBuf>,
              validator-key = \"validator.key\"\n\
              node-key = \"node.key\"\n\
              port = {}\n\
-             bootnodes = [\n{bootnodes}]\n\
+             persistent-peers = [\n{persistent_peers}]\n\
              metrics = \"127.0.0.1:{}\"\n\n\
              [http]\n\
              enabled = true\n\

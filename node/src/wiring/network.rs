@@ -49,7 +49,8 @@ impl Node {
         Ok(network)
     }
 
-    /// How much the chain says at present.
+    /// How much the chain says at present. It is read once, at the start: what follows from it, as the limits of gossip's
+    /// rates and scores, does not change with the validators until the node is started again.
     fn pace(&self, heddle: &HeddleConfig) -> Result<ChainPace, ChainError> {
         let validators = self.chain.validators(self.chain.head().height().next())?.validators().len();
         Ok(ChainPace { block_time: heddle.block_time, validators: validators as u32 })

@@ -53,7 +53,7 @@ impl Network {
             toml.insert("port".into(), i64::from(ports[node]).into());
             toml.insert("metrics".into(), format!("127.0.0.1:{}", free_port()).into());
             toml["http"]["port"] = i64::from(http_port).into();
-            for address in toml["bootnodes"].as_array_mut().unwrap() {
+            for address in toml["persistent-peers"].as_array_mut().unwrap() {
                 let text = address.as_str().unwrap();
                 let moved = ports.iter().enumerate().find_map(|(peer, port)| {
                     let written = format!("/tcp/{}/", FIRST_PORT + peer);
@@ -109,7 +109,7 @@ impl Network {
 
     /// Where peers reach the validators; known when there are at least two, from each other's configuration.
     pub fn addresses(&self) -> Vec<toml::Value> {
-        let others = |node| self.configuration(node)["bootnodes"].as_array().unwrap().clone();
+        let others = |node| self.configuration(node)["persistent-peers"].as_array().unwrap().clone();
         let first_two = Vec::from_iter((0..self.validators.min(2)).flat_map(others));
         let mut addresses = Vec::new();
         for address in first_two {

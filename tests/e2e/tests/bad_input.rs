@@ -75,7 +75,11 @@ async fn configuration_mistakes_are_named() {
         &["http.api", "mining", "web3"],
     )
     .await;
-    fails_to_start(|toml| toml["bootnodes"] = vec!["127.0.0.1:30303"].into(), &["bootnodes", "127.0.0.1:30303"]).await;
+    fails_to_start(
+        |toml| _ = toml.insert("bootnodes".into(), vec!["127.0.0.1:30303"].into()),
+        &["bootnodes", "127.0.0.1:30303"],
+    )
+    .await;
     fails_to_start(|toml| _ = toml.insert("nat".into(), "pmp".into()), &["nat", "pmp", "extip:ADDRESS"]).await;
     fails_to_start(
         |toml| _ = toml.insert("peers.deny".into(), vec!["10.0.0.0/33"].into()),

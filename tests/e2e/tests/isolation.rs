@@ -10,8 +10,8 @@ async fn nodes_of_different_genesis_files_never_exchange_a_block() {
     let (our_addresses, their_addresses) = (ours.addresses(), theirs.addresses());
     for node in 0..2 {
         // Each is told that the other chain's nodes are its peers.
-        ours.configure(node, |toml| toml["bootnodes"].as_array_mut().unwrap().extend(their_addresses.clone()));
-        theirs.configure(node, |toml| toml["bootnodes"].as_array_mut().unwrap().extend(our_addresses.clone()));
+        ours.configure(node, |toml| _ = toml.insert("bootnodes".into(), their_addresses.clone().into()));
+        theirs.configure(node, |toml| _ = toml.insert("bootnodes".into(), our_addresses.clone().into()));
     }
     // A follower without blocks of its own would take any that it is given.
     let follower = ours.add_follower();

@@ -175,12 +175,13 @@ impl World {
 
 /// Makes every node listen on its machine's address and know only the bootnode.
 fn place_nodes(network: &mut Network, star: &Star) {
-    let told = network.configuration(BOOTNODE + 1)["bootnodes"][BOOTNODE].as_str().unwrap().to_owned();
+    let told = network.configuration(BOOTNODE + 1)["persistent-peers"][BOOTNODE].as_str().unwrap().to_owned();
     let bootnode = told.replace("/127.0.0.1/", &format!("/{}/", star.address(BOOTNODE)));
     for node in 0..NODES {
         let bootnodes = if node == BOOTNODE { Vec::new() } else { vec![Value::from(bootnode.clone())] };
         network.configure(node, |toml| {
             toml.insert("addr".into(), "0.0.0.0".into());
+            toml.remove("persistent-peers");
             toml.insert("bootnodes".into(), bootnodes.into());
         });
     }
