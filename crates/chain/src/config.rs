@@ -2,7 +2,7 @@
 
 use alloy_eips::eip7928::BlockAccessList;
 use heddle_evm::Mode;
-use heddle_primitives::{Checkpoint, MAX_ACCESS_LIST_BYTES, ProposedBlock};
+use heddle_primitives::{Checkpoint, ProposedBlock};
 use heddle_state::StateConfig;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -47,10 +47,6 @@ pub struct ChainConfig {
     /// How many of the last blocks keep their access lists, for peers that catch up. Of a block of a thousand
     /// transactions that is about 210 KB.
     pub access_lists_kept: u64,
-    /// Largest access list that a proposal takes along, in bytes of RLP; 0 for none, and never more than
-    /// [`MAX_ACCESS_LIST_BYTES`]. The list saves its receivers aborts and waiting for reads, but each of its bytes is
-    /// sent on the way to the vote.
-    pub access_list_gossip_bytes: usize,
     /// Blocks between two states that are kept for others to fetch, the newest two of which are served; 0 for none. The
     /// more there are between them, the more replaced rows the database keeps for their sake.
     pub snapshot_interval: u64,
@@ -72,8 +68,6 @@ impl Default for ChainConfig {
             execution_threads: None,
             // More than an hour of two blocks a second: whoever was away for less catches up by lists.
             access_lists_kept: 8_192,
-            // About three hundred transactions, sent in 5 ms to a peer at 100 Mbit/s.
-            access_list_gossip_bytes: 64 << 10,
             // About eight minutes of two blocks a second: a joining node has that long, and as long again, to fetch one.
             snapshot_interval: 1_000,
             checkpoint: None,
@@ -98,11 +92,6 @@ impl ChainConfig {
             Some(list) => Mode::AccessList { list, threads },
             None => Mode::Parallel { threads, hints: Some(&proposed.hints).filter(|hints| !hints.is_empty()) },
         }
-    }
-
-    /// Whether a list of this RLP length goes along with a proposal.
-    pub(crate) fn gossips_access_list(&self, bytes: usize) -> bool {
-        bytes <= self.access_list_gossip_bytes.min(MAX_ACCESS_LIST_BYTES)
     }
 
     /// Threads that execute the candidates for a new block.

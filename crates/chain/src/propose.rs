@@ -4,11 +4,8 @@ use crate::execution::Execution;
 use crate::{Chain, ChainError, Timings};
 use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
-use alloy_rlp::Encodable;
 use heddle_evm::{BlockContext, BuildLimits, NextBlock, complete_header, next_header};
-use heddle_primitives::{
-    Block, EncodedAccessList, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction, consensus_root,
-};
+use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction, consensus_root};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -82,9 +79,6 @@ impl Chain {
         let mut proposed = ProposedBlock::new(block, head.certificate.clone());
         proposed.evidence = evidence;
         proposed.hints = built.hints;
-        let access_list = built.outcome.access_list;
-        let encoded = access_list.as_ref().map(EncodedAccessList::new);
-        proposed.access_list = encoded.filter(|list| inner.config.gossips_access_list(list.length()));
         let hash = header.seal();
         inner.executions.insert(Execution {
             header,
@@ -92,7 +86,7 @@ impl Chain {
             senders,
             receipts: built.outcome.receipts,
             changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
-            access_list,
+            access_list: built.outcome.access_list,
             next_set,
             has_call_failed: built.outcome.has_call_failed,
             update,

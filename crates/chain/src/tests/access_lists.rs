@@ -1,14 +1,20 @@
-//! Access lists: stored with their blocks, sent along, and never a reason to refuse a block.
+//! Access lists: stored with their blocks, served with them, and never a reason to refuse a block.
 
 use super::fixture::{LOGGER, Node, altered, certify, transaction};
 use crate::{ChainConfig, ExecutionMode};
-use alloy_eips::eip7928::compute_block_access_list_hash;
+use alloy_eips::eip7928::{BlockAccessList, compute_block_access_list_hash};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use heddle_primitives::{EncodedAccessList, ProposedBlock, Transaction, bound_access_list};
 
 fn storing(nonce: u64) -> Vec<Transaction> {
     let word = U256::from(nonce + 1).to_be_bytes::<32>();
     vec![transaction(nonce, Address::repeat_byte(0x77), 1, []), transaction(nonce + 1, LOGGER, 0, word)]
+}
+
+/// The list of the next block, which the node commits.
+fn list_of(node: &Node, proposed: &ProposedBlock) -> BlockAccessList {
+    node.commit(&certify(proposed.clone(), [0, 1, 2])).unwrap();
+    node.access_list(proposed.block.header.number).unwrap().unwrap()
 }
 
 #[test]
@@ -45,23 +51,11 @@ fn only_the_last_blocks_keep_their_lists_whatever_the_window_was_before() {
 }
 
 #[test]
-fn a_proposal_takes_its_list_along_when_that_is_short_enough() {
-    let mut node = Node::start();
-    let proposed = node.build(storing(0));
-    let list = proposed.access_list.clone().unwrap();
-    assert_eq!(proposed.check_access_list(), Ok(()));
-    let bytes = alloy_rlp::encode(&list).len();
-    for (access_list_gossip_bytes, goes_along) in [(0, false), (bytes - 1, false), (bytes, true)] {
-        node.reopen_with(ChainConfig { access_list_gossip_bytes, ..ChainConfig::default() });
-        assert_eq!(node.build(storing(0)).access_list.is_some(), goes_along, "{access_list_gossip_bytes} bytes");
-    }
-}
-
-#[test]
-fn a_proposal_takes_along_who_waits_for_whom() {
+fn a_proposal_takes_along_who_waits_for_whom_and_no_list() {
     let node = Node::start();
     let word = U256::from(9).to_be_bytes::<32>();
     let proposed = node.build([storing(0), vec![transaction(2, LOGGER, 0, word)]].concat());
+    assert_eq!(proposed.access_list, None);
     let dependencies = [0, 1, 2].map(|index| proposed.hints.dependency(index));
     assert_eq!(dependencies, [None, None, Some(1)], "two transactions write one slot");
 }
@@ -80,7 +74,7 @@ fn a_list_is_served_with_its_block() {
 fn no_list_and_no_mode_changes_what_a_block_is() {
     let proposer = Node::start();
     let good = proposer.build(storing(0));
-    let list = good.bound_access_list().unwrap();
+    let list = list_of(&proposer, &good);
     let (shorter, none) = (list[1..].to_vec(), Vec::new());
     let encoded = |list| Some(EncodedAccessList::new(list));
     let lists = [None, encoded(&list), encoded(&shorter), encoded(&none)];
@@ -105,7 +99,8 @@ fn a_certified_block_whose_header_binds_another_list_is_refused_in_every_mode() 
     let proposer = Node::start();
     let proposed = proposer.build(storing(0));
     let unbound = altered(&proposed, |block| block.header.extra_data = B256::repeat_byte(1).into());
-    for access_list in [None, proposed.access_list] {
+    let list = EncodedAccessList::new(&list_of(&proposer, &proposed));
+    for access_list in [None, Some(list)] {
         let unbound = ProposedBlock { access_list, ..unbound.clone() };
         let error = Node::start().vote(&unbound).unwrap_err().to_string();
         assert!(error.contains("extra data"), "{error}");
