@@ -26,6 +26,7 @@ pub(crate) use dials::Dial;
 use libp2p::{Multiaddr, PeerId};
 pub(crate) use peer::Connection;
 use peer::{Link, Peer};
+use penalty::Penalties;
 pub(crate) use record::Met;
 use record::Seen;
 use std::{
@@ -63,6 +64,7 @@ pub(crate) struct PeerBook {
     local: PeerId,
     goals: Goals,
     peers: HashMap<PeerId, Peer>,
+    penalties: Penalties,
     /// Who is kept away.
     pub(crate) bans: BanBook,
 }
@@ -70,7 +72,8 @@ pub(crate) struct PeerBook {
 impl PeerBook {
     /// Knows the peers that the operator named.
     pub(crate) fn new(local: PeerId, goals: Goals, named: NamedPeers, now: Instant) -> Self {
-        let mut book = Self { local, goals, peers: HashMap::new(), bans: BanBook::default() };
+        let mut book =
+            Self { local, goals, peers: HashMap::new(), penalties: Penalties::default(), bans: BanBook::default() };
         for (peer, address) in named.bootnodes.into_iter().chain(named.relays) {
             book.entry(peer, now).bootnode = true;
             book.entry(peer, now).addresses.learn(Source::Configured, address);
@@ -83,14 +86,22 @@ impl PeerBook {
 
     fn entry(&mut self, peer: PeerId, now: Instant) -> &mut Peer {
         let local = self.local;
-        self.peers.entry(peer).or_insert_with(|| Peer::new(Backoff::new(local, peer, now), now))
+        self.peers.entry(peer).or_insert_with(|| Peer::new(Backoff::new(local, peer, now)))
     }
 
-    /// Makes a peer persistent: always redialled.
+    /// Makes a peer persistent: dialled at once, and always redialled.
     pub(crate) fn add_persistent(&mut self, peer: PeerId, address: Multiaddr, now: Instant) {
         let entry = self.entry(peer, now);
         entry.persistent = true;
         entry.addresses.learn(Source::Configured, address);
+        self.dial_anew(peer, now);
+    }
+
+    /// Forgets how often a peer could not be reached: it is due now.
+    pub(crate) fn dial_anew(&mut self, id: PeerId, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.backoff = Backoff::new(self.local, id, now);
+        }
     }
 
     /// Dials a peer no more and forgets it once it is gone; whether it was known.
@@ -245,7 +256,7 @@ impl PeerBook {
 
     /// Counts a misbehaviour; whether the peer has now done enough to be banned.
     pub(crate) fn penalise(&mut self, id: PeerId, misbehaviour: Misbehaviour, now: Instant) -> bool {
-        self.peers.get_mut(&id).is_some_and(|peer| peer.penalty.add(misbehaviour, now))
+        self.penalties.add(id, misbehaviour, now)
     }
 
     /// Bans a peer for its misbehaviour; for how long.
@@ -257,7 +268,13 @@ impl PeerBook {
 
     /// The peer's penalty, 0 or more.
     pub(crate) fn penalty(&self, id: &PeerId, now: Instant) -> f64 {
-        self.peers.get(id).map_or(0.0, |peer| peer.penalty.points(now))
+        self.penalties.points(id, now)
+    }
+
+    /// Forgets penalties and bans that time has paid for.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        self.penalties.sweep(now);
+        self.bans.sweep(now);
     }
 
     /// Remembers a peer's gossip score.

@@ -66,6 +66,7 @@ impl Network {
         let mut named = config.check(local)?;
         if config.reserved_only {
             named.bootnodes.clear();
+            named.persistent.extend_from_slice(&named.relays);
         }
         let protocols = Protocols::new(genesis_hash);
         let admission = Admission::new(&config, named.persistent.iter().map(|(peer, _)| *peer));
@@ -76,9 +77,7 @@ impl Network {
         let reservations = Reservations::new(named.relays.clone(), now);
         let mut book = PeerBook::new(local, goals(&config), named, now);
         let store = config.peer_store.clone().map(PeerStore::new);
-        if let Some(store) = &store {
-            store.load(&mut book, Moment::now());
-        }
+        let store = store.filter(|store| store.load(&mut book, Moment::now()));
         let mut service = NetworkService {
             swarm,
             protocols,

@@ -1,7 +1,8 @@
 //! The file of the peers met, so that a restart needs no bootnodes, and of the bans, so that a restart ends none.
 //!
-//! JSON, replaced as a whole: written beside, synced, renamed. A file that cannot be read back is set aside, and the
-//! node starts without: whom it met is of use, not of need.
+//! JSON, replaced as a whole: written beside, synced, renamed. An entry that makes no sense is skipped, a file that makes
+//! none is set aside, and the node starts without: whom it met is of use, not of need. A file that the system does not
+//! let us read may be whole, so that it is left alone and not written either.
 
 mod file;
 #[cfg(test)]
@@ -12,7 +13,7 @@ use file::{StoredAddressBan, StoredBan, StoredPeer, StoredPeers, VERSION};
 use parking_lot::Mutex;
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -72,19 +73,36 @@ impl PeerStore {
         Self { path, asked: AtomicU64::new(0), written: Arc::default() }
     }
 
-    /// Tells the book what an earlier run left. A damaged file is set aside with a warning.
-    pub(crate) fn load(&self, book: &mut PeerBook, moment: Moment) {
-        match read(&self.path) {
-            Ok(Some(stored)) => restore(stored, book, moment),
-            Ok(None) => {}
+    /// Tells the book what an earlier run left; whether the file may be replaced now. A damaged one is set aside with a
+    /// warning.
+    pub(crate) fn load(&self, book: &mut PeerBook, moment: Moment) -> bool {
+        let path = self.path.display();
+        let bytes = match read(&self.path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return true,
             Err(error) => {
-                let aside = beside(&self.path, "damaged");
-                tracing::warn!(path = %self.path.display(), %error, aside = %aside.display(), "the file of peers is damaged: set aside, going on without");
-                if let Err(error) = fs::rename(&self.path, &aside) {
-                    tracing::warn!(path = %self.path.display(), %error, "cannot set the file of peers aside");
-                }
+                tracing::warn!(%path, %error, "cannot read the file of peers: going on without, and leaving it as it is");
+                return false;
             }
+        };
+        match parse(&bytes) {
+            Ok(stored) => {
+                restore(stored, book, moment);
+                true
+            }
+            Err(error) => self.set_aside(&error),
         }
+    }
+
+    /// Renames a damaged file; whether that worked.
+    fn set_aside(&self, error: &io::Error) -> bool {
+        let (path, aside) = (self.path.display(), beside(&self.path, "damaged"));
+        tracing::warn!(%path, %error, aside = %aside.display(), "the file of peers is damaged: set aside, going on without");
+        fs::rename(&self.path, &aside)
+            .inspect_err(
+                |error| tracing::warn!(%path, %error, "cannot set the file of peers aside: leaving it as it is"),
+            )
+            .is_ok()
     }
 
     /// Replaces the file by what the book knows now, before it returns.
@@ -114,15 +132,22 @@ impl PeerStore {
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<StoredPeers>> {
-    let bytes = match fs::metadata(path) {
+/// The file, of which no more than one byte above the bound is read; `None` when there is none.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-        Ok(metadata) if metadata.len() > BYTES_MAX => return Err(io::Error::other("larger than any such file")),
-        Ok(_) => fs::read(path)?,
+        file => file?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?,
     };
-    let stored: StoredPeers = serde_json::from_slice(&bytes)?;
-    if stored.version == VERSION { Ok(Some(stored)) } else { Err(io::Error::other("of another version")) }
+    Ok(Some(bytes))
+}
+
+fn parse(bytes: &[u8]) -> io::Result<StoredPeers> {
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(io::Error::other("larger than any such file"));
+    }
+    let stored: StoredPeers = serde_json::from_slice(bytes)?;
+    if stored.version == VERSION { Ok(stored) } else { Err(io::Error::other("of another version")) }
 }
 
 fn replace(path: &Path, stored: &StoredPeers) -> io::Result<()> {

@@ -17,7 +17,6 @@ pub enum PeerFilter {
 
 impl PeerFilter {
     /// Whether a connection with this identity and address is meant; what is not known yet does not match.
-    #[allow(dead_code, reason = "the admission of connections follows")]
     pub(crate) fn matches(&self, peer: Option<PeerId>, ip: Option<IpAddr>) -> bool {
         match self {
             Self::Peer(named) => peer == Some(*named),

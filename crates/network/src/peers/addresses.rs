@@ -4,6 +4,8 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 
 /// Most addresses remembered of one peer, besides those that an operator configured.
 const ADDRESSES_MAX: usize = 8;
+/// Longest address taken, in bytes: several times a name behind a relay.
+const ADDRESS_BYTES_MAX: usize = 256;
 
 /// How an address is known; later ones are surer, and less sure ones never push them out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +30,7 @@ impl Addresses {
         if let Some(Protocol::P2p(_)) = address.iter().last() {
             address.pop();
         }
-        if address.is_empty() {
+        if address.is_empty() || !is_plain(&address) {
             return;
         }
         if source == Source::Reached {
@@ -58,6 +60,16 @@ impl Addresses {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Multiaddr> {
         self.0.iter().map(|(_, address)| address)
     }
+}
+
+/// Whether an address is short and survives being written as text: what a peer made up otherwise could be neither kept
+/// in a file nor shown.
+fn is_plain(address: &Multiaddr) -> bool {
+    if address.len() > ADDRESS_BYTES_MAX {
+        return false;
+    }
+    let text = address.to_string();
+    !text.chars().any(char::is_control) && text.parse().is_ok_and(|read: Multiaddr| read == *address)
 }
 
 #[cfg(test)]
@@ -90,6 +102,18 @@ mod tests {
         addresses.learn(Source::Reached, address(1).with(Protocol::P2p(peer)));
         addresses.learn(Source::Hearsay, Multiaddr::from(Protocol::P2p(peer)));
         assert_eq!(addresses.iter().collect::<Vec<_>>(), [&address(1)]);
+    }
+
+    #[test]
+    fn addresses_that_no_text_tells_are_not_taken() {
+        let dns = |name: &str| Multiaddr::from(Protocol::Dns(name.to_owned().into()));
+        let mut addresses = Addresses::default();
+        for name in ["a/b", "a\nb", "a\u{1b}[2J", &"a".repeat(ADDRESS_BYTES_MAX)] {
+            addresses.learn(Source::Claimed, dns(name));
+        }
+        assert!(addresses.is_empty(), "{addresses:?}");
+        addresses.learn(Source::Claimed, dns("node.example"));
+        assert!(!addresses.is_empty());
     }
 
     #[test]

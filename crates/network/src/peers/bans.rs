@@ -57,8 +57,15 @@ impl BanBook {
         self.peers.values().filter(|ban| ban.ip == Some(ip) && ban.times > 0 && ban.until > now).count()
     }
 
-    /// Keeps a peer away for `time`, whatever it did; later bans do not grow by it.
+    /// Keeps a peer away for at least `time`, whatever it did; later bans do not grow by it.
     pub(crate) fn exclude(&mut self, peer: PeerId, time: Duration, now: Instant) {
+        if self.remaining(&peer, now).is_none_or(|remaining| remaining < time) {
+            self.set(peer, time, now);
+        }
+    }
+
+    /// The same for exactly `time`: an operator may shorten a ban too.
+    pub(crate) fn set(&mut self, peer: PeerId, time: Duration, now: Instant) {
         let before = self.peers.get(&peer);
         let (times, ip) = before.map_or((0, None), |ban| (ban.times, ban.ip));
         // A time beyond what the clock can tell is as good as for ever.
@@ -177,6 +184,8 @@ mod tests {
         bans.exclude(peer, Duration::MAX, now);
         assert!(bans.remaining(&peer, now) > Some(BAN_MAX));
         bans.exclude(peer, MINUTE, now);
+        assert!(bans.remaining(&peer, now) > Some(BAN_MAX), "no ban is shortened by another");
+        bans.set(peer, MINUTE, now);
         assert_eq!(bans.remaining(&peer, now), Some(MINUTE));
         bans.sweep(now + MINUTE);
         assert_eq!(bans.punish(peer, None, now + MINUTE), BAN_MIN);

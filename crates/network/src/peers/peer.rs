@@ -1,6 +1,6 @@
 //! One peer, and its connection.
 
-use super::{Addresses, Seen, dials, penalty::Penalty};
+use super::{Addresses, Seen, dials};
 use crate::{
     Topic,
     backoff::{Backoff, DELAY_MAX},
@@ -73,7 +73,6 @@ pub(super) struct Peer {
     pub(super) addresses: Addresses,
     pub(super) backoff: Backoff,
     pub(super) link: Link,
-    pub(super) penalty: Penalty,
     /// When it was last ready; `None` when it never was.
     pub(super) seen: Option<Seen>,
     /// Its last gossip score.
@@ -83,14 +82,13 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(backoff: Backoff, now: Instant) -> Self {
+    pub(super) fn new(backoff: Backoff) -> Self {
         Self {
             bootnode: false,
             persistent: false,
             addresses: Addresses::default(),
             backoff,
             link: Link::Idle,
-            penalty: Penalty::none(now),
             seen: None,
             score: 0.0,
             agent: String::new(),

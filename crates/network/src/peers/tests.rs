@@ -138,6 +138,44 @@ fn a_banned_peer_stays_away_for_its_time() {
 }
 
 #[test]
+fn a_peer_that_left_keeps_its_penalty_and_may_be_banned() {
+    let (mut book, _, now) = book();
+    let peer = PeerId::random();
+    make_ready(&mut book, peer, now);
+    assert!(!book.penalise(peer, Misbehaviour::InvalidResponse, now));
+    book.disconnected(peer, now);
+    assert!(!book.peers.contains_key(&peer), "it has no address");
+    assert!(book.penalty(&peer, now) > 0.0);
+    assert!(!book.penalise(peer, Misbehaviour::InvalidResponse, now));
+    assert!(book.penalise(peer, Misbehaviour::InvalidResponse, now));
+    assert_eq!(book.punish(peer, now), BAN_MIN);
+    assert!(book.bans.remaining(&peer, now).is_some());
+}
+
+#[test]
+fn an_operators_word_makes_a_peer_due() {
+    let (mut book, bootnode, now) = book();
+    make_ready(&mut book, bootnode, now);
+    let (named, pardoned) = (PeerId::random(), PeerId::random());
+    book.discover(named, [address(2)], now);
+    book.discover(pardoned, [address(3)], now);
+    let mut later = now + HOUR;
+    for _ in 0..5 {
+        book.dials_due(later);
+        book.dial_failed(named, later);
+        book.dial_failed(pardoned, later);
+        later += 10 * SECOND;
+    }
+    book.dials_due(later);
+    book.dial_failed(named, later);
+    book.dial_failed(pardoned, later);
+    assert!(book.dials_due(later + SECOND).is_empty());
+    book.add_persistent(named, address(2), later);
+    book.dial_anew(pardoned, later);
+    assert_eq!(book.dials_due(later + SECOND).len(), 2);
+}
+
+#[test]
 fn discoveries_are_bounded() {
     let (mut book, _, now) = book();
     for port in 0..2000u16 {

@@ -43,12 +43,15 @@ impl NetworkService {
             }
             OperatorCommand::Ban { peer, time, reply } => {
                 tracing::info!(%peer, ?time, "peer banned by the operator");
-                self.exclude(peer, time);
+                self.book.bans.set(peer, time, Instant::now());
+                self.apply_bans();
                 self.save();
                 let _ = reply.send(());
             }
             OperatorCommand::Unban { peer, reply } => {
-                let was_banned = self.book.bans.pardon(peer, Instant::now());
+                let now = Instant::now();
+                let was_banned = self.book.bans.pardon(peer, now);
+                self.book.dial_anew(peer, now);
                 self.apply_bans();
                 self.save();
                 let _ = reply.send(was_banned);

@@ -152,7 +152,7 @@ impl NetworkService {
         self.limiter.sweep(now);
         self.serving.sweep(now);
         self.swarm.behaviour_mut().gossip.sweep(now);
-        self.book.bans.sweep(now);
+        self.book.sweep(now);
         self.apply_bans();
         let behaviour = self.swarm.behaviour_mut();
         let mut scores = HashMap::new();

@@ -32,7 +32,7 @@ fn later(moment: Moment, seconds: u64) -> Moment {
 
 fn read_back(store: &PeerStore, moment: Moment) -> PeerBook {
     let mut book = book(moment);
-    store.load(&mut book, moment);
+    assert!(store.load(&mut book, moment));
     book
 }
 
@@ -101,6 +101,55 @@ fn a_damaged_file_is_set_aside() {
         assert!(!store.path.exists());
         assert_eq!(fs::read_to_string(beside(&store.path, "damaged")).unwrap(), damage);
     }
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_costs_only_itself() {
+    let ((_directory, store), moment) = (store(), Moment::now());
+    let (kept, spoilt, banned) = (met(Duration::ZERO), met(Duration::ZERO), PeerId::random());
+    let mut before = book(moment);
+    for met in [&kept, &spoilt] {
+        before.restore(met.clone(), moment.now);
+    }
+    for peer in [banned, PeerId::random()] {
+        before.bans.exclude(peer, Duration::from_secs(60), moment.now);
+    }
+    store.save(&before, moment);
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&store.path).unwrap()).unwrap();
+    for peer in file["peers"].as_array_mut().unwrap() {
+        if peer["peer_id"] == spoilt.peer.to_string() {
+            peer["addresses"] = serde_json::json!(["/dns/a/b"]);
+        }
+    }
+    for ban in file["bans"].as_array_mut().unwrap() {
+        if ban["peer_id"] != banned.to_string() {
+            ban["until"] = serde_json::Value::Null;
+        }
+    }
+    fs::write(&store.path, file.to_string()).unwrap();
+    let after = read_back(&store, moment);
+    assert_eq!(after.met(moment.now), [kept]);
+    assert_eq!(after.bans.banned_peers(moment.now), [banned].into());
+}
+
+#[test]
+fn what_a_peer_says_never_makes_the_file_unreadable() {
+    let ((_directory, store), moment) = (store(), Moment::now());
+    let mut before = book(moment);
+    let known = met(Duration::ZERO);
+    before.restore(known.clone(), moment.now);
+    let nonsense = Multiaddr::from(libp2p::multiaddr::Protocol::Dns("a/b".into()));
+    before.claimed(known.peer, vec![address(), nonsense]);
+    store.save(&before, moment);
+    assert_eq!(read_back(&store, moment).met(moment.now), [known]);
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_is_left_alone() {
+    let ((_directory, store), moment) = (store(), Moment::now());
+    fs::create_dir(&store.path).unwrap();
+    assert!(!store.load(&mut book(moment), moment));
+    assert!(store.path.is_dir() && !beside(&store.path, "damaged").exists());
 }
 
 #[test]
