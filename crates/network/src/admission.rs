@@ -300,9 +300,9 @@ impl Admission {
         Candidate { id, ip: one.arrival.ip, order: one.order, score }
     }
 
-    /// Whether the peer has a connection.
+    /// Whether the peer has a connection of its own, besides those that only probe.
     fn is_connected(&self, peer: PeerId) -> bool {
-        self.established.values().any(|one| one.arrival.peer == peer)
+        self.established.values().any(|one| one.arrival.peer == peer && !one.arrival.probe)
     }
 
     /// Where the peer is connected from.

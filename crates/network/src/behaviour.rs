@@ -3,9 +3,11 @@
 use crate::{
     Nat, NetworkConfig, NetworkError,
     admission::{Admission, Limits},
+    candidates::{CandidateFilter, Filtered},
     codec::{ChainExchange, Exchange, RlpCodec, TransactionExchange},
     gossip,
     guard::GuardedGossip,
+    place::{Scope, scope},
     probes::Probes,
     protocol::Protocols,
     reachability::Reachability,
@@ -57,7 +59,7 @@ pub(crate) struct Behaviour {
     upnp: Toggle<upnp::tokio::Behaviour>,
     relay_server: Toggle<relay::Behaviour>,
     relay_client: relay::client::Behaviour,
-    hole_punching: dcutr::Behaviour,
+    hole_punching: Filtered<dcutr::Behaviour>,
 }
 
 impl Behaviour {
@@ -81,13 +83,21 @@ impl Behaviour {
             transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
             kademlia: is_open.then(|| kademlia(local, protocols)).transpose()?.into(),
             mdns: multicast(config, local).into(),
-            reachability: is_open.then(|| Reachability::new(probes)).into(),
+            reachability: is_open.then(|| Reachability::new(probes, !config.names_addresses())).into(),
             upnp: (config.nat == Nat::Upnp).then(upnp::tokio::Behaviour::default).into(),
             relay_server: config.relay_server.then(|| relay::Behaviour::new(local, relay_limits())).into(),
             relay_client,
-            hole_punching: dcutr::Behaviour::new(local),
+            hole_punching: hole_punching(config, local),
         })
     }
+}
+
+/// A peer from afar refuses to dial any address nearer than we are to it, and then dials none: what is nearer than the
+/// nearest peer that the operator named is not told.
+fn hole_punching(config: &NetworkConfig, local: PeerId) -> Filtered<dcutr::Behaviour> {
+    let named = config.relays.iter().chain(&config.bootnodes).chain(&config.persistent_peers);
+    let nearest = named.map(scope).min().unwrap_or(Scope::Global);
+    Filtered::new(dcutr::Behaviour::new(local), CandidateFilter::not_nearer_than(nearest))
 }
 
 fn relay_limits() -> relay::Config {

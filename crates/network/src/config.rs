@@ -158,6 +158,11 @@ impl NetworkConfig {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// Whether the operator says where this node is reached.
+    pub(crate) fn names_addresses(&self) -> bool {
+        !self.external.is_empty() || matches!(self.nat, Nat::ExternalIp(_))
+    }
+
     /// Places that peers who dialled us never get.
     pub(crate) fn outbound_min(&self) -> u32 {
         self.peers_outbound_min.unwrap_or(self.peers_max / 4)

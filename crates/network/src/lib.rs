@@ -27,6 +27,7 @@
 mod admission;
 mod backoff;
 mod behaviour;
+mod candidates;
 mod codec;
 mod config;
 mod error;

@@ -221,6 +221,13 @@ impl PeerBook {
         oldest.and_then(|oldest| self.peers.remove(&oldest));
     }
 
+    /// Whether a connected peer may introduce itself once more: each time makes work.
+    pub(crate) fn allow_introduction(&mut self, id: PeerId, now: Instant) -> bool {
+        let mut is_allowed = true;
+        self.update_connection(id, |connection| is_allowed = connection.allow_introduction(now));
+        is_allowed
+    }
+
     /// Identify named the peer's software and our chain.
     pub(crate) fn identified(&mut self, id: PeerId, agent: String) {
         if let Some(peer) = self.peers.get_mut(&id) {

@@ -13,11 +13,13 @@ use std::{
 
 /// A peer that was asked to dial back does so within this time.
 const DIAL_BACK_WITHIN: Duration = Duration::from_secs(20);
+/// A connection that only probes has done so within this time.
+pub(crate) const PROBE_TIME: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Peers asked to dial us back, and when.
-    asked: HashMap<PeerId, Instant>,
+    /// Peers asked to dial us back, how often that they have not yet done, and when last.
+    asked: HashMap<PeerId, (u32, Instant)>,
     /// Connections by which we dial others back, from the dial to the end.
     dial_backs: HashMap<ConnectionId, PeerId>,
 }
@@ -31,13 +33,20 @@ impl Probes {
     pub(crate) fn asked(&self, peer: PeerId) {
         let now = Instant::now();
         let mut state = self.0.lock();
-        state.asked.retain(|_, since| now.saturating_duration_since(*since) < DIAL_BACK_WITHIN);
-        state.asked.insert(peer, now);
+        state.asked.retain(|_, (_, since)| now.saturating_duration_since(*since) < DIAL_BACK_WITHIN);
+        let (times, since) = state.asked.entry(peer).or_insert((0, now));
+        (*times, *since) = (times.saturating_add(1), now);
     }
 
-    /// Whether this peer may be about to dial us back.
-    pub(crate) fn expects(&self, peer: PeerId) -> bool {
-        self.0.lock().asked.get(&peer).is_some_and(|since| since.elapsed() < DIAL_BACK_WITHIN)
+    /// Whether this peer was asked to dial us back and has not done so yet; then it has now.
+    pub(crate) fn take_expected(&self, peer: PeerId) -> bool {
+        let mut state = self.0.lock();
+        let Some((times, since)) = state.asked.get_mut(&peer) else { return false };
+        if *times == 0 || since.elapsed() >= DIAL_BACK_WITHIN {
+            return false;
+        }
+        *times -= 1;
+        true
     }
 
     /// We dial a peer back by this connection.
@@ -59,5 +68,20 @@ impl Probes {
     pub(crate) fn dial_backs(&self, peer: PeerId) -> Vec<ConnectionId> {
         let state = self.0.lock();
         state.dial_backs.iter().filter(|(_, each)| **each == peer).map(|(id, _)| *id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_question_is_answered_by_one_connection() {
+        let (probes, peer) = (Probes::default(), PeerId::random());
+        assert!(!probes.take_expected(peer));
+        probes.asked(peer);
+        probes.asked(peer);
+        assert!(probes.take_expected(peer) && probes.take_expected(peer) && !probes.take_expected(peer));
+        assert!(!probes.take_expected(PeerId::random()));
     }
 }

@@ -1,23 +1,33 @@
 //! Finding out by AutoNAT whether addresses are reached, and helping others to find out.
 //!
 //! What peers say of our address (identify's observed addresses) are candidates only: AutoNAT asks a peer to dial them,
-//! and those that it reached are confirmed. With a confirmed address Kademlia serves others and is told to them.
+//! and those that it says it reached are confirmed. What is proven is that this peer connected to us somewhere with the
+//! number it was given; that it did so at the address in question is its word. A lie makes us announce an address where
+//! nobody is found, which costs others a dial. With a confirmed address Kademlia serves others and is told to them.
+//!
+//! An operator who named the addresses knows better: then nobody is asked, and this node only helps others.
 
-use crate::probes::Probes;
+use crate::{
+    candidates::{CandidateFilter, Filtered},
+    probes::Probes,
+};
 use libp2p::{
     Multiaddr, PeerId, autonat,
     core::{Endpoint, transport::PortUse},
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+        ToSwarm, behaviour::toggle::Toggle,
     },
 };
 use std::task::{Context, Poll};
 
+/// Most candidates, ever: each is remembered, so that no peer can invent them without end.
+const CANDIDATES_MAX: usize = 32;
+
 /// Both sides of AutoNAT.
 #[derive(NetworkBehaviour)]
 pub(crate) struct AutoNat {
-    client: autonat::v2::client::Behaviour,
+    client: Toggle<Filtered<autonat::v2::client::Behaviour>>,
     server: autonat::v2::server::Behaviour,
 }
 
@@ -28,12 +38,11 @@ pub(crate) struct Reachability {
 }
 
 impl Reachability {
-    /// Shares what it probes by `probes`.
-    pub(crate) fn new(probes: Probes) -> Self {
-        let autonat = AutoNat {
-            client: autonat::v2::client::Behaviour::default(),
-            server: autonat::v2::server::Behaviour::default(),
-        };
+    /// Shares what it probes by `probes`; asks others only if `asks`.
+    pub(crate) fn new(probes: Probes, asks: bool) -> Self {
+        let client =
+            || Filtered::new(autonat::v2::client::Behaviour::default(), CandidateFilter::at_most(CANDIDATES_MAX));
+        let autonat = AutoNat { client: asks.then(client).into(), server: autonat::v2::server::Behaviour::default() };
         Self { autonat, probes }
     }
 }

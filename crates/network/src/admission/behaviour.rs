@@ -3,7 +3,7 @@
 use super::{Admission, Arrival, Refusal};
 use crate::{
     place::{ip_of, is_relayed, scope, scope_of},
-    probes::Probes,
+    probes::{PROBE_TIME, Probes},
 };
 use libp2p::{
     Multiaddr, PeerId,
@@ -14,22 +14,25 @@ use libp2p::{
     },
 };
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
     task::{Context, Poll},
+    time::Instant,
 };
 
 /// Refuses connections, and closes those that make room. Comes first: what it refuses, other behaviours never see.
 pub(crate) struct Limits {
     admission: Admission,
     probes: Probes,
+    /// Connections that only probe, and since when.
+    probing: HashMap<ConnectionId, Instant>,
     /// Connections to close; each was admitted before, so there are no more than connections.
     closing: VecDeque<(PeerId, ConnectionId)>,
 }
 
 impl Limits {
     pub(crate) fn new(admission: Admission, probes: Probes) -> Self {
-        Self { admission, probes, closing: VecDeque::new() }
+        Self { admission, probes, probing: HashMap::new(), closing: VecDeque::new() }
     }
 
     pub(crate) fn admission(&mut self) -> &mut Admission {
@@ -41,11 +44,22 @@ impl Limits {
         self.probes.dial_backs(peer)
     }
 
+    /// The connections that only probe and have had their time, or whose peer has left otherwise: to be closed.
+    pub(crate) fn overdue_probes(&self, now: Instant) -> Vec<ConnectionId> {
+        let is_alone = |id| self.admission.peer_of(id).is_none_or(|peer| !self.admission.is_connected(peer));
+        let is_late = |since: Instant| now.saturating_duration_since(since) >= PROBE_TIME;
+        let overdue = self.probing.iter().filter(|(id, since)| is_late(**since) || is_alone(**id));
+        overdue.map(|(id, _)| *id).collect()
+    }
+
     fn establish(&mut self, id: ConnectionId, arrival: Arrival) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
         let evicted = self.admission.establish(id, arrival).map_err(ConnectionDenied::new)?;
         if let Some((peer, evicted)) = evicted.and_then(|id| Some((self.admission.peer_of(id)?, id))) {
             tracing::debug!(%peer, newcomer = %arrival.peer, "closed for a peer from elsewhere");
             self.closing.push_back((peer, evicted));
+        }
+        if arrival.probe {
+            self.probing.insert(id, Instant::now());
         }
         Ok(dummy::ConnectionHandler)
     }
@@ -82,7 +96,7 @@ impl NetworkBehaviour for Limits {
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let relayed = is_relayed(local);
         let ip = if relayed { ip_of(local) } else { ip_of(remote) };
-        let probe = self.admission.is_connected(peer) && self.probes.expects(peer);
+        let probe = self.admission.is_connected(peer) && self.probes.take_expected(peer);
         self.establish(id, Arrival { peer, ip, inbound: true, relayed, probe })
     }
 
@@ -120,6 +134,7 @@ impl NetworkBehaviour for Limits {
             | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
                 self.admission.closed(connection_id);
                 self.probes.closed(connection_id);
+                self.probing.remove(&connection_id);
             }
             _ => {}
         }

@@ -4,6 +4,7 @@ use super::{Addresses, Seen, dials};
 use crate::{
     Topic,
     backoff::{Backoff, DELAY_MAX},
+    rate::TokenBucket,
 };
 use libp2p::{Multiaddr, swarm::ConnectionId};
 use std::{
@@ -15,6 +16,9 @@ use std::{
 const LOST_FOR: Duration = Duration::from_secs(600);
 /// Longest wait before dialling such a peer again.
 const LOST_DELAY_MAX: Duration = Duration::from_secs(300);
+/// A peer may say who it is once a second, and so many times at once: each change of its addresses makes it say so.
+const INTRODUCTIONS_MAX: u32 = 30;
+
 /// An established connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
@@ -34,11 +38,28 @@ pub(crate) struct Connection {
     pub(super) topics: HashSet<Topic>,
     /// Whether Kademlia's table was told of it.
     pub(super) routed: bool,
+    /// How often it may say again who it is.
+    introductions: TokenBucket,
 }
 
 impl Connection {
     pub(crate) fn new(id: ConnectionId, address: Multiaddr, inbound: bool, now: Instant) -> Self {
-        Self { id, address, inbound, since: now, answered: now, agent: None, topics: HashSet::new(), routed: false }
+        Self {
+            id,
+            address,
+            inbound,
+            since: now,
+            answered: now,
+            agent: None,
+            topics: HashSet::new(),
+            routed: false,
+            introductions: TokenBucket::new(1, INTRODUCTIONS_MAX, now),
+        }
+    }
+
+    /// Whether it may introduce itself now; if so it counts.
+    pub(super) fn allow_introduction(&mut self, now: Instant) -> bool {
+        self.introductions.try_take(1, now)
     }
 
     /// Whether identify has named its software and our chain.

@@ -153,6 +153,15 @@ fn a_peer_that_left_keeps_its_penalty_and_may_be_banned() {
 }
 
 #[test]
+fn a_peer_that_introduces_itself_without_end_is_stopped() {
+    let (mut book, bootnode, now) = book();
+    make_ready(&mut book, bootnode, now);
+    let allowed = (0..1000).filter(|_| book.allow_introduction(bootnode, now)).count();
+    assert!((1..100).contains(&allowed), "{allowed}");
+    assert!(book.allow_introduction(bootnode, now + SECOND));
+}
+
+#[test]
 fn an_operators_word_makes_a_peer_due() {
     let (mut book, bootnode, now) = book();
     make_ready(&mut book, bootnode, now);

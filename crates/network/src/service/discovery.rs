@@ -2,6 +2,7 @@
 
 use super::NetworkService;
 use crate::{
+    Misbehaviour,
     config::PeerAddress,
     peers::{Connection, FOREIGN_BAN},
     place::{is_relayed, scope},
@@ -70,6 +71,10 @@ impl Reservations {
 impl NetworkService {
     pub(super) fn on_identify(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
+        if !self.book.allow_introduction(peer, Instant::now()) {
+            self.penalise(peer, Misbehaviour::Flooding);
+            return self.disconnect(peer);
+        }
         if info.protocol_version != self.protocols.identity() {
             tracing::debug!(%peer, theirs = ?info.protocol_version, ours = self.protocols.identity(), "other chain");
             return self.exclude(peer, FOREIGN_BAN);

@@ -129,6 +129,9 @@ impl NetworkService {
                 Err(error) => self.on_dial_failed(peer, &error),
             }
         }
+        for probe in self.swarm.behaviour_mut().limits.overdue_probes(now) {
+            self.swarm.close_connection(probe);
+        }
         for peer in self.book.overdue(now) {
             tracing::debug!(%peer, "not identified and subscribed in time, or silent");
             self.disconnect(peer);
