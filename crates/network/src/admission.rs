@@ -16,16 +16,19 @@ pub(crate) use behaviour::Limits;
 
 use crate::{
     ConnectionLimits, NetworkConfig, PeerFilter,
-    place::{Scope, scope_of, subnet_of},
+    place::{Scope, scope_of, subnet_of, subnet_share},
 };
 use evict::Candidate;
+use ipnet::IpNet;
 use libp2p::{PeerId, swarm::ConnectionId};
 use std::{
     collections::{HashMap, HashSet},
     net::IpAddr,
 };
 
-/// One address may have one in so many of the connections that are being established.
+/// One owner may have one in so many of the connections that are being established. When all are taken, as many as
+/// that are kept for owners that have none, as many again for addresses of connected peers, and as many for those of
+/// peers that the operator named.
 const PENDING_SHARE: u32 = 4;
 
 /// Why a connection is refused.
@@ -93,6 +96,8 @@ pub(crate) struct Admission {
     persistent: HashSet<PeerId>,
     banned: HashSet<PeerId>,
     banned_ips: HashSet<IpAddr>,
+    /// Where the peers are that the operator named.
+    named_ips: HashSet<IpAddr>,
     /// Being established: whether the peer dialled us, and from where.
     pending: HashMap<ConnectionId, (bool, Option<IpAddr>)>,
     established: HashMap<ConnectionId, Established>,
@@ -115,6 +120,7 @@ impl Admission {
             persistent: persistent.into_iter().collect(),
             banned: HashSet::new(),
             banned_ips: HashSet::new(),
+            named_ips: HashSet::new(),
             pending: HashMap::new(),
             established: HashMap::new(),
             scores: HashMap::new(),
@@ -139,6 +145,11 @@ impl Admission {
     /// Replaces who is banned.
     pub(crate) fn set_banned(&mut self, peers: HashSet<PeerId>, ips: HashSet<IpAddr>) {
         (self.banned, self.banned_ips) = (peers, ips);
+    }
+
+    /// Replaces where the named peers are: they are let in to shake hands however many strangers do.
+    pub(crate) fn set_named_ips(&mut self, ips: HashSet<IpAddr>) {
+        self.named_ips = ips;
     }
 
     /// Replaces what is known of peers' use: the worst make room first.
@@ -170,16 +181,28 @@ impl Admission {
         if ip.is_some_and(|ip| self.banned_ips.contains(&ip)) {
             return Err(Refusal::Banned);
         }
-        let pending_max = self.policy.limits.pending;
-        let of_address =
-            self.pending.values().filter(|(inbound, from)| *inbound && ip.is_some() && *from == ip).count();
-        if self.pending_count(true) >= pending_max as usize
-            || of_address >= pending_max.div_ceil(PENDING_SHARE) as usize
-        {
+        if !self.has_handshake(ip) {
             return Err(Refusal::Pending);
         }
         self.pending.insert(id, (true, ip));
         Ok(())
+    }
+
+    /// Whether somebody at `ip` may shake hands: see [`PENDING_SHARE`].
+    fn has_handshake(&self, ip: Option<IpAddr>) -> bool {
+        let pending_max = self.policy.limits.pending;
+        let (count, share) = (self.pending_count(true), pending_max.div_ceil(PENDING_SHARE) as usize);
+        let owners = self.pending.values().filter(|(inbound, _)| *inbound).filter_map(|(_, from)| from.map(owner_of));
+        let of_owner = ip.map_or(0, |ip| owners.filter(|owner| *owner == owner_of(ip)).count());
+        let is_named = ip.is_some_and(|ip| self.named_ips.contains(&ip));
+        let is_connected = || self.established.values().any(|one| ip.is_some() && one.arrival.ip == ip);
+        let reserves = match ip {
+            _ if is_named => 3,
+            _ if is_connected() => 2,
+            Some(_) if of_owner == 0 => 1,
+            _ => 0,
+        };
+        count < pending_max as usize + reserves * share && (is_named || of_owner < share)
     }
 
     /// We dial somebody.
@@ -278,6 +301,12 @@ impl Admission {
         if ips().filter(|other| subnet_of(*other) == subnet_of(ip)).count() >= subnet_max as usize {
             return Err(Refusal::Subnet);
         }
+        let outbound = self.counted().filter(|(_, one)| !one.arrival.inbound).filter_map(|(_, one)| one.arrival.ip);
+        let of_subnet = || outbound.filter(|other| subnet_of(*other) == subnet_of(ip)).count();
+        let is_bounded = !arrival.inbound && scope_of(ip) == Scope::Global;
+        if is_bounded && of_subnet() >= subnet_share(self.policy.peers_max - self.policy.inbound_max) {
+            return Err(Refusal::Subnet);
+        }
         Ok(())
     }
 
@@ -314,4 +343,9 @@ impl Admission {
     fn peer_of(&self, id: ConnectionId) -> Option<PeerId> {
         self.established.get(&id).map(|one| one.arrival.peer)
     }
+}
+
+/// What one owner usually has whole: a subnet, or in the operator's own network an address.
+fn owner_of(ip: IpAddr) -> IpNet {
+    if scope_of(ip) == Scope::Global { subnet_of(ip) } else { ip.into() }
 }

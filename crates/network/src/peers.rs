@@ -16,7 +16,7 @@ use crate::{
     Topic,
     backoff::Backoff,
     config::NamedPeers,
-    place::{ip_of, is_relayed},
+    place::{ip_of, is_relayed, scope},
 };
 use addresses::Addresses;
 pub(crate) use addresses::Source;
@@ -30,7 +30,8 @@ use penalty::Penalties;
 pub(crate) use record::Met;
 use record::Seen;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -114,9 +115,19 @@ impl PeerBook {
         true
     }
 
-    /// Learns addresses of a peer from Kademlia or mDNS.
+    /// Learns addresses of a peer from Kademlia, where nobody tells which peer said so: those nearer than every peer
+    /// that is connected are nowhere that one of them could know of.
+    pub(crate) fn hear(&mut self, peer: PeerId, addresses: Vec<Multiaddr>, now: Instant) {
+        let connections = self.peers.values().filter_map(Peer::connection);
+        let Some(nearest) = connections.map(|connection| scope(&connection.address)).min() else { return };
+        self.discover(peer, addresses.into_iter().filter(|address| scope(address) >= nearest), now);
+    }
+
+    /// Learns addresses of a peer from mDNS.
     pub(crate) fn discover(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) {
-        if peer == self.local || (!self.peers.contains_key(&peer) && !self.make_room()) {
+        let mut addresses = addresses.into_iter().peekable();
+        let is_useless = peer == self.local || addresses.peek().is_none();
+        if is_useless || (!self.peers.contains_key(&peer) && !self.make_room()) {
             return;
         }
         let entry = self.entry(peer, now);
@@ -150,8 +161,8 @@ impl PeerBook {
             return true;
         }
         let mut crowd = Crowd::default();
-        discovered().for_each(|(_, peer)| crowd.add(peer.subnet()));
-        let rank = |peer: &Peer| (crowd.of(peer.subnet()), peer.backoff.failures());
+        discovered().for_each(|(_, peer)| crowd.add(&peer.subnets()));
+        let rank = |peer: &Peer| (crowd.of(&peer.subnets()), peer.backoff.failures());
         let worst = discovered().max_by_key(|(_, peer)| rank(peer)).map(|(id, _)| *id);
         worst.is_some_and(|worst| self.peers.remove(&worst).is_some())
     }
@@ -211,14 +222,17 @@ impl PeerBook {
         self.peers.values().filter(|peer| Self::is_discovered(peer)).count()
     }
 
-    /// Forgets the peer not seen for longest when too many were of use once.
+    /// Forgets a peer of the most crowded subnet, there the one not seen for longest, when too many were of use once.
     fn bound_proven(&mut self, now: Instant) {
         let proven = || self.peers.iter().filter(|(_, peer)| peer.seen.is_some() && !peer.is_named() && peer.is_idle());
         if proven().count() <= PROVEN_MAX {
             return;
         }
-        let oldest = proven().max_by_key(|(_, peer)| peer.seen.map(|seen| seen.age(now))).map(|(id, _)| *id);
-        oldest.and_then(|oldest| self.peers.remove(&oldest));
+        let mut crowd = Crowd::default();
+        proven().for_each(|(_, peer)| crowd.add(&peer.subnets()));
+        let rank = |peer: &Peer| (crowd.of(&peer.subnets()), peer.seen.map(|seen| seen.age(now)));
+        let worst = proven().max_by_key(|(_, peer)| rank(peer)).map(|(id, _)| *id);
+        worst.and_then(|worst| self.peers.remove(&worst));
     }
 
     /// Whether a connected peer may introduce itself once more: each time makes work.
@@ -289,6 +303,12 @@ impl PeerBook {
         if let Some(peer) = self.peers.get_mut(id) {
             peer.score = score;
         }
+    }
+
+    /// The IP addresses of the peers that the operator named.
+    pub(crate) fn named_ips(&self) -> HashSet<IpAddr> {
+        let named = self.peers.values().filter(|peer| peer.is_named());
+        named.flat_map(|peer| peer.addresses.iter()).filter_map(ip_of).collect()
     }
 
     /// The peer's connection, if there is one.

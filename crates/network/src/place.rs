@@ -21,6 +21,12 @@ pub(crate) fn subnet_of(ip: IpAddr) -> IpNet {
     }
 }
 
+/// How many of the places that we fill by dialling one subnet may have: a quarter, so that no single owner fills them.
+/// Loopback and the operator's own network are exempt.
+pub(crate) fn subnet_share(places: usize) -> usize {
+    (places / 4).max(1)
+}
+
 /// How far away an address can be and still be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {

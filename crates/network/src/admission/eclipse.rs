@@ -39,6 +39,12 @@ impl Stranger {
     }
 }
 
+/// An address where nobody is, in a subnet that hardly anybody else names.
+fn lie(chance: &mut Chance) -> Multiaddr {
+    let ip = [101, chance.below(256) as u8, chance.below(256) as u8, 1];
+    Multiaddr::from(IpAddr::from(ip)).with(libp2p::multiaddr::Protocol::Tcp(1))
+}
+
 /// A node, and the connections that it believes to have.
 struct Victim {
     book: PeerBook,
@@ -93,7 +99,7 @@ impl Victim {
         self.now += Duration::from_secs(1);
         for _ in 0..50 {
             let (known, pushing) = (sybils[chance.below(SYBILS)], sybils[chance.below(SYBILS)]);
-            self.book.discover(known.peer, [known.address()], self.now);
+            self.book.discover(known.peer, [known.address(), lie(chance)], self.now);
             if !self.is_connected(&pushing) {
                 self.connect(pushing, true);
             }

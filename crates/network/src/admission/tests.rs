@@ -110,18 +110,49 @@ fn a_place_has_only_so_many_connections() {
 }
 
 #[test]
-fn one_address_cannot_hold_every_handshake() {
+fn one_owner_cannot_hold_every_handshake() {
     let mut admission = admission(&config());
     let pending = config().limits.pending as usize;
-    let one = IpAddr::from(place(0));
-    let held = (0..pending).filter(|index| admission.pending_inbound(id(*index), Some(one)).is_ok()).count();
-    assert_eq!(held, pending / PENDING_SHARE as usize);
+    let neighbour = |index: usize| IpAddr::from([192, 0, 0, index as u8]);
+    let held =
+        (0..pending).filter(|index| admission.pending_inbound(id(*index), Some(neighbour(*index))).is_ok()).count();
+    let share = pending / PENDING_SHARE as usize;
+    assert_eq!(held, share);
     let others =
         (0..pending).filter(|index| admission.pending_inbound(id(1000 + index), Some(place(index + 1).into())).is_ok());
-    assert_eq!(others.count(), pending - held);
+    assert_eq!(others.count(), pending - held + share, "subnets that have none may use what is kept for them");
     assert_eq!(admission.pending_inbound(id(5000), Some(place(500).into())), Err(Refusal::Pending));
     admission.closed(id(0));
     assert_eq!(admission.pending_inbound(id(5000), Some(place(500).into())), Ok(()));
+}
+
+#[test]
+fn familiar_addresses_shake_hands_however_many_strangers_do() {
+    let mut admission = admission(&config());
+    let (connected, named) = (arrival([198, 51, 100, 1], true), IpAddr::from([203, 0, 113, 1]));
+    admission.establish(id(9000), connected).unwrap();
+    admission.set_named_ips([named].into());
+    let strangers = 10 * config().limits.pending as usize;
+    let held = (0..strangers).filter(|index| admission.pending_inbound(id(*index), Some(place(*index).into())).is_ok());
+    assert!(held.count() < strangers);
+    for (index, ip) in [connected.ip, Some(named)].into_iter().enumerate() {
+        assert_eq!(admission.pending_inbound(id(9001 + index), ip), Ok(()));
+    }
+}
+
+#[test]
+fn one_subnet_has_a_quarter_of_the_places_that_are_ours_to_choose() {
+    let config = NetworkConfig { peers_max: 64, ..config() };
+    let mut admission = admission(&config);
+    let mut admitted = |ip: fn(usize) -> [u8; 4]| {
+        let arrivals = (0..40).map(|index| (index, arrival(ip(index), false)));
+        let ids: Vec<_> = arrivals.filter(|(index, one)| admission.establish(id(*index), *one).is_ok()).collect();
+        ids.iter().for_each(|(index, _)| admission.closed(id(*index)));
+        ids.len()
+    };
+    assert_eq!(admitted(|index| [192, 0, 2, index as u8]), 4);
+    assert_eq!(admitted(|index| [10, 0, 0, index as u8]), 40);
+    assert_eq!(admitted(place), 40);
 }
 
 #[test]

@@ -145,10 +145,12 @@ impl Peer {
         }
     }
 
-    /// Where it is, for the diversity of places: the connection's subnet, or that of its surest address.
-    pub(super) fn subnet(&self) -> Option<ipnet::IpNet> {
-        let address = self.connection().map(|connection| &connection.address).or_else(|| self.addresses.iter().next());
-        address.and_then(dials::subnet)
+    /// Where it is, for the diversity of places: the connection's subnet, or those of all its addresses.
+    pub(super) fn subnets(&self) -> Vec<ipnet::IpNet> {
+        match self.connection() {
+            Some(connection) => dials::subnets(std::iter::once(&connection.address)),
+            None => dials::subnets(self.addresses.iter()),
+        }
     }
 
     pub(super) fn fail(&mut self, now: Instant) {

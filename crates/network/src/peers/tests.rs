@@ -162,6 +162,35 @@ fn a_peer_that_introduces_itself_without_end_is_stopped() {
 }
 
 #[test]
+fn hearsay_names_nothing_nearer_than_who_could_have_said_it() {
+    let (mut book, bootnode, now) = book();
+    let (near, far) = (PeerId::random(), PeerId::random());
+    connect(&mut book, bootnode, "/ip4/192.0.2.1/tcp/1".parse().unwrap(), false, now);
+    book.hear(near, vec![address(1), "/ip4/127.0.0.1/tcp/1".parse().unwrap()], now);
+    book.hear(far, vec![address(1), "/ip4/192.0.2.2/tcp/1".parse().unwrap()], now);
+    let known = |id| book.peers.get(&id).map_or(0, |peer: &Peer| peer.addresses.iter().count());
+    assert_eq!((known(near), known(far)), (0, 1));
+}
+
+#[test]
+fn many_proven_identities_of_one_subnet_push_out_only_each_other() {
+    let (mut book, _, mut now) = book();
+    let mut meet = |book: &mut PeerBook, address: &str| {
+        now += SECOND;
+        let peer = PeerId::random();
+        make_ready(book, peer, now);
+        book.claimed(peer, vec![address.parse().unwrap()]);
+        book.disconnected(peer, now);
+        peer
+    };
+    let honest = meet(&mut book, "/ip4/192.0.2.1/tcp/1");
+    for _ in 0..PROVEN_MAX + 50 {
+        meet(&mut book, "/ip4/198.51.100.1/tcp/1");
+    }
+    assert!(book.peers.contains_key(&honest));
+}
+
+#[test]
 fn an_operators_word_makes_a_peer_due() {
     let (mut book, bootnode, now) = book();
     make_ready(&mut book, bootnode, now);

@@ -115,10 +115,10 @@ impl NetworkService {
     pub(super) fn on_kademlia(&mut self, event: kad::Event) {
         let now = Instant::now();
         match event {
-            kad::Event::RoutingUpdated { peer, addresses, .. } => self.book.discover(peer, addresses.into_vec(), now),
+            kad::Event::RoutingUpdated { peer, addresses, .. } => self.book.hear(peer, addresses.into_vec(), now),
             kad::Event::OutboundQueryProgressed { result: kad::QueryResult::GetClosestPeers(Ok(found)), .. } => {
                 for info in found.peers {
-                    self.book.discover(info.peer_id, info.addrs, now);
+                    self.book.hear(info.peer_id, info.addrs, now);
                 }
             }
             _ => {}

@@ -157,6 +157,7 @@ impl NetworkService {
         self.swarm.behaviour_mut().gossip.sweep(now);
         self.book.sweep(now);
         self.apply_bans();
+        let named_ips = self.book.named_ips();
         let behaviour = self.swarm.behaviour_mut();
         let mut scores = HashMap::new();
         for (peer, _) in self.book.ready() {
@@ -166,6 +167,7 @@ impl NetworkService {
         scores.iter().for_each(|(peer, score)| self.book.rate(peer, *score));
         let unwanted: Vec<_> = scores.iter().filter(|(_, score)| **score < SCORE_MIN).map(|(peer, _)| *peer).collect();
         behaviour.limits.admission().set_scores(scores);
+        behaviour.limits.admission().set_named_ips(named_ips);
         for peer in unwanted {
             self.ban(peer);
         }
