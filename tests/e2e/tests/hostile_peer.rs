@@ -71,7 +71,7 @@ async fn malformed_and_forged_messages_are_refused_and_the_nodes_still_serve() {
         let turn_of = |round: &u32| validators.proposer(Height::new(next), *round).address;
         let others = (0..4).find(|round| turn_of(round) != peer.validator().address).unwrap();
         let body = ProposedBlock::new(Arc::new(block), None);
-        alloy_rlp::encode(peer.propose(Round::new(others), body))
+        alloy_rlp::encode(peer.propose(Round::new(others), &body))
     })
     .await;
     network.check_agreement(0..STOLEN, network.rpc(0).height().await).await;
@@ -96,7 +96,7 @@ async fn a_block_with_a_wrong_state_root_is_not_voted_for_and_the_chain_goes_on(
     })
     .await;
     let (number, hash) = (lie.block.header.number, lie.hash());
-    peer.publish(Topic::Proposals, alloy_rlp::encode(peer.propose(Round::ZERO, lie))).await;
+    peer.publish(Topic::Proposals, alloy_rlp::encode(peer.propose(Round::ZERO, &lie))).await;
 
     let line = network.process(0).line("proposed block is invalid").await;
     assert!(line.contains("state root"), "{line}");

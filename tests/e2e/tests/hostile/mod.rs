@@ -9,7 +9,7 @@ use heddle_network::{
     TransactionPool, Verdict,
 };
 use heddle_primitives::{
-    BlocksRequest, CertifiedBlock, ConsensusKey, ConsensusMessage, Genesis, Height, Proposal, ProposalMessage,
+    BlocksRequest, CertifiedBlock, CompactBlock, CompactProposal, ConsensusKey, Genesis, Height, Proposal,
     ProposedBlock, Request, Response, Round, SignedProposal, SignedVote, TransactionAnnouncement, Validator, Vote,
     VoteKind,
 };
@@ -112,7 +112,7 @@ impl Hostile {
     }
 
     /// Its proposal of a block.
-    pub fn propose(&self, round: Round, body: ProposedBlock) -> ConsensusMessage {
+    pub fn propose(&self, round: Round, body: &ProposedBlock) -> CompactProposal {
         let proposal = Proposal {
             height: Height::new(body.block.header.number),
             round,
@@ -121,7 +121,7 @@ impl Hostile {
             validator: self.validator().address,
         };
         let proposal = SignedProposal::sign(proposal, &self.key, &self.genesis.signing_context());
-        ConsensusMessage::Proposal(Box::new(ProposalMessage { proposal, body }))
+        CompactProposal { proposal, block: CompactBlock::of(body, usize::MAX, None) }
     }
 
     /// Gossips a message.
