@@ -45,7 +45,7 @@ async fn malformed_and_forged_messages_are_refused_and_the_nodes_still_serve() {
     let mut network = network().await;
     let encoded = |vote| alloy_rlp::encode(ConsensusMessage::Vote(vote));
 
-    is_named(&mut network, "undecodable consensus message", Topic::Consensus, |peer, next| {
+    is_named(&mut network, "undecodable message", Topic::Consensus, |peer, next| {
         let mut truncated = encoded(peer.prevote(next, None));
         truncated.pop();
         truncated

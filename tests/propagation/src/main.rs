@@ -74,11 +74,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         eprintln!("{nodes} nodes, {connections:.1} connections each, {idle:.0} bytes a second when idle");
         eprintln!("transfers     block  kind       half ms   95% ms   all ms  sent/node/block  cpu us/message");
         for &transfers in &args.transfers {
-            gossip.push(report_gossip(nodes, transfers, swarm.gossip(&chain.transfers(transfers as usize)?).await?));
             for manner in Manner::ALL {
                 let spreads = measure(&mut swarm, &mut chain, manner, transfers as usize, args.blocks).await?;
                 results.extend(report(nodes, transfers, manner, &spreads));
             }
+        }
+        for &transfers in &args.transfers {
+            gossip.push(report_gossip(nodes, transfers, swarm.gossip(&chain.transfers(transfers as usize)?).await?));
         }
     }
     println!("{}", json!({ "propagation": results, "transactions": gossip }));
