@@ -230,8 +230,12 @@ async fn blocks_that_are_not_those_of_final_headers_are_found_when_they_arrive()
     let liar = Arc::new(Mixed(honest.clone(), Blocks::of(chain(70, 4, b"other"))));
     let peers = TestPeers::default().with("0liar", Manner::Honest, liar).with("a", Manner::Later, honest);
     let reports = run_to(70, TestChain::default(), peers).await;
-    let [(peer, PeerFault::InvalidBlock(reason))] = reports.as_slice() else { panic!("{reports:?}") };
-    assert!(*peer == PeerId::new(b"0liar".to_vec()) && reason.contains("the final one is"), "{reason}");
+    let is_named = |(peer, fault): &(PeerId, PeerFault)| {
+        *peer == PeerId::new(b"0liar".to_vec())
+            && matches!(fault, PeerFault::InvalidBlock(reason) if reason.contains("the final one is"))
+    };
+    // Once for each range that it was asked for while there was nobody else.
+    assert!(!reports.is_empty() && reports.iter().all(is_named), "{reports:?}");
 }
 
 #[tokio::test]
