@@ -47,7 +47,11 @@ async fn whoever_serves_another_state_is_named_and_banned_and_the_state_is_right
         let liar = Relay::connect(&network, lie).await;
         let node = add_joiner(&mut network);
         let known = vec![liar.address(), network.addresses()[0].as_str().unwrap().to_owned()];
-        network.configure(node, |toml| _ = toml.insert("bootnodes".into(), known.into()));
+        // With nobody else to ask, the liar is asked, too.
+        network.configure(node, |toml| {
+            toml.insert("persistent-peers".into(), known.into());
+            toml.insert("reserved-only".into(), true.into());
+        });
         network.start(node).await;
         let began = wait_state(&mut network, node).await;
         let named = format!("peer={}", liar.peer_id());
