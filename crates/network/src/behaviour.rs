@@ -10,7 +10,7 @@ use crate::{
     place::{Scope, scope},
     probes::Probes,
     protocol::Protocols,
-    reachability::Reachability,
+    reachability::{self, Reachability},
 };
 use libp2p::{
     PeerId, StreamProtocol, dcutr, identify,
@@ -83,7 +83,7 @@ impl Behaviour {
             transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
             kademlia: is_open.then(|| kademlia(local, protocols)).transpose()?.into(),
             mdns: multicast(config, local).into(),
-            reachability: is_open.then(|| Reachability::new(probes, !config.names_addresses())).into(),
+            reachability: is_open.then(|| reachability::behaviour(probes, !config.names_addresses())).into(),
             upnp: (config.nat == Nat::Upnp).then(upnp::tokio::Behaviour::default).into(),
             relay_server: config.relay_server.then(|| relay::Behaviour::new(local, relay_limits())).into(),
             relay_client,

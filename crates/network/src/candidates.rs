@@ -1,19 +1,15 @@
 //! What others say of our addresses, before a behaviour that collects it hears of it.
 
-use crate::place::{Scope, is_relayed, scope};
+use crate::{
+    hook::{Hook, Hooked},
+    place::{Scope, is_relayed, scope},
+};
 use libp2p::{
-    Multiaddr, PeerId,
-    core::{Endpoint, transport::PortUse},
+    Multiaddr,
     multiaddr::Protocol,
-    swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
-    },
+    swarm::{FromSwarm, NetworkBehaviour},
 };
-use std::{
-    collections::HashSet,
-    task::{Context, Poll},
-};
+use std::collections::HashSet;
 
 /// Which candidates a behaviour hears of.
 #[derive(Debug)]
@@ -59,79 +55,17 @@ fn is_socket(address: &Multiaddr) -> bool {
         && !is_relayed(address)
 }
 
-/// A behaviour that hears of some candidates only.
-pub(crate) struct Filtered<B> {
-    inner: B,
-    filter: CandidateFilter,
-}
-
-impl<B> Filtered<B> {
-    pub(crate) fn new(inner: B, filter: CandidateFilter) -> Self {
-        Self { inner, filter }
-    }
-}
-
-impl<B: NetworkBehaviour> NetworkBehaviour for Filtered<B> {
-    type ConnectionHandler = B::ConnectionHandler;
-    type ToSwarm = B::ToSwarm;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.inner.handle_pending_inbound_connection(id, local, remote)
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        local: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.inner.handle_established_inbound_connection(id, peer, local, remote)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        endpoint: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        self.inner.handle_pending_outbound_connection(id, peer, addresses, endpoint)
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        address: &Multiaddr,
-        endpoint: Endpoint,
-        port: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.inner.handle_established_outbound_connection(id, peer, address, endpoint, port)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::NewExternalAddrCandidate(candidate) = &event
-            && !self.filter.admits(candidate.addr)
-        {
-            return;
+impl<B: NetworkBehaviour> Hook<B> for CandidateFilter {
+    fn lets_hear(&mut self, event: &FromSwarm<'_>) -> bool {
+        match event {
+            FromSwarm::NewExternalAddrCandidate(candidate) => self.admits(candidate.addr),
+            _ => true,
         }
-        self.inner.on_swarm_event(event);
-    }
-
-    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, event: THandlerOutEvent<Self>) {
-        self.inner.on_connection_handler_event(peer, id, event);
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        self.inner.poll(context)
     }
 }
+
+/// A behaviour that hears of some candidates only.
+pub(crate) type Filtered<B> = Hooked<B, CandidateFilter>;
 
 #[cfg(test)]
 mod tests {

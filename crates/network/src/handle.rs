@@ -5,7 +5,7 @@ mod operator;
 pub(crate) use operator::OperatorCommand;
 
 use crate::{
-    Announcement, Misbehaviour, NetworkMetrics, PublishError, RequestError, Topic, protocol::ByTopic,
+    Announcement, Misbehaviour, PublishError, RequestError, Topic, metrics::NetworkMetrics, protocol::ByTopic,
     transactions::Announced,
 };
 use alloy_primitives::Bytes;

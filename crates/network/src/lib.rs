@@ -35,6 +35,7 @@ mod failure;
 mod gossip;
 mod guard;
 mod handle;
+mod hook;
 mod key;
 mod metrics;
 mod muxer;
@@ -62,7 +63,6 @@ pub use error::{NetworkError, NodeKeyError, PeerCommandError, PublishError, Requ
 pub use handle::{NetworkHandle, PeerInfo};
 pub use key::NodeKey;
 pub use libp2p::{Multiaddr, PeerId};
-pub use metrics::NetworkMetrics;
 pub use peers::Misbehaviour;
 pub use ports::{Announcement, GossipValidator, Judgement, RequestServer, TransactionPool, TransactionSource, Verdict};
 pub use propagation::{AssemblyError, BlockRelay, BlockShelf, PropagationMetrics};

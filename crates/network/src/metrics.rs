@@ -11,7 +11,7 @@ use std::{fmt, sync::atomic::AtomicU64};
 
 /// The network's metrics; the default ones are counted and shown nowhere.
 #[derive(Clone, Debug, Default)]
-pub struct NetworkMetrics {
+pub(crate) struct NetworkMetrics {
     pub(crate) peers: Gauge,
     pub(crate) gossip: Family<GossipLabels, Counter>,
     pub(crate) gossip_bytes: Family<TopicLabel, Counter>,
@@ -35,7 +35,7 @@ pub struct NetworkMetrics {
 
 impl NetworkMetrics {
     /// Registers every metric under the prefix `network`.
-    pub fn new(registry: &mut Registry) -> Self {
+    pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("network");
         registry.register("peers", "Peers that are ready", metrics.peers.clone());

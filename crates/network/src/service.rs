@@ -10,11 +10,11 @@ mod transactions;
 mod urgent;
 
 use crate::{
-    GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NetworkMetrics, NodeKey, RequestServer,
-    TransactionPool,
+    GossipValidator, NetworkConfig, NetworkError, NetworkHandle, NodeKey, RequestServer, TransactionPool,
     admission::Admission,
     behaviour::{Behaviour, BehaviourEvent},
     handle::{Command, Inbox},
+    metrics::NetworkMetrics,
     peers::{Goals, PeerBook},
     protocol::Protocols,
     rate::RateLimiter,

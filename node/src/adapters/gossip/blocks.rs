@@ -1,7 +1,7 @@
 //! Final blocks: announced by their proposer, so that whoever missed their decision has them as well.
 
 use super::arrivals::Arrival;
-use super::{Deciding, NetworkOutbound, decode};
+use super::{Deciding, NetworkOutbound, check_aside, decode};
 use heddle_chain::{Chain, ChainError, CommittedBlock};
 use heddle_network::{BlockShelf, PeerId, Topic, Verdict};
 use heddle_primitives::{
@@ -40,20 +40,12 @@ impl FinalizedBlocks {
         }
         let validators = self.validators(height, head)?;
         let context = self.chain.signing_context();
-        let checked = tokio::task::spawn_blocking(move || {
-            let result = check(&message, &validators, &context);
-            (message, result)
-        });
-        let message = match checked.await {
-            Ok((message, Ok(()))) => message,
-            Ok((_, Err(reason))) => {
-                debug!(%peer, height, reason, "announcement of a block that is not final");
-                // Further ahead there may be other validators than those known here.
-                return Err(if height <= head + 1 { Verdict::Reject } else { Verdict::Ignore });
-            }
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => return Err(Verdict::Ignore),
-        };
+        let checked = check_aside(message, move |message| check(message, &validators, &context)).await?;
+        let message = checked.map_err(|reason| {
+            debug!(%peer, height, reason, "announcement of a block that is not final");
+            // Further ahead there may be other validators than those known here.
+            if height <= head + 1 { Verdict::Reject } else { Verdict::Ignore }
+        })?;
         if !self.announce(height) {
             return Err(Verdict::Ignore);
         }

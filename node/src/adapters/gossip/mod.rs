@@ -92,6 +92,24 @@ fn decode<T: Decodable>(peer: PeerId, topic: Topic, bytes: &[u8]) -> Result<T, V
     })
 }
 
+/// Checks a message off the async threads, and gives it back when it is sound; `Err` says why it is not.
+async fn check_aside<T, E>(
+    message: T,
+    check: impl FnOnce(&T) -> Result<(), E> + Send + 'static,
+) -> Result<Result<T, E>, Verdict>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let checked = tokio::task::spawn_blocking(move || check(&message).map(|()| message));
+    match checked.await {
+        Ok(checked) => Ok(checked),
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        // The runtime is shutting down.
+        Err(_) => Err(Verdict::Ignore),
+    }
+}
+
 #[async_trait]
 impl GossipValidator for Inbound {
     async fn validate(&self, peer: PeerId, topic: Topic, message: Bytes) -> Verdict {

@@ -2,7 +2,7 @@
 
 use super::arrivals::Arrival;
 use super::filling::FillingForms;
-use super::{Deciding, decode, verdict};
+use super::{Deciding, check_aside, decode, verdict};
 use alloy_primitives::{B256, keccak256};
 use heddle_network::{PeerId, Topic, Verdict};
 use heddle_primitives::{CompactProposal, Height, Round, ValidatorAddress};
@@ -84,19 +84,10 @@ impl Proposals {
 
 /// Whether the header binds what came with it: hashes the transactions where they are whole.
 async fn check(peer: PeerId, message: CompactProposal) -> Result<CompactProposal, Verdict> {
-    let checked = tokio::task::spawn_blocking(move || {
-        let result = message.block.check();
-        (message, result)
-    });
-    match checked.await {
-        Ok((message, Ok(()))) => Ok(message),
-        Ok((_, Err(fault))) => {
-            debug!(%peer, %fault, "proposal of a block that is not sound");
-            Err(Verdict::Reject)
-        }
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(_) => Err(Verdict::Ignore),
-    }
+    check_aside(message, |message| message.block.check()).await?.map_err(|fault| {
+        debug!(%peer, %fault, "proposal of a block that is not sound");
+        Verdict::Reject
+    })
 }
 
 #[cfg(test)]
