@@ -29,6 +29,6 @@ pub use ports::free_port;
 pub use process::{Process, Signal};
 pub use rpc::{CallError, Rpc, quantity, u256};
 pub use small_disk::SmallDisk;
-pub use tools::has_program;
+pub use tools::{has_package, has_program};
 pub use wait::{DEADLINE, eventually, turn, within};
 pub use wallet::{CHAIN_ID, Signed, account, contract_call, ether, transfer};
