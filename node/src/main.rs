@@ -27,7 +27,7 @@ mod snapshot;
 mod telemetry;
 mod wiring;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -36,11 +36,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = match config::expand_arguments(std::env::args_os(), command::Cli::command()) {
+    let arguments = match config::expand_arguments(std::env::args_os(), command::program()) {
         Ok(arguments) => arguments,
         Err(error) => return fail(&error),
     };
-    let matches = config::command_with_overrides(command::Cli::command()).get_matches_from(arguments);
+    let matches = config::command_with_overrides(command::program()).get_matches_from(arguments);
     let cli = match command::Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.exit(),

@@ -9,6 +9,7 @@ mod db;
 mod devnet;
 mod export;
 mod genesis;
+mod help;
 mod import;
 mod init;
 mod key;
@@ -25,7 +26,7 @@ mod validators;
 pub use node::NodeArgs;
 pub use sync_options::{BackfillMode, SyncMode, SyncOptions};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use heddle_network::NetworkError;
 use heddle_rpc::RpcError;
 use std::error::Error;
@@ -87,6 +88,11 @@ enum Command {
     /// Move what a validator's key signed last between machines.
     #[command(subcommand)]
     SignState(sign_state::SignStateCommand),
+}
+
+/// The whole command line, as it is parsed and as its help shows it.
+pub fn program() -> clap::Command {
+    help::with_grouped_commands(Cli::command())
 }
 
 /// A command that did part of its work: the result is printed all the same, before the cause and a failing status.
