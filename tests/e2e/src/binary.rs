@@ -1,7 +1,7 @@
 //! The binary under test.
 
 use crate::DEADLINE;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tokio::process::Command;
 
@@ -69,10 +69,21 @@ pub async fn run(arguments: &[&str]) -> Finished {
 /// # Panics
 /// When it does not end.
 pub async fn run_with(environment: &[(&str, &str)], arguments: &[&str]) -> Finished {
-    let mut command = Command::new(heddle());
-    command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true);
+    finish(Command::new(heddle()).args(arguments).envs(environment.iter().copied())).await
+}
+
+/// Runs a command of another build of `heddle` to its end.
+///
+/// # Panics
+/// When it does not end.
+pub async fn run_binary(binary: &Path, arguments: &[&str]) -> Finished {
+    finish(Command::new(binary).args(arguments)).await
+}
+
+async fn finish(command: &mut Command) -> Finished {
+    command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(DEADLINE, command.output()).await;
-    let output = output.unwrap_or_else(|_| panic!("heddle {arguments:?} did not end")).unwrap();
+    let output = output.unwrap_or_else(|_| panic!("{command:?} did not end")).unwrap();
     Finished {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -22,7 +22,7 @@ mod tools;
 mod wait;
 mod wallet;
 
-pub use binary::{Finished, heddle, run, run_with};
+pub use binary::{Finished, heddle, run, run_binary, run_with};
 pub use devnet::Devnet;
 pub use network::{Network, path_text};
 pub use ports::free_port;

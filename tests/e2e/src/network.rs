@@ -1,6 +1,6 @@
 //! A network of separate processes, made by `heddle genesis create`.
 
-use crate::{Process, Rpc, Signal, eventually, free_port, run};
+use crate::{Process, Rpc, Signal, eventually, free_port, heddle, run, run_binary};
 use alloy_primitives::{Address, B256};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use toml::Table;
 struct Node {
     dir: PathBuf,
     http_port: u16,
+    /// What it is started with.
+    binary: PathBuf,
     process: Option<Process>,
 }
 
@@ -29,15 +31,20 @@ impl Network {
 
     /// As [`Self::create`], with more options for `heddle genesis create`.
     pub async fn create_with(validators: usize, options: &[&str]) -> Self {
+        Self::create_by(&heddle(), validators, options).await
+    }
+
+    /// As [`Self::create_with`], made and run by another build of `heddle`; see [`Self::set_binary`].
+    pub async fn create_by(binary: &Path, validators: usize, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (count, out) = (validators.to_string(), dir.path().join("net"));
         let create = ["genesis", "create", "--validators", &count, "--out", path_text(&out)];
-        run(&[&create, options].concat()).await.result();
+        run_binary(binary, &[&create, options].concat()).await.result();
         let mut network = Self { nodes: Vec::new(), validators, dir };
         let ports = Vec::from_iter((0..validators).map(|_| free_port()));
         for node in 0..validators {
             let dir = out.join(format!("node{node}"));
-            network.nodes.push(Node { dir, http_port: free_port(), process: None });
+            network.nodes.push(Node { dir, http_port: free_port(), binary: binary.to_owned(), process: None });
             network.move_ports(node, &ports);
         }
         network
@@ -80,7 +87,7 @@ impl Network {
         let http = [("enabled", toml::Value::from(true)), ("port", i64::from(http_port).into())];
         toml.insert("http".into(), Table::from_iter(http.map(|(key, value)| (key.to_owned(), value))).into());
         std::fs::write(dir.join("node.toml"), toml.to_string()).unwrap();
-        self.nodes.push(Node { dir, http_port, process: None });
+        self.nodes.push(Node { dir, http_port, binary: heddle(), process: None });
         number
     }
 
@@ -164,12 +171,18 @@ impl Network {
         std::fs::write(self.config_file(node), toml.to_string()).unwrap();
     }
 
+    /// Starts a node with this build of `heddle` from the next start on.
+    pub fn set_binary(&mut self, node: usize, binary: &Path) {
+        self.nodes[node].binary = binary.to_owned();
+    }
+
     /// Starts a node without waiting for it.
     pub fn launch(&mut self, node: usize) {
         assert!(self.nodes[node].process.is_none(), "node {node} runs already");
         let config = self.config_file(node);
         let log = self.nodes[node].dir.join("node.log");
-        self.nodes[node].process = Some(Process::spawn(&log, &["node", "--config", path_text(&config)]));
+        let process = Process::spawn_binary(&log, &self.nodes[node].binary, &["node", "--config", path_text(&config)]);
+        self.nodes[node].process = Some(process);
     }
 
     /// As [`Self::launch`], under a program that becomes the node by `exec`.

@@ -29,7 +29,12 @@ impl Process {
     /// Starts `heddle` with these arguments. `log` receives stderr, after what earlier processes wrote there; stdout
     /// goes beside it.
     pub fn spawn(log: &Path, arguments: &[&str]) -> Self {
-        Self::spawn_command(log, Command::new(heddle()).args(arguments))
+        Self::spawn_binary(log, &heddle(), arguments)
+    }
+
+    /// As [`Self::spawn`], of another build of `heddle`.
+    pub fn spawn_binary(log: &Path, binary: &Path, arguments: &[&str]) -> Self {
+        Self::spawn_command(log, Command::new(binary).args(arguments))
     }
 
     /// As [`Self::spawn`], under another program, which must become `heddle` by `exec`: signals and the exit status are
@@ -48,7 +53,7 @@ impl Process {
             .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {}: {error}", heddle().display()));
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         Self { child, log: log.to_owned(), stdout }
     }
 
