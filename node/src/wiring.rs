@@ -20,7 +20,7 @@ mod sync;
 
 use crate::adapters::{
     Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks,
-    MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, SyncChain, announce_commits,
+    MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, Probes, SyncChain, announce_commits,
 };
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
@@ -30,7 +30,7 @@ use crate::keys::ValidatorKey;
 use crate::telemetry::{ChainMetrics, MetricsServer};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
-use heddle_consensus::{ConsensusConfig, ConsensusMetrics};
+use heddle_consensus::{ConsensusConfig, ConsensusMetrics, Heartbeat};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{BlockRelay, BlockShelf, Multiaddr, NetworkConfig, NetworkHandle, PropagationMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
@@ -117,8 +117,10 @@ impl Node {
         if config.history != History::Archive {
             node.spawn("pruning", followers::prune(node.chain.clone(), config.history));
         }
-        node.start_telemetry(&config, &status, registry).await?;
+        let (started, is_started) = watch::channel(false);
+        node.start_telemetry(&config, Probes { status: status.clone(), started: is_started }, registry).await?;
         node.start_rpc(config, mempool, status).await?;
+        started.send_replace(true);
         Ok(node)
     }
 
@@ -156,11 +158,12 @@ impl Node {
             self.spawn("block announcer", announce_commits(chain.clone(), own, outbound.clone()));
         }
         let consensus = self.prepare_consensus(config, heddle, application, outbound, registry)?;
+        let heartbeat = consensus.ports.heartbeat.clone();
         self.start_consensus(consensus, catching_up.has_state, inbound)?;
         let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
         self.network = Some(network.clone());
-        let live = Live { network, sync, state: catching_up.state };
+        let live = Live { network, sync, state: catching_up.state, heartbeat };
         Ok(NodeStatusView { live: Some(live), chain, own })
     }
 
@@ -210,6 +213,7 @@ impl Node {
             log: Box::new(files),
             committed: head,
             peers,
+            heartbeat: Heartbeat::default(),
         };
         let (chain, datadir) = (self.chain.clone(), config.datadir.clone());
         Ok(PreparedConsensus { chain, datadir, setup, ports, metrics, sync })
@@ -242,13 +246,13 @@ impl Node {
     async fn start_telemetry(
         &mut self,
         config: &NodeConfig,
-        status: &NodeStatusView,
+        probes: Probes,
         mut registry: Registry,
     ) -> Result<(), Box<dyn Error>> {
         let metrics = ChainMetrics::register(&mut registry, self.chain.head().header.number);
-        self.spawn("telemetry", followers::observe(self.chain.clone(), status.clone(), metrics));
+        self.spawn("telemetry", followers::observe(self.chain.clone(), probes.status.clone(), metrics));
         if let Some(address) = config.metrics {
-            let server = MetricsServer::bind(address, Arc::new(registry), Arc::new(status.clone())).await?;
+            let server = MetricsServer::bind(address, Arc::new(registry), Arc::new(probes)).await?;
             tracing::info!(address = %server.local_address()?, "serving metrics");
             self.spawn("metrics server", async { match server.run().await {} });
         }

@@ -8,13 +8,13 @@ use crate::pause::{Pace, Pause};
 use crate::timers::Timers;
 use crate::{
     Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusMetrics,
-    ConsensusStatus, Core, Input, Outbound, Output, SignState, Timeout,
+    ConsensusStatus, Core, Heartbeat, Input, Outbound, Output, SignState, Timeout,
 };
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Round};
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// What wakes the loop.
 enum Event {
@@ -57,6 +57,7 @@ pub(crate) struct Service {
     pub(crate) decided: Option<Instant>,
     /// Between two heights: the one to start.
     pub(crate) pause: Option<Pause>,
+    pub(crate) heartbeat: Heartbeat,
     pub(crate) metrics: ConsensusMetrics,
 }
 
@@ -67,12 +68,15 @@ impl Service {
             self.disk.reset().await?;
         }
         loop {
-            let event = self.next_event().await?;
-            self.on_event(event).await?;
+            self.heartbeat.beat();
+            // Nothing may happen for long, and the loop turns all the same.
+            if let Ok(event) = timeout(Heartbeat::PERIOD, self.next_event()).await {
+                self.on_event(event?).await?;
+            }
         }
     }
 
-    /// Our own work comes before peers' messages, so that a flood of them cannot hold it up.
+    /// Our own work comes before peers' messages, so that a flood of them cannot hold it up. Cancel-safe.
     async fn next_event(&mut self) -> Result<Event, ConsensusError> {
         let Self { committed, jobs, timers, mailbox, pause, application, gate, peers, born, .. } = self;
         let pause_over = async {

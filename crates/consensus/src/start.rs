@@ -10,7 +10,7 @@ use crate::service::{Service, failed};
 use crate::timers::Timers;
 use crate::{
     Application, ConsensusConfig, ConsensusError, ConsensusHandle, ConsensusMetrics, ConsensusStatus, Core, DurableLog,
-    Identity, Outbound,
+    Heartbeat, Identity, Outbound,
 };
 use heddle_primitives::{ConsensusKey, Height, Round, SigningContext};
 use std::sync::{Arc, Mutex};
@@ -60,6 +60,8 @@ pub struct Ports {
     pub committed: watch::Receiver<Height>,
     /// Where sync sees this node among its peers.
     pub peers: watch::Receiver<CatchUp>,
+    /// Beats while the loop runs.
+    pub heartbeat: Heartbeat,
 }
 
 /// Opens what was on disk and returns the handle and the loop; nothing is signed or published before the loop runs, and
@@ -128,6 +130,7 @@ pub fn start(
         started: now,
         decided: None,
         pause: Some(Pause::none(height, now)),
+        heartbeat: ports.heartbeat,
         metrics,
     };
     Ok((handle, service.run(stale_log)))

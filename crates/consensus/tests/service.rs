@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use fixture::Fixture;
 use heddle_consensus::{
     Application, ApplicationError, BlockVerdict, CatchUp, ConsensusConfig, ConsensusError, ConsensusHandle,
-    ConsensusMetrics, DurableLog, Outbound, Ports, Recovered, Setup, SignState, SignStateRecord, SignStep, Verdict,
-    start,
+    ConsensusMetrics, DurableLog, Heartbeat, Outbound, Ports, Recovered, Setup, SignState, SignStateRecord, SignStep,
+    Verdict, start,
 };
 use heddle_primitives::{
     CertifiedBlock, ConsensusMessage, Evidence, Height, ProposedBlock, Round, Validator, ValidatorSet, VoteKind,
 };
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +30,8 @@ struct Chain {
     reported: Mutex<Vec<Evidence>>,
     head: watch::Sender<Height>,
     heard: watch::Sender<Height>,
+    /// No commit ever returns.
+    hangs: AtomicBool,
 }
 
 impl Chain {
@@ -41,6 +44,7 @@ impl Chain {
             reported: Mutex::default(),
             head: watch::channel(Height::GENESIS).0,
             heard: watch::channel(Height::GENESIS).0,
+            hangs: AtomicBool::new(false),
         })
     }
 
@@ -82,6 +86,9 @@ impl Application for Chain {
     }
 
     async fn commit(&self, block: CertifiedBlock) -> Result<(), ApplicationError> {
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         let height = block.certificate().height;
         self.blocks.lock().unwrap().push(block);
         self.head.send_replace(height);
@@ -166,6 +173,7 @@ struct TestNode {
     peers: watch::Sender<CatchUp>,
     sent: mpsc::UnboundedReceiver<ConsensusMessage>,
     handle: ConsensusHandle,
+    heartbeat: Heartbeat,
 }
 
 /// A node of a new network, whose peers are there.
@@ -177,6 +185,7 @@ fn node_among(fixture: &Fixture, index: usize, log: MemoryLog, peers: CatchUp) -
     let (peers, peers_receiver) = watch::channel(peers);
     let chain = Chain::new(fixture, index);
     let (sender, sent) = mpsc::unbounded_channel();
+    let heartbeat = Heartbeat::default();
     let (records, sign_state) = {
         let files = log.files.lock().unwrap();
         (files.records.clone(), files.sign_state.clone())
@@ -196,9 +205,10 @@ fn node_among(fixture: &Fixture, index: usize, log: MemoryLog, peers: CatchUp) -
         log: Box::new(log.clone()),
         committed: chain.head.subscribe(),
         peers: peers_receiver,
+        heartbeat: heartbeat.clone(),
     };
     let (handle, service) = start(setup, ports, ConsensusMetrics::default()).unwrap();
-    (TestNode { chain, log, peers, sent, handle }, Box::pin(service))
+    (TestNode { chain, log, peers, sent, handle, heartbeat }, Box::pin(service))
 }
 
 #[tokio::test]
@@ -238,6 +248,42 @@ async fn four_validators_agree_over_a_perfect_wire() {
     let hashes =
         |chain: &Chain| chain.blocks.lock().unwrap().iter().take(5).map(CertifiedBlock::hash).collect::<Vec<_>>();
     assert!(chains.iter().all(|chain| hashes(chain) == hashes(&chains[0])));
+}
+
+/// Looks until the last beat is as the condition says.
+async fn heartbeat(node: &TestNode, condition: impl Fn(Duration) -> bool) {
+    let seen = async {
+        while !node.heartbeat.age().is_some_and(&condition) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), seen).await.expect("such a heartbeat");
+}
+
+#[tokio::test]
+async fn the_heart_beats_without_a_quorum_and_without_peers() {
+    let fixture = Fixture::new(4);
+    for peers in [3, 0] {
+        let peers = CatchUp { peers, ..CatchUp::default() };
+        let (node, service) = node_among(&fixture, 0, MemoryLog::default(), peers);
+        assert_eq!(node.heartbeat.age(), None, "the loop does not run yet");
+        let service = tokio::spawn(service);
+        for _ in 0..2 {
+            heartbeat(&node, |age| age > Heartbeat::PERIOD / 4).await;
+            heartbeat(&node, |age| age < Heartbeat::PERIOD / 4).await;
+        }
+        service.abort();
+    }
+}
+
+#[tokio::test]
+async fn the_heart_stands_still_when_the_loop_does() {
+    let fixture = Fixture::new(1);
+    let (node, service) = node(&fixture, 0, MemoryLog::default());
+    node.chain.hangs.store(true, Ordering::Relaxed);
+    let service = tokio::spawn(service);
+    heartbeat(&node, |age| age > Heartbeat::PERIOD * 3).await;
+    service.abort();
 }
 
 #[tokio::test]

@@ -1,15 +1,12 @@
-//! What JSON-RPC and the readiness probe say of the node.
+//! What JSON-RPC and the probes say of the node.
 
-use crate::telemetry::Health;
 use heddle_chain::Chain;
+use heddle_consensus::Heartbeat;
 use heddle_network::NetworkHandle;
 use heddle_primitives::ValidatorAddress;
 use heddle_rpc::{NodeStatus, SyncProgress};
 use heddle_sync::{StateSyncStage, StateSyncStatus, SyncHandle};
 use tokio::sync::watch;
-
-/// Blocks that a ready node may be behind the best peer.
-const LAG_MAX: u64 = 5;
 
 /// The parts that a node of a Heddle chain has.
 #[derive(Clone)]
@@ -20,11 +17,13 @@ pub struct Live {
     pub sync: SyncHandle,
     /// Beginning with a state.
     pub state: watch::Receiver<StateSyncStatus>,
+    /// Of consensus' loop.
+    pub heartbeat: Heartbeat,
 }
 
 impl Live {
     /// The state that is being looked for or fetched, if one is.
-    fn fetching(&self) -> Option<StateSyncStatus> {
+    pub(super) fn fetching(&self) -> Option<StateSyncStatus> {
         let status = *self.state.borrow();
         (status.stage != StateSyncStage::Ended).then_some(status)
     }
@@ -43,7 +42,7 @@ pub struct NodeStatusView {
 
 impl NodeStatusView {
     /// Whether this validator decides alone, so that it needs no peers.
-    fn is_alone(&self) -> bool {
+    pub(super) fn is_alone(&self) -> bool {
         let next = self.chain.head().height().next();
         let decides =
             |own| self.chain.validators(next).is_ok_and(|set| set.validators().len() == 1 && set.get(&own).is_some());
@@ -83,25 +82,5 @@ impl NodeStatus for NodeStatusView {
             current: status.current.as_u64(),
             highest: status.announced.as_u64(),
         })
-    }
-}
-
-impl Health for NodeStatusView {
-    fn ready(&self) -> Result<String, String> {
-        let Some(live) = &self.live else { return Ok("ready: serving read-only".to_owned()) };
-        let Live { network, sync, .. } = live;
-        if let Some(fetching) = live.fetching() {
-            return Err(format!("not ready: {}% of the state is fetched", fetching.progress.covered / 10_000));
-        }
-        let peers = network.peer_count();
-        if peers == 0 && !self.is_alone() {
-            return Err("not ready: no peers".to_owned());
-        }
-        let status = sync.status();
-        let lag = status.announced.as_u64().saturating_sub(status.current.as_u64());
-        if lag > LAG_MAX {
-            return Err(format!("not ready: {lag} blocks behind the best peer"));
-        }
-        Ok(format!("ready: {peers} peers, {lag} blocks behind"))
     }
 }

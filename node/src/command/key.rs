@@ -1,5 +1,7 @@
 //! `heddle key`: validator keys.
 
+mod install;
+
 use crate::keys::{self, EncryptedKey, KeyFile, PassphraseSource};
 use clap::{Args, Subcommand, ValueHint};
 use heddle_primitives::{ConsensusKey, Validator};
@@ -44,6 +46,13 @@ pub enum KeyCommand {
         #[arg(long = "in", value_name = "FILE", value_hint = ValueHint::FilePath)]
         input: Option<PathBuf>,
     },
+    /// Copy a node's keys from where a secret store has mounted them to files that the node accepts.
+    ///
+    /// A store that mounts files for a container, as Kubernetes does, owns them as root and lets a group read them; a node
+    /// takes only files of its own user, mode 0600. This copies `node.key` and, if it is there, `validator.key`, and raises
+    /// the sign state to that in `sign-state.json`, as `heddle sign-state import` does. It can be repeated, and runs before
+    /// every start of a pod. A key file that is there already and holds another key is never replaced.
+    Install(install::InstallArgs),
 }
 
 /// Where a key is written, and how.
@@ -84,6 +93,7 @@ pub fn run(command: KeyCommand) -> Result<Value, Box<dyn Error>> {
         KeyCommand::Show { file } => Ok(describe(&KeyFile::read(&file)?, &file)),
         KeyCommand::Encrypt { file, passphrase } => encrypt(&file, passphrase.source()),
         KeyCommand::Import { out, input } => import(&out, input.as_deref()),
+        KeyCommand::Install(args) => install::run(&args),
     }
 }
 

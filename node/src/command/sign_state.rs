@@ -50,10 +50,10 @@ pub enum SignStateCommand {
 pub struct Place {
     /// The validator's key file; needs no passphrase.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    key: PathBuf,
+    pub(super) key: PathBuf,
     /// The sign state [default: the key file's name with `.sign-state` after it].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    sign_state: Option<PathBuf>,
+    pub(super) sign_state: Option<PathBuf>,
 }
 
 impl Place {
@@ -90,7 +90,11 @@ fn export(place: &Place, out: &Path) -> Result<Value, Box<dyn Error>> {
     Ok(export)
 }
 
-fn import(place: &Place, input: &Path) -> Result<Value, Box<dyn Error>> {
+/// Takes up an export: the sign state of `place` is raised to it, never lowered.
+///
+/// # Errors
+/// When it is another key's or another chain's, or a file cannot be used.
+pub(super) fn import(place: &Place, input: &Path) -> Result<Value, Box<dyn Error>> {
     let imported = read(input).map_err(|reason| format!("{}: {reason}", input.display()))?;
     check_key(place, &imported).map_err(|error| format!("{}: {error}", input.display()))?;
     let (mut file, found) = SignStateStore::open_any(&place.path())?;

@@ -80,6 +80,9 @@ pub struct RestoreArgs {
     /// The data directory, which must hold no blocks; made when absent.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     datadir: PathBuf,
+    /// Leave a chain that has blocks already as it is, and end well: for what runs before every start of a node.
+    #[arg(long)]
+    if_empty: bool,
     /// Memory for caches of the database, in MiB.
     #[arg(long, value_name = "MIB", default_value_t)]
     cache: CacheSize,
@@ -138,14 +141,21 @@ fn restore(args: &RestoreArgs, stop: &StopFlag) -> Result<Value, Box<dyn Error>>
     let Against { chain, checkpoint, file } = &args.against;
     let config = ChainConfig { snapshot_interval: 0, ..args.cache.chain() };
     let chain = database::open_chain(Genesis::read(chain)?, &args.datadir, args.cache, config)?;
-    let mut shown = Shown::default();
-    let options = Restore { chain: &chain, datadir: &args.datadir, checkpoint: *checkpoint, cache: args.cache, stop };
-    let head = snapshot::restore(file, &options, &mut |what, done| shown.at(what, done))?;
-    drop(shown);
-    tell!("the chain in {} begins with block {} ({})", args.datadir.display(), head.header.number, head.hash());
+    let is_wanted = !args.if_empty || chain.is_at_genesis();
+    let head = match is_wanted {
+        true => {
+            let mut shown = Shown::default();
+            let (datadir, checkpoint, cache) = (&*args.datadir, *checkpoint, args.cache);
+            let options = Restore { chain: &chain, datadir, checkpoint, cache, stop };
+            snapshot::restore(file, &options, &mut |what, done| shown.at(what, done))?
+        }
+        false => chain.head(),
+    };
+    let begins = if is_wanted { "begins with" } else { "stays at" };
+    tell!("the chain in {} {begins} block {} ({})", args.datadir.display(), head.header.number, head.hash());
     Ok(json!({
         "file": file, "number": head.header.number, "hash": head.hash(), "stateRoot": head.header.state_root,
-        "bytes": bytes_of(file), "seconds": seconds(started),
+        "bytes": bytes_of(file), "seconds": seconds(started), "restored": is_wanted,
     }))
 }
 

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 /// Options of `heddle node` about metrics and logs; part of [`NodeArgs`](super::NodeArgs).
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryOptions {
-    /// Serve /metrics, /health and /ready on this address and port.
+    /// Serve /metrics, and the probes /startup, /health and /ready, on this address and port.
     #[arg(
         id = "metrics",
         long = "metrics",

@@ -1,4 +1,4 @@
-//! `/metrics`, `/health` and `/ready` over plain HTTP.
+//! `/metrics`, and the probes `/startup`, `/health` and `/ready`, over plain HTTP.
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -22,12 +22,25 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers the two probes.
+/// Answers the probes, each with a sentence for the operator: `Err` answers 503. A node that is stuck as a whole answers
+/// none of them.
 pub trait Health: Send + Sync + 'static {
-    /// Whether the node can serve now; the text says why not.
+    /// Whether everything has started that the node serves with.
     ///
     /// # Errors
-    /// A sentence for the operator.
+    /// What is not there yet.
+    fn startup(&self) -> Result<String, String>;
+
+    /// Whether the node works, be it alone, behind or without a quorum: restarting it would help nobody.
+    ///
+    /// # Errors
+    /// What is stuck.
+    fn live(&self) -> Result<String, String>;
+
+    /// Whether the node can serve now.
+    ///
+    /// # Errors
+    /// Why not.
     fn ready(&self) -> Result<String, String>;
 }
 
@@ -74,7 +87,8 @@ impl MetricsServer {
             let Ok(permit) = permits.clone().acquire_owned().await else { continue };
             let (registry, health) = (self.registry.clone(), self.health.clone());
             tokio::spawn(async move {
-                let service = service_fn(move |request| answer(request, registry.clone(), health.clone()));
+                let service =
+                    service_fn(move |request: Request<Incoming>| answer(request, registry.clone(), health.clone()));
                 let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT)
@@ -87,8 +101,8 @@ impl MetricsServer {
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
+async fn answer<B>(
+    request: Request<B>,
     registry: Arc<Registry>,
     health: Arc<dyn Health>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -100,12 +114,10 @@ async fn answer(
                 Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics cannot be encoded\n".to_owned()),
             }
         }
-        (&Method::GET, "/health") => (StatusCode::OK, "text/plain", "live\n".to_owned()),
-        (&Method::GET, "/ready") => match health.ready() {
-            Ok(text) => (StatusCode::OK, "text/plain", text + "\n"),
-            Err(text) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", text + "\n"),
-        },
-        _ => (StatusCode::NOT_FOUND, "text/plain", "try /metrics, /health or /ready\n".to_owned()),
+        (&Method::GET, "/startup") => probe(health.startup()),
+        (&Method::GET, "/health") => probe(health.live()),
+        (&Method::GET, "/ready") => probe(health.ready()),
+        _ => (StatusCode::NOT_FOUND, "text/plain", "try /metrics, /startup, /health or /ready\n".to_owned()),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
@@ -113,4 +125,67 @@ async fn answer(
         response.headers_mut().insert(hyper::header::CONTENT_TYPE, value);
     }
     Ok(response)
+}
+
+fn probe(answer: Result<String, String>) -> (StatusCode, &'static str, String) {
+    match answer {
+        Ok(text) => (StatusCode::OK, "text/plain", text + "\n"),
+        Err(text) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", text + "\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use super::*;
+
+    /// A node that works, and cannot serve.
+    struct Waiting;
+
+    impl Health for Waiting {
+        fn startup(&self) -> Result<String, String> {
+            Ok("started".into())
+        }
+
+        fn live(&self) -> Result<String, String> {
+            Ok("live".into())
+        }
+
+        fn ready(&self) -> Result<String, String> {
+            Err("not ready: no peers".into())
+        }
+    }
+
+    /// One whose loop stands still.
+    struct Stuck;
+
+    impl Health for Stuck {
+        fn startup(&self) -> Result<String, String> {
+            Err("starting".into())
+        }
+
+        fn live(&self) -> Result<String, String> {
+            Err("stuck".into())
+        }
+
+        fn ready(&self) -> Result<String, String> {
+            Ok("ready".into())
+        }
+    }
+
+    async fn status(health: impl Health, path: &str) -> u16 {
+        let request = Request::get(path).body(()).unwrap();
+        answer(request, Arc::default(), Arc::new(health)).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn each_probe_answers_for_itself() {
+        for (path, waiting, stuck) in [("/startup", 200, 503), ("/health", 200, 503), ("/ready", 503, 200)] {
+            assert_eq!(status(Waiting, path).await, waiting, "{path}");
+            assert_eq!(status(Stuck, path).await, stuck, "{path}");
+        }
+        assert_eq!(status(Waiting, "/metrics").await, 200);
+        assert_eq!(status(Waiting, "/healthz").await, 404);
+    }
 }
