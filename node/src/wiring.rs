@@ -43,6 +43,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -111,7 +112,7 @@ impl Node {
                 if config.validator_key.is_some() {
                     tracing::warn!("the genesis has no heddle section: the validator key is not used");
                 }
-                NodeStatusView { live: None, chain: node.chain.clone(), own: None }
+                node.status(&config, None, None)
             }
         };
         if config.history != History::Archive {
@@ -159,12 +160,17 @@ impl Node {
         }
         let consensus = self.prepare_consensus(config, heddle, application, outbound, registry)?;
         let heartbeat = consensus.ports.heartbeat.clone();
-        self.start_consensus(consensus, catching_up.has_state, inbound)?;
+        self.start_consensus(consensus, catching_up.has_state, inbound.clone())?;
         let (blocks, gossip) = (MempoolBlocks::new(chain.clone()), Arc::new(MempoolGossip(network.clone())));
         self.spawn("mempool", async move { ending(mempool_service.run(blocks, gossip).await) });
         self.network = Some(network.clone());
-        let live = Live { network, sync, state: catching_up.state, heartbeat };
-        Ok(NodeStatusView { live: Some(live), chain, own })
+        let live = Live { network, sync, state: catching_up.state, heartbeat, inbound };
+        Ok(self.status(config, Some(live), own))
+    }
+
+    fn status(&self, config: &NodeConfig, live: Option<Live>, own: Option<ValidatorAddress>) -> NodeStatusView {
+        let (chain, datadir) = (self.chain.clone(), config.datadir.clone());
+        NodeStatusView { live, chain, own, datadir, started: Instant::now() }
     }
 
     /// A key that is none of the validators' only earns a warning: they may change.

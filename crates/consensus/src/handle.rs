@@ -4,7 +4,7 @@ use crate::allowance::{self, Allowance};
 use crate::evidence::{Judgement, Prosecutor};
 use crate::future::FutureMessages;
 use crate::signer::last_signature_of;
-use crate::{Application, ApplicationError, CheckedMessage, ConsensusMetrics, MessageFault};
+use crate::{Application, ApplicationError, CheckedMessage, ConsensusMetrics, ConsensusSnapshot, MessageFault};
 use heddle_primitives::{ConsensusMessage, Evidence, Height, Round, SigningContext, ValidatorAddress, ValidatorSet};
 use malachitebft_core_consensus::MAX_FUTURE_ROUND_LOOKAHEAD;
 use std::cmp::Ordering;
@@ -81,6 +81,7 @@ pub struct ConsensusHandle {
     pub(crate) context: SigningContext,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) status: watch::Receiver<ConsensusStatus>,
+    pub(crate) snapshot: watch::Receiver<Option<Arc<ConsensusSnapshot>>>,
     pub(crate) mailbox: mpsc::Sender<Delivery>,
     /// Room for messages with a block.
     pub(crate) proposals: Arc<Semaphore>,
@@ -226,6 +227,11 @@ impl ConsensusHandle {
     /// Where consensus is now.
     pub fn status(&self) -> ConsensusStatus {
         *self.status.borrow()
+    }
+
+    /// Who has voted where, for people; `None` before the loop has turned once.
+    pub fn snapshot(&self) -> Option<Arc<ConsensusSnapshot>> {
+        self.snapshot.borrow().clone()
     }
 
     /// Follows where consensus is.

@@ -4,13 +4,15 @@ use crate::disk::Disk;
 use crate::evidence::Prosecutor;
 use crate::gate::{CatchUp, Gate};
 use crate::handle::{Delivery, View};
+use crate::observer::Observer;
 use crate::pause::{Pace, Pause};
 use crate::timers::Timers;
 use crate::{
     Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusMetrics,
-    ConsensusStatus, Core, Heartbeat, Input, Outbound, Output, SignState, Timeout,
+    ConsensusStatus, Core, Heartbeat, Input, Outbound, Output, Present, SignState, Step, Timeout,
 };
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Round};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -26,6 +28,8 @@ enum Event {
     Elapsed(Timeout),
     /// The pause between two heights is over.
     Start(Height),
+    /// Whoever looks is to be shown what changed.
+    Show,
     /// A peer's message.
     Received(CheckedMessage),
 }
@@ -58,6 +62,7 @@ pub(crate) struct Service {
     /// Between two heights: the one to start.
     pub(crate) pause: Option<Pause>,
     pub(crate) heartbeat: Heartbeat,
+    pub(crate) observer: Observer,
     pub(crate) metrics: ConsensusMetrics,
 }
 
@@ -71,6 +76,7 @@ impl Service {
             self.heartbeat.beat();
             // Nothing may happen for long, and the loop turns all the same.
             if let Ok(event) = timeout(Heartbeat::PERIOD, self.next_event()).await {
+                self.observer.touch();
                 self.on_event(event?).await?;
             }
         }
@@ -78,7 +84,7 @@ impl Service {
 
     /// Our own work comes before peers' messages, so that a flood of them cannot hold it up. Cancel-safe.
     async fn next_event(&mut self) -> Result<Event, ConsensusError> {
-        let Self { committed, jobs, timers, mailbox, pause, application, gate, peers, born, .. } = self;
+        let Self { committed, jobs, timers, mailbox, pause, application, gate, peers, born, observer, .. } = self;
         let pause_over = async {
             match pause {
                 None => std::future::pending().await,
@@ -98,6 +104,7 @@ impl Service {
             Some(answer) = jobs.join_next() => answer?.map(Event::Answered),
             timeout = timers.elapsed() => Ok(Event::Elapsed(timeout)),
             height = pause_over => Ok(Event::Start(height)),
+            () = observer.due() => Ok(Event::Show),
             Some(delivery) = mailbox.recv() => Ok(Event::Received(delivery.message)),
         }
     }
@@ -117,7 +124,12 @@ impl Service {
                 let validators = self.view.borrow().validators().clone();
                 self.feed(Input::StartHeight { height, validators }).await
             }
+            Event::Show => {
+                self.show();
+                Ok(())
+            }
             Event::Received(message) => {
+                self.observer.hear(&message);
                 if let Some(pause) = &mut self.pause {
                     pause.hear(message.height());
                 }
@@ -168,12 +180,17 @@ impl Service {
                 Output::SignatureRefused(refusal) => {
                     self.metrics.signatures_refused.inc();
                     tracing::error!(%refusal, "signature refused: was the consensus log lost, or the key used elsewhere?");
+                    self.observer.refused(refusal.wanted.height, refusal.to_string());
                 }
                 Output::ForeignSignature(shown) => {
                     // The bar must outlive a crash, although nothing is published here.
                     self.disk.flush().await?;
                     self.metrics.foreign_signatures.inc();
                     let SignState { height, round, step, .. } = shown;
+                    self.observer.refused(
+                        height,
+                        format!("a signature of this key at height {height} round {round} was not given here"),
+                    );
                     tracing::error!(%height, %round, ?step, "this key signed elsewhere: nothing is signed at this height. Does another node run with it, or is the sign state an old copy?");
                 }
                 Output::Evidence(evidence) => {
@@ -231,6 +248,23 @@ impl Service {
         self.set_status(pause.next, Round::ZERO);
         self.pause = Some(pause);
         Ok(())
+    }
+
+    /// Between two heights the next one is shown, whose round has not begun.
+    fn show(&mut self) {
+        let view = Arc::clone(&self.view.borrow());
+        let present = match self.pause {
+            None => self.core.present(),
+            Some(Pause { next, .. }) => Present {
+                height: next,
+                round: Round::ZERO,
+                step: if self.gate.is_open() { Step::NewHeight } else { Step::CatchUp },
+                proposer: view.validators().proposer(next, 0).address,
+                proposal: None,
+                votes: BTreeMap::new(),
+            },
+        };
+        self.observer.publish(present, view.validators());
     }
 
     fn set_status(&self, height: Height, round: Round) {

@@ -5,6 +5,7 @@ use crate::disk::Disk;
 use crate::evidence::Prosecutor;
 use crate::gate::{CatchUp, Gate};
 use crate::handle::View;
+use crate::observer::Observer;
 use crate::pause::{Pace, Pause};
 use crate::service::{Service, failed};
 use crate::timers::Timers;
@@ -97,19 +98,21 @@ pub fn start(
         metrics: metrics.clone(),
         accused: Arc::default(),
     };
+    let now = Instant::now();
+    let (observer, snapshot) = Observer::new(own, now);
     let handle = ConsensusHandle {
         context,
         view,
         status,
+        snapshot,
         mailbox: mailbox_sender,
         proposals: Arc::new(Semaphore::new(ConsensusHandle::MAILBOX_PROPOSALS_MAX)),
         application: Arc::clone(&ports.application),
         prosecutor: prosecutor.clone(),
         own,
-        strangers: Arc::new(Mutex::new(Allowance::new(Instant::now()))),
+        strangers: Arc::new(Mutex::new(Allowance::new(now))),
         metrics: metrics.clone(),
     };
-    let now = Instant::now();
     let service = Service {
         config,
         pace: Pace { block_time, empty_block_time },
@@ -131,6 +134,7 @@ pub fn start(
         decided: None,
         pause: Some(Pause::none(height, now)),
         heartbeat: ports.heartbeat,
+        observer,
         metrics,
     };
     Ok((handle, service.run(stale_log)))

@@ -7,6 +7,7 @@
 mod healing;
 mod messages;
 mod replay;
+mod view;
 
 use crate::context::{BlockHash, HeddleContext, Height as BftHeight};
 use crate::future::FutureMessages;

@@ -5,7 +5,9 @@ mod fixture;
 
 use alloy_primitives::B256;
 use fixture::Fixture;
-use heddle_consensus::{Core, CoreError, Identity, Input, Output, SignState, SignStep, Timeout, TimeoutKind};
+use heddle_consensus::{
+    Ballot, Core, CoreError, Identity, Input, Output, RoundVotes, SignState, SignStep, Step, Timeout, TimeoutKind,
+};
 use heddle_primitives::{
     CertifiedBlock, CommitCertificate, CommitSignature, ConsensusMessage, Evidence, Height, PolkaCertificate,
     ProposedBlock, Round, RoundCertificate, RoundCertificateKind, RoundSignature, SignedVote, ValidatorSet, VoteKind,
@@ -741,4 +743,37 @@ fn a_lock_outlives_the_blocks_below_it() {
     let last = restarted.own_votes().pop().unwrap().vote;
     assert_eq!((last.height, last.round, last.kind), (two, Round::new(1), VoteKind::Prevote));
     assert_eq!(last.block_hash, None, "it stays locked on the block of round 0");
+}
+
+#[test]
+fn the_present_round_is_shown_as_it_goes() {
+    let fixture = Fixture::new(4);
+    let index = bystander(&fixture);
+    let mut bench = Bench::start(&fixture, index, None, &[]);
+    let (proposer, hash) = (fixture.proposer(1, 0), |body: &ProposedBlock| Some(Ballot::Block(body.hash())));
+    let body = fixture.block(None, proposer, b"shown");
+    let address = |index: usize| fixture.validator(index).address;
+
+    let shown = bench.core.present();
+    assert_eq!((shown.height, shown.round, shown.step), (Height::new(1), Round::ZERO, Step::Propose));
+    assert_eq!((shown.proposer, shown.proposal, shown.votes.len()), (address(proposer), None, 0));
+
+    bench.message(fixture.proposal(proposer, 0, None, &body));
+    bench.validated(&body, true);
+    bench.vote(proposer, 0, VoteKind::Prevote, Some(body.hash()));
+    let shown = bench.core.present();
+    assert_eq!((shown.step, shown.proposal), (Step::Prevote, Some(body.hash())));
+    let prevoted = RoundVotes { prevote: hash(&body), precommit: None };
+    assert_eq!(shown.votes, [(address(index), prevoted), (address(proposer), prevoted)].into());
+
+    let third = bench.others().into_iter().find(|other| *other != proposer).unwrap();
+    bench.vote(third, 0, VoteKind::Prevote, Some(body.hash()));
+    bench.vote(third, 0, VoteKind::Precommit, None);
+    let shown = bench.core.present();
+    assert_eq!(shown.step, Step::Precommit);
+    assert_eq!(shown.votes[&address(third)], RoundVotes { prevote: hash(&body), precommit: Some(Ballot::Nil) });
+    assert_eq!(shown.votes[&address(index)].precommit, hash(&body));
+
+    bench.feed(Input::Superseded { head: Height::new(1) });
+    assert_eq!(bench.core.present().step, Step::Commit);
 }

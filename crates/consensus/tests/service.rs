@@ -589,3 +589,27 @@ async fn proposals_of_heights_that_are_over_are_ignored() {
     assert_eq!(node.handle.check_header(&message.proposal, &body.block.header), Verdict::Ignore);
     service.abort();
 }
+
+#[tokio::test]
+async fn whoever_looks_sees_who_has_voted_and_who_is_silent() {
+    let fixture = Fixture::new(4);
+    let own = bystander(&fixture);
+    let (node, service) = node(&fixture, own, MemoryLog::default());
+    let service = tokio::spawn(service);
+    let voter = (own + 1) % 4;
+    let vote = ConsensusMessage::Vote(fixture.vote(voter, 1, 0, VoteKind::Prevote, None));
+    node.handle.deliver(vote).await;
+    let shown = loop {
+        match node.handle.snapshot() {
+            Some(shown) if shown.validators[voter].votes.prevote.is_some() => break shown,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!((shown.height, shown.total_power, &shown.refusal), (Height::new(1), 4, &None));
+    assert_eq!(shown.proposer, fixture.validator(fixture.proposer(1, 0)).address);
+    for (index, validator) in shown.validators.iter().enumerate() {
+        assert_eq!((validator.address, validator.is_own), (fixture.validator(index).address, index == own));
+        assert_eq!(validator.last_vote.is_some(), index == voter, "{validator:?}");
+    }
+    service.abort();
+}

@@ -15,6 +15,7 @@ mod checkpoint;
 mod compact;
 mod enveloped;
 mod evidence;
+mod forks;
 mod genesis;
 mod hints;
 mod light_client;
@@ -52,6 +53,7 @@ pub use compact::{
     TransactionIds,
 };
 pub use evidence::{ConflictingPair, EVIDENCE_AGE_MAX, EVIDENCE_PER_BLOCK_MAX, Evidence, EvidenceError};
+pub use forks::Fork;
 pub use genesis::{Genesis, GenesisError, HeddleConfig};
 pub use hints::DependencyHints;
 pub use light_client::{

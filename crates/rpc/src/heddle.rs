@@ -1,6 +1,9 @@
 //! The `heddle` namespace: what this chain has and other clients do not.
 
 mod membership;
+mod status;
+
+pub use status::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
@@ -15,7 +18,8 @@ use serde::Serialize;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.scan("heddle_blockParallelism", &["block", "withDependencies"], block_parallelism)?;
-    membership::register(registry)
+    membership::register(registry)?;
+    status::register(registry)
 }
 
 /// How far the transactions of a block could run side by side, and what kept them from it.

@@ -36,5 +36,9 @@ pub use backend::RpcContext;
 pub use config::{Api, ParseApiError, RpcConfig, RpcLimits};
 pub use dev_accounts::DevAccounts;
 pub use error::RpcError;
-pub use ports::{NodeStatus, SyncProgress};
+pub use heddle::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
+pub use ports::{
+    Ballot, ConsensusPosition, ConsensusReport, ConsensusStep, Nil, NodeReport, NodeStatus, PeerCounts, SyncProgress,
+    ValidatorReport, VoteReport,
+};
 pub use server::RpcServer;

@@ -9,6 +9,7 @@ mod states;
 mod status;
 mod sync;
 mod transactions;
+mod votes;
 
 pub use application::ChainApplication;
 pub use chain_reader::{MempoolBlocks, MempoolChain};

@@ -1,6 +1,6 @@
 //! What the probes say of the node.
 
-use super::status::{Live, NodeStatusView};
+use super::status::NodeStatusView;
 use crate::telemetry::Health;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,16 +33,14 @@ impl Health for Probes {
 
     fn ready(&self) -> Result<String, String> {
         let Some(live) = &self.status.live else { return Ok("ready: serving read-only".to_owned()) };
-        let Live { network, sync, .. } = live;
         if let Some(fetching) = live.fetching() {
             return Err(format!("not ready: {}% of the state is fetched", fetching.progress.covered / 10_000));
         }
-        let peers = network.peer_count();
+        let peers = live.network.peer_count();
         if peers == 0 && !self.status.is_alone() {
             return Err("not ready: no peers".to_owned());
         }
-        let status = sync.status();
-        let lag = status.announced.as_u64().saturating_sub(status.current.as_u64());
+        let lag = self.status.lag();
         if lag > LAG_MAX {
             return Err(format!("not ready: {lag} blocks behind the best peer"));
         }

@@ -1,11 +1,17 @@
 //! What JSON-RPC and the probes say of the node.
 
+use super::Inbound;
+use super::votes::consensus_report;
+use alloy_primitives::U64;
 use heddle_chain::Chain;
 use heddle_consensus::Heartbeat;
 use heddle_network::NetworkHandle;
 use heddle_primitives::ValidatorAddress;
-use heddle_rpc::{NodeStatus, SyncProgress};
+use heddle_rpc::{ConsensusReport, NodeReport, NodeStatus, PeerCounts, SyncProgress};
 use heddle_sync::{StateSyncStage, StateSyncStatus, SyncHandle};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// The parts that a node of a Heddle chain has.
@@ -19,6 +25,8 @@ pub struct Live {
     pub state: watch::Receiver<StateSyncStatus>,
     /// Of consensus' loop.
     pub heartbeat: Heartbeat,
+    /// Knows consensus, once it has begun.
+    pub inbound: Arc<Inbound>,
 }
 
 impl Live {
@@ -38,9 +46,27 @@ pub struct NodeStatusView {
     pub chain: Chain,
     /// The validator whose key this node has.
     pub own: Option<ValidatorAddress>,
+    /// Directory of the database.
+    pub datadir: PathBuf,
+    /// When the node started.
+    pub started: Instant,
 }
 
 impl NodeStatusView {
+    /// Bytes that this user may still write where the data directory is.
+    fn free_bytes(&self) -> Option<U64> {
+        let disk = rustix::fs::statvfs(&self.datadir).ok()?;
+        Some(U64::from(disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+
+    /// Blocks that the best peer is ahead.
+    pub(super) fn lag(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| {
+            let status = live.sync.status();
+            status.announced.as_u64().saturating_sub(status.current.as_u64())
+        })
+    }
+
     /// Whether this validator decides alone, so that it needs no peers.
     pub(super) fn is_alone(&self) -> bool {
         let next = self.chain.head().height().next();
@@ -83,4 +109,30 @@ impl NodeStatus for NodeStatusView {
             highest: status.announced.as_u64(),
         })
     }
+
+    fn report(&self) -> NodeReport {
+        let network = self.live.as_ref().map(|live| &live.network);
+        let peers = network.map(NetworkHandle::peers).unwrap_or_default();
+        let count = |inbound| U64::from(peers.iter().filter(|peer| peer.inbound == inbound).count());
+        NodeReport {
+            peer_id: network.map(|network| network.local_peer_id().to_string()),
+            validator: self.own,
+            peers: PeerCounts { inbound: count(true), outbound: count(false) },
+            lag: U64::from(self.lag()),
+            free_bytes: self.free_bytes(),
+            uptime: U64::from(self.started.elapsed().as_secs()),
+            time: unix_milliseconds(SystemTime::now()),
+        }
+    }
+
+    fn consensus(&self) -> Option<ConsensusReport> {
+        let handle = self.live.as_ref()?.inbound.consensus()?;
+        handle.snapshot().map(|snapshot| consensus_report(&snapshot))
+    }
+}
+
+/// A time of the system's clock as JSON-RPC writes it.
+pub(super) fn unix_milliseconds(time: SystemTime) -> U64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    U64::from(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -14,6 +14,7 @@ mod membership;
 mod node;
 mod proofs;
 mod state;
+mod status;
 mod subscriptions;
 mod transactions;
 mod transport;

@@ -4,7 +4,7 @@ use crate::client;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::Encodable2718;
 use alloy_genesis::GenesisAccount;
-use alloy_primitives::{Address, B256, Bytes, TxHash, TxKind, U256, address, hex};
+use alloy_primitives::{Address, B256, Bytes, TxHash, TxKind, U64, U256, address, hex};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{Revert, SolError};
@@ -19,7 +19,9 @@ use heddle_primitives::{
     Account, CertifiedBlock, CommitCertificate, CommitSignature, ConsensusKey, FinalizedBlock, Genesis, HeddleConfig,
     Round, SignedVote, Transaction, Validator, ValidatorSet, Vote, VoteKind,
 };
-use heddle_rpc::{DevAccounts, NodeStatus, RpcConfig, RpcContext, RpcServer, SyncProgress};
+use heddle_rpc::{
+    ConsensusReport, DevAccounts, NodeReport, NodeStatus, PeerCounts, RpcConfig, RpcContext, RpcServer, SyncProgress,
+};
 use heddle_storage::{Database, DatabaseConfig};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -57,6 +59,7 @@ pub struct TestNode {
 #[derive(Default)]
 pub struct TestStatus {
     pub progress: Mutex<Option<SyncProgress>>,
+    pub consensus: Mutex<Option<ConsensusReport>>,
 }
 
 impl NodeStatus for TestStatus {
@@ -74,6 +77,22 @@ impl NodeStatus for TestStatus {
 
     fn sync_progress(&self) -> Option<SyncProgress> {
         *self.progress.lock()
+    }
+
+    fn report(&self) -> NodeReport {
+        NodeReport {
+            peer_id: Some("12D3".to_owned()),
+            validator: None,
+            peers: PeerCounts { inbound: U64::from(1), outbound: U64::from(2) },
+            lag: U64::ZERO,
+            free_bytes: Some(U64::from(1 << 30)),
+            uptime: U64::from(60),
+            time: U64::from(GENESIS_TIME * 1_000),
+        }
+    }
+
+    fn consensus(&self) -> Option<ConsensusReport> {
+        self.consensus.lock().clone()
     }
 }
 

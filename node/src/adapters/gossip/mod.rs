@@ -58,6 +58,11 @@ impl Inbound {
         let _ = self.deciding.set(Deciding { consensus, sync });
     }
 
+    /// Consensus, once it has begun.
+    pub fn consensus(&self) -> Option<&ConsensusHandle> {
+        self.deciding.get().map(|deciding| &deciding.consensus)
+    }
+
     /// Passes a block on to be filled, if there is room.
     fn arrived(&self, arrival: Arrival) {
         if let Err(TrySendError::Full(arrival) | TrySendError::Closed(arrival)) = self.arrivals.try_send(arrival) {
