@@ -16,6 +16,7 @@ const GROUPS: &[(&str, &str)] = &[
     ("Data", "db"),
     ("Keys", "key"),
     ("Keys", "sign-state"),
+    ("Network and operators", "health"),
     ("Network and operators", "peers"),
     ("Network and operators", "validators"),
     ("Measure", "bench"),

@@ -9,6 +9,7 @@ mod db;
 mod devnet;
 mod export;
 mod genesis;
+mod health;
 mod help;
 mod import;
 mod init;
@@ -73,6 +74,8 @@ enum Command {
     /// Make the files of a new network.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
+    /// Ask a running node whether it is alive, or ready: for supervisors; succeeds only if it is.
+    Health(health::HealthArgs),
     /// List, add, remove and ban the peers of a running node, beside it.
     #[command(subcommand)]
     Peers(peers::PeersCommand),
@@ -121,6 +124,7 @@ impl Cli {
             Command::Db(command) => db::run(command),
             Command::Snapshot(command) => snapshot::run(command),
             Command::Genesis(command) => genesis::run(command),
+            Command::Health(args) => health::run(args),
             Command::Peers(command) => peers::run(command),
             Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
