@@ -12,6 +12,7 @@
 
 mod binary;
 mod devnet;
+pub mod docker;
 pub mod netns;
 mod network;
 mod ports;
