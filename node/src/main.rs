@@ -19,6 +19,7 @@ mod command;
 mod config;
 mod database;
 mod execution;
+mod genesis;
 mod import;
 mod keys;
 mod progress;

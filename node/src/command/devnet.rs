@@ -1,8 +1,9 @@
 //! `heddle devnet`: a local chain in one process, with funded accounts, for development.
 
-use super::{SyncOptions, accounts, genesis};
+use super::SyncOptions;
 use crate::cache::CacheSize;
 use crate::execution::Execution;
+use crate::genesis::{self, accounts};
 use crate::keys::{self, KeyFile, ValidatorKey};
 use crate::shutdown;
 use crate::telemetry::{self, LogFormat};
@@ -123,14 +124,14 @@ fn open_genesis(
         }
         return Ok(genesis);
     }
-    let genesis = genesis::new_chain(&genesis::NewChain {
+    let genesis = genesis::new_chain(genesis::NewChain {
         chain_id: CHAIN_ID,
         gas_limit: genesis::GAS_LIMIT,
         block_time: args.block_time,
         empty_block_time: args.block_time,
         epoch_length: EPOCH_LENGTH,
         governance: signers.first().map(|first| Governance::Administered { administrator: first.address() }),
-        keys,
+        validators: genesis::validator_set(keys.iter().map(ConsensusKey::public_key))?,
         alloc: accounts::funded(signers.iter().map(|signer| signer.address()), args.balance),
     })?;
     std::fs::write(&file, genesis.to_json()? + "\n")?;

@@ -1,7 +1,6 @@
 //! The command line. Each command prints text for people on stderr and one JSON object for programs as the last
 //! line of stdout.
 
-mod accounts;
 mod admin_options;
 mod ask;
 mod bench;

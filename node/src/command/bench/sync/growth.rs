@@ -1,6 +1,6 @@
 //! A chain of one validator whose blocks do nothing but make accounts: of every eight, one is a contract with four slots.
 
-use crate::command::genesis::{NewChain, new_chain};
+use crate::genesis::{NewChain, new_chain, validator_set};
 use crate::progress::Progress;
 use crate::shutdown::StopFlag;
 use alloy_consensus::{SignableTransaction, TxEip1559, transaction::Recovered};
@@ -69,14 +69,14 @@ impl Growth {
     pub fn genesis(&self) -> Result<Genesis, Box<dyn Error>> {
         let rich = GenesisAccount::default().with_balance(U256::from(10u64).pow(U256::from(24u64)));
         let maker = rich.clone().with_nonce(Some(1)).with_code(Some(Bytes::from_static(&MAKER_CODE)));
-        new_chain(&NewChain {
+        new_chain(NewChain {
             chain_id: CHAIN_ID,
             gas_limit: GAS_LIMIT,
             block_time: Duration::from_secs(1),
             empty_block_time: Duration::from_secs(3_600),
             epoch_length: 1_000,
             governance: None,
-            keys: std::slice::from_ref(&self.validator),
+            validators: validator_set([self.validator.public_key()])?,
             alloc: vec![(self.sender.address(), rich), (MAKER, maker)],
         })
     }

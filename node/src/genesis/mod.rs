@@ -1,0 +1,61 @@
+//! The files of a new network. One [`Description`] gives every target the same keys, genesis, ports and probes:
+//!
+//! ```text
+//! DIR/genesis.json, identities.json                              made once, kept by later runs
+//! DIR/keys/<node>/{validator.key, validator.key.sign-state, node.key}       likewise
+//! DIR/processes/<node>/node.toml                                 what each target needs, written anew by every run
+//! DIR/compose.yaml, DIR/compose/<node>/node.toml
+//! DIR/kubernetes/..
+//! ```
+
+pub mod accounts;
+mod chain;
+mod compose;
+mod container;
+mod contradiction;
+mod description;
+mod files;
+mod identities;
+mod network;
+mod node_file;
+mod parse;
+mod processes;
+mod quantity;
+
+pub use chain::{GAS_LIMIT, NewChain, new_chain, validator_set};
+pub use description::{Description, EPOCH_LENGTH, Group, Ports};
+pub use network::{Layout, Network};
+pub use parse::{parse_fund, parse_governance};
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+/// What the nodes of a network run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Target {
+    /// Processes of one machine, which share its loopback address.
+    Processes,
+    /// Containers of one machine, by `docker compose`.
+    Compose,
+}
+
+impl Target {
+    /// Its name in options and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Compose => "compose",
+        }
+    }
+
+    /// Writes what it needs for a network, and returns where: the configuration files, or the file to start it with.
+    ///
+    /// # Errors
+    /// When the target has no room for so many nodes, or a file cannot be written.
+    pub fn write(self, network: &Network) -> Result<Value, String> {
+        match self {
+            Self::Processes => Ok(json!(processes::write(network)?)),
+            Self::Compose => Ok(json!(compose::write(network)?)),
+        }
+    }
+}
