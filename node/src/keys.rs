@@ -6,11 +6,13 @@ mod encrypted;
 pub mod file;
 mod passphrase;
 mod sign_state;
+mod sign_state_export;
 
 pub use encrypted::{EncryptedKey, EncryptedKeyError, random};
 pub use file::FileError;
 pub use passphrase::{PassphraseError, PassphraseSource};
 pub use sign_state::{SignStateError, SignStateStore};
+pub use sign_state_export::SignStateExport;
 
 use alloy_primitives::B256;
 use ed25519_dalek::VerifyingKey;

@@ -32,6 +32,9 @@ pub struct CreateArgs {
     /// What the nodes run on, separated by commas [default with --network: processes].
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_enum)]
     target: Vec<Target>,
+    /// Short for --target kubernetes.
+    #[arg(long, conflicts_with = "target")]
+    kubernetes: bool,
     #[command(flatten)]
     described: DescribedArgs,
 }
@@ -104,7 +107,8 @@ impl DescribedArgs {
 /// Runs `heddle genesis create`.
 pub fn run(command: GenesisCommand) -> Result<Value, Box<dyn Error>> {
     let GenesisCommand::Create(args) = command;
-    let layout = match args.network.is_none() && args.target.is_empty() {
+    let asked = if args.kubernetes { vec![Target::Kubernetes] } else { args.target };
+    let layout = match args.network.is_none() && asked.is_empty() {
         true => Layout::Flat,
         false => Layout::ByTarget,
     };
@@ -112,10 +116,7 @@ pub fn run(command: GenesisCommand) -> Result<Value, Box<dyn Error>> {
         Some(file) => Description::read(file)?,
         None => args.described.description(),
     };
-    let targets = match args.target.is_empty() {
-        true => vec![Target::Processes],
-        false => args.target,
-    };
+    let targets = if asked.is_empty() { vec![Target::Processes] } else { asked };
     let network = Network::create(description, args.out, layout)?;
     let mut result = json!({
         "genesis": network.out.join("genesis.json"),
@@ -138,6 +139,7 @@ fn tell_how_to_start(target: Target, written: &Value) {
         Target::Processes => written.as_array().into_iter().flatten().for_each(|file| {
             tell!("start a node: heddle node --config {}", texts(file));
         }),
+        Target::Kubernetes => tell!("start the nodes: kubectl apply --kustomize {}", texts(written)),
         Target::Compose => tell!("start the nodes: docker compose --file {} up --detach", texts(written)),
     }
 }

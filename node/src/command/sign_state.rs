@@ -1,18 +1,13 @@
 //! `heddle sign-state`: what a validator's key signed last, on its way between machines.
 
-use crate::keys::{self, KeyFile, SignStateStore};
-use alloy_primitives::B256;
+use crate::keys::{self, KeyFile, SignStateExport, SignStateStore};
 use clap::{Args, Subcommand, ValueHint};
-use heddle_consensus::{SignState, SignStateRecord, SignStep};
-use heddle_primitives::{Height, Round};
-use serde::{Deserialize, Serialize};
+use heddle_consensus::SignStateRecord;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// The one known value of `format`.
-const FORMAT: &str = "heddle-sign-state/1";
 /// Longest export, in bytes.
 const EXPORT_BYTES_MAX: u64 = 64 * 1024;
 
@@ -75,7 +70,7 @@ pub fn run(command: SignStateCommand) -> Result<Value, Box<dyn Error>> {
             let record = SignStateStore::read(&place.path())?;
             let record = record.ok_or_else(|| format!("{} does not exist", place.path().display()))?;
             check_key(&place, &record)?;
-            Ok(json!(Export::from(record)))
+            Ok(json!(SignStateExport::from(record)))
         }
     }
 }
@@ -85,7 +80,7 @@ fn export(place: &Place, out: &Path) -> Result<Value, Box<dyn Error>> {
     let (_file, record) = SignStateStore::open_any(&place.path())?;
     let record = record.ok_or_else(|| format!("{} does not exist", place.path().display()))?;
     check_key(place, &record)?;
-    let export = json!(Export::from(record));
+    let export = json!(SignStateExport::from(record));
     keys::file::write_new(out, format!("{export:#}\n").as_bytes())?;
     Ok(export)
 }
@@ -105,7 +100,7 @@ pub(super) fn import(place: &Place, input: &Path) -> Result<Value, Box<dyn Error
     if found != Some(record) {
         file.replace(&alloy_rlp::encode(record))?;
     }
-    Ok(json!(Export::from(record)))
+    Ok(json!(SignStateExport::from(record)))
 }
 
 /// Raises a record to another one of the same key.
@@ -133,72 +128,8 @@ fn read(input: &Path) -> Result<SignStateRecord, String> {
     let file = std::fs::File::open(input).map_err(|error| error.to_string())?;
     let mut text = Vec::new();
     file.take(EXPORT_BYTES_MAX).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    let export: Export = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let export: SignStateExport = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     export.record()
-}
-
-/// The JSON form; the last four fields are null while the key signed nothing.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Export {
-    format: String,
-    public_key: B256,
-    genesis_hash: B256,
-    height: Option<Height>,
-    round: Option<Round>,
-    step: Option<StepName>,
-    digest: Option<B256>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum StepName {
-    Propose,
-    Prevote,
-    Precommit,
-}
-
-impl From<SignStateRecord> for Export {
-    fn from(record: SignStateRecord) -> Self {
-        let step = |step| match step {
-            SignStep::Propose => StepName::Propose,
-            SignStep::Prevote => StepName::Prevote,
-            SignStep::Precommit => StepName::Precommit,
-        };
-        Self {
-            format: FORMAT.into(),
-            public_key: record.public_key.into(),
-            genesis_hash: record.genesis_hash,
-            height: record.last.map(|last| last.height),
-            round: record.last.map(|last| last.round),
-            step: record.last.map(|last| step(last.step)),
-            digest: record.last.map(|last| last.digest),
-        }
-    }
-}
-
-impl Export {
-    fn record(self) -> Result<SignStateRecord, String> {
-        if self.format != FORMAT {
-            return Err(format!("`format` is not {FORMAT}"));
-        }
-        let last = match (self.height, self.round, self.step, self.digest) {
-            (Some(height), Some(round), Some(step), Some(digest)) => {
-                let step = match step {
-                    StepName::Propose => SignStep::Propose,
-                    StepName::Prevote => SignStep::Prevote,
-                    StepName::Precommit => SignStep::Precommit,
-                };
-                Some(SignState { height, round, step, digest })
-            }
-            (None, None, None, None) => None,
-            _ => return Err("`height`, `round`, `step` and `digest` belong together".into()),
-        };
-        if last.is_some() && self.genesis_hash.is_zero() {
-            return Err("`genesisHash` is zero, but something was signed".into());
-        }
-        Ok(SignStateRecord { public_key: self.public_key.0, genesis_hash: self.genesis_hash, last })
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::container::{self, CONFIG, Paths, USER};
 use super::files::write_public;
+use super::monitoring;
 use super::network::{Network, Node, Role};
 use std::fmt::Write;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -25,6 +26,7 @@ pub fn write(network: &Network) -> Result<PathBuf, String> {
         write_public(&file, &container::node_file(network, node, &PATHS, full_name)?)?;
         give_keys(&network.keys_dir(node))?;
     }
+    monitoring::write(network, &nodes)?;
     let file = network.out.join("compose.yaml");
     write_public(&file, &text(network, &nodes)?)?;
     Ok(file)
@@ -51,7 +53,9 @@ fn text(network: &Network, nodes: &[Node<'_>]) -> Result<String, String> {
     for node in nodes {
         text += &service(network, node)?;
     }
-    text += &volumes(network, nodes);
+    let (services, their_volumes) = monitoring::services(network);
+    text += &services;
+    text += &volumes(network, nodes, &their_volumes);
     Ok(text)
 }
 
@@ -121,11 +125,14 @@ fn service(network: &Network, node: &Node<'_>) -> Result<String, String> {
     Ok(text + "\n")
 }
 
-fn volumes(network: &Network, nodes: &[Node<'_>]) -> String {
+fn volumes(network: &Network, nodes: &[Node<'_>], others: &[&str]) -> String {
     let prefix = &network.description.name;
     let mut text = format!("networks:\n  default:\n    name: {prefix}\n\nvolumes:\n");
     for node in nodes {
         let _ = writeln!(text, "  {}:\n    name: {}", node.identity.name, network.full_name(node));
+    }
+    for volume in others {
+        let _ = writeln!(text, "  {volume}:\n    name: {prefix}-{volume}");
     }
     text
 }

@@ -5,7 +5,7 @@
 //! DIR/keys/<node>/{validator.key, validator.key.sign-state, node.key}       likewise
 //! DIR/processes/<node>/node.toml                                 what each target needs, written anew by every run
 //! DIR/compose.yaml, DIR/compose/<node>/node.toml
-//! DIR/kubernetes/..
+//! DIR/kustomization.yaml, DIR/kubernetes/..
 //! ```
 
 pub mod accounts;
@@ -16,6 +16,9 @@ mod contradiction;
 mod description;
 mod files;
 mod identities;
+mod kubernetes;
+mod kubernetes_base;
+mod monitoring;
 mod network;
 mod node_file;
 mod parse;
@@ -29,6 +32,7 @@ pub use parse::{parse_fund, parse_governance};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
+use std::error::Error;
 
 /// What the nodes of a network run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,6 +41,8 @@ pub enum Target {
     Processes,
     /// Containers of one machine, by `docker compose`.
     Compose,
+    /// Pods of a cluster, by `kubectl apply --kustomize`.
+    Kubernetes,
 }
 
 impl Target {
@@ -45,17 +51,20 @@ impl Target {
         match self {
             Self::Processes => "processes",
             Self::Compose => "compose",
+            Self::Kubernetes => "kubernetes",
         }
     }
 
-    /// Writes what it needs for a network, and returns where: the configuration files, or the file to start it with.
+    /// Writes what it needs for a network, and returns where: the configuration files, or what the network is
+    /// started with.
     ///
     /// # Errors
     /// When the target has no room for so many nodes, or a file cannot be written.
-    pub fn write(self, network: &Network) -> Result<Value, String> {
+    pub fn write(self, network: &Network) -> Result<Value, Box<dyn Error>> {
         match self {
             Self::Processes => Ok(json!(processes::write(network)?)),
             Self::Compose => Ok(json!(compose::write(network)?)),
+            Self::Kubernetes => Ok(json!(kubernetes::write(network)?)),
         }
     }
 }

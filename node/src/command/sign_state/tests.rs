@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
+use alloy_primitives::B256;
+use heddle_consensus::{SignState, SignStep};
+use heddle_primitives::{Height, Round};
 
 const KEY: [u8; 32] = [7; 32];
 const CHAIN: B256 = B256::repeat_byte(1);
@@ -18,15 +21,15 @@ fn record(height: u64, digest: u8) -> SignStateRecord {
 #[test]
 fn a_record_survives_its_json() {
     for record in [SignStateRecord::fresh(KEY), record(u64::MAX, 1)] {
-        let text = json!(Export::from(record)).to_string();
-        assert_eq!(serde_json::from_str::<Export>(&text).unwrap().record(), Ok(record), "{text}");
+        let text = json!(SignStateExport::from(record)).to_string();
+        assert_eq!(serde_json::from_str::<SignStateExport>(&text).unwrap().record(), Ok(record), "{text}");
     }
 }
 
 #[test]
 fn half_an_export_is_refused() {
-    let whole = json!(Export::from(record(5, 1)));
-    let parse = |json: Value| serde_json::from_value::<Export>(json).map_err(|e| e.to_string())?.record();
+    let whole = json!(SignStateExport::from(record(5, 1)));
+    let parse = |json: Value| serde_json::from_value::<SignStateExport>(json).map_err(|e| e.to_string())?.record();
     for field in ["format", "publicKey", "genesisHash", "height", "round", "step", "digest"] {
         let mut without = whole.clone();
         without.as_object_mut().unwrap().remove(field);
