@@ -27,14 +27,14 @@ use crate::command::SyncOptions;
 use crate::database;
 use crate::execution::Execution;
 use crate::keys::ValidatorKey;
-use crate::telemetry::{ChainMetrics, MetricsServer};
+use crate::telemetry::{MetricsServer, NodeRegistry};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
 use heddle_consensus::{ConsensusConfig, ConsensusMetrics, Heartbeat};
 use heddle_mempool::{Mempool, MempoolConfig, MempoolMetrics, MempoolService};
 use heddle_network::{BlockRelay, BlockShelf, Multiaddr, NetworkConfig, NetworkHandle, PropagationMetrics};
 use heddle_primitives::{Genesis, HeddleConfig, ValidatorAddress};
-use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcServer};
+use heddle_rpc::{DevAccounts, RpcConfig, RpcContext, RpcMetrics, RpcServer};
 use heddle_sync::SyncHandle;
 use network::PeerPorts;
 use prometheus_client::registry::Registry;
@@ -101,13 +101,15 @@ impl Node {
         sync::remove_staged(&config, &chain)?;
         let (genesis_hash, height) = (chain.genesis().hash(), chain.head().header.number);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), chain_id = chain.genesis().chain_id(), %genesis_hash, height, "starting");
-        let mut registry = Registry::with_prefix("heddle");
-        let metrics = MempoolMetrics::new(&mut registry);
+        let mut node_registry = NodeRegistry::new();
+        let registry = node_registry.ours();
+        let metrics = MempoolMetrics::new(registry);
+        let rpc_metrics = RpcMetrics::new(registry);
         let reader = Arc::new(MempoolChain(chain.clone()));
         let (mempool, service) = Mempool::new(MempoolConfig::default(), chain.genesis(), reader, metrics)?;
         let mut node = Self { chain, network: None, rpc: None, tasks: JoinSet::new() };
         let status = match config.genesis.heddle().cloned() {
-            Some(heddle) => node.start_live(&config, &heddle, &mempool, service, &mut registry).await?,
+            Some(heddle) => node.start_live(&config, &heddle, &mempool, service, registry).await?,
             None => {
                 if config.validator_key.is_some() {
                     tracing::warn!("the genesis has no heddle section: the validator key is not used");
@@ -119,8 +121,9 @@ impl Node {
             node.spawn("pruning", followers::prune(node.chain.clone(), config.history));
         }
         let (started, is_started) = watch::channel(false);
-        node.start_telemetry(&config, Probes { status: status.clone(), started: is_started }, registry).await?;
-        node.start_rpc(config, mempool, status).await?;
+        let probes = Probes { status: status.clone(), started: is_started };
+        node.start_telemetry(&config, probes, node_registry).await?;
+        node.start_rpc(config, mempool, status, rpc_metrics).await?;
         started.send_replace(true);
         Ok(node)
     }
@@ -253,12 +256,12 @@ impl Node {
         &mut self,
         config: &NodeConfig,
         probes: Probes,
-        mut registry: Registry,
+        mut registry: NodeRegistry,
     ) -> Result<(), Box<dyn Error>> {
-        let metrics = ChainMetrics::register(&mut registry, self.chain.head().header.number);
+        let metrics = registry.watch(&self.chain, config.datadir.clone());
         self.spawn("telemetry", followers::observe(self.chain.clone(), probes.status.clone(), metrics));
         if let Some(address) = config.metrics {
-            let server = MetricsServer::bind(address, Arc::new(registry), Arc::new(probes)).await?;
+            let server = MetricsServer::bind(address, Arc::new(registry.into_inner()), Arc::new(probes)).await?;
             tracing::info!(address = %server.local_address()?, "serving metrics");
             self.spawn("metrics server", async { match server.run().await {} });
         }
@@ -270,10 +273,11 @@ impl Node {
         config: NodeConfig,
         mempool: Mempool,
         status: NodeStatusView,
+        metrics: RpcMetrics,
     ) -> Result<(), Box<dyn Error>> {
         let Some(rpc_config) = config.rpc else { return Ok(()) };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
-        let context = RpcContext { chain: self.chain.clone(), mempool, node: Arc::new(status), dev_accounts };
+        let context = RpcContext { chain: self.chain.clone(), mempool, node: Arc::new(status), dev_accounts, metrics };
         let server = RpcServer::start(rpc_config, context).await?;
         tracing::info!(address = %server.local_addr(), "serving JSON-RPC");
         self.rpc = Some(server);

@@ -37,6 +37,9 @@ impl CommittedBlock {
 /// What a block cost this node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
+    /// Recovering the senders that were not known; 0 where that was done ahead of its turn, as by an import, and when this
+    /// node built the block.
+    pub recovery: Duration,
     /// Running its transactions.
     pub execution: Duration,
     /// Computing the state root, and beside it the receipts root.
@@ -50,23 +53,27 @@ pub struct Timings {
     pub executions: u64,
     /// How many of these were in vain, because what the transaction had read changed.
     pub aborts: u64,
+    /// How many blocks were executed in order after all, because the attempt on several threads did not succeed.
+    pub fallbacks: u64,
 }
 
 impl Timings {
     /// The sum of all parts.
     pub fn total(&self) -> Duration {
-        self.execution + self.state_root + self.rows + self.commit
+        self.recovery + self.execution + self.state_root + self.rows + self.commit
     }
 }
 
 impl AddAssign for Timings {
     fn add_assign(&mut self, other: Self) {
+        self.recovery += other.recovery;
         self.execution += other.execution;
         self.state_root += other.state_root;
         self.rows += other.rows;
         self.commit += other.commit;
         self.executions += other.executions;
         self.aborts += other.aborts;
+        self.fallbacks += other.fallbacks;
     }
 }
 

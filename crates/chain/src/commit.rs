@@ -3,14 +3,14 @@
 use crate::block_store::{BlockRows, BlockStore, missing};
 use crate::execution::Execution;
 use crate::validators::HeadValidators;
-use crate::verify::{RecoveredTransactions, check_bound, check_presence, recover, require_next};
+use crate::verify::{RecoveredTransactions, check_bound, check_presence, recover, require_next, timed};
 use crate::{Chain, ChainError, CommittedBlock, Head};
 use alloy_primitives::U256;
 use heddle_primitives::{CertifiedBlock, CommitCertificate, ValidatorAddress};
 use heddle_state::CommittedState;
 use heddle_storage::{Batch, PendingBatch};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A block that only has to be written.
 pub(crate) struct Prepared {
@@ -84,21 +84,24 @@ impl Chain {
     ) -> Result<Execution, ChainError> {
         let proposed = certified.proposed();
         check_presence(head, proposed)?;
-        let recovered = match ahead {
-            Some(recovered) => recovered,
+        let (recovered, recovery) = match ahead {
+            Some(recovered) => (recovered, Duration::ZERO),
             None => {
                 check_bound(&self.inner.rules, proposed)?;
-                recover(&self.inner.rules, &proposed.block, &|_| None)
+                timed(|| recover(&self.inner.rules, &proposed.block, &|_| None))
             }
         };
-        self.verify(head, proposed, certified.hash(), recovered).map_err(|error| match error {
+        let verified = self.verify(head, proposed, certified.hash(), recovered).map_err(|error| match error {
             ChainError::InvalidBlock(error) => ChainError::InvalidCertified {
                 number: proposed.block.header.number,
                 hash: certified.hash(),
                 error: Box::new(error),
             },
             other => other,
-        })
+        });
+        let mut execution = verified?;
+        execution.timings.recovery = recovery;
+        Ok(execution)
     }
 
     /// Makes an executed block the head. The caller holds the door.

@@ -5,7 +5,7 @@ use heddle_evm::{Observer, Step};
 use heddle_primitives::StateChanges;
 use heddle_state::{StateStore, StateUpdate, StateView};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Watches one block's execution.
 pub(crate) struct Watcher<'a> {
@@ -13,13 +13,14 @@ pub(crate) struct Watcher<'a> {
     parent: &'a StateView,
     executions: AtomicU64,
     aborts: AtomicU64,
+    has_fallen_back: AtomicBool,
     foreseen: Mutex<Option<StateUpdate>>,
 }
 
 impl<'a> Watcher<'a> {
     pub(crate) fn new(states: &'a StateStore, parent: &'a StateView) -> Self {
-        let (executions, aborts) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { states, parent, executions, aborts, foreseen: Mutex::new(None) }
+        let (executions, aborts, has_fallen_back) = Default::default();
+        Self { states, parent, executions, aborts, has_fallen_back, foreseen: Mutex::new(None) }
     }
 
     /// The update that was computed ahead, if it has this root: then it is the block's, whoever foresaw it.
@@ -36,6 +37,11 @@ impl<'a> Watcher<'a> {
     pub(crate) fn aborts(&self) -> u64 {
         self.aborts.load(Ordering::Relaxed)
     }
+
+    /// Whether the block was executed in order after an attempt on several threads.
+    pub(crate) fn has_fallen_back(&self) -> bool {
+        self.has_fallen_back.load(Ordering::Relaxed)
+    }
 }
 
 impl Observer for Watcher<'_> {
@@ -46,6 +52,10 @@ impl Observer for Watcher<'_> {
             Step::Publish | Step::Validate | Step::Commit | Step::Idle => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn fall_back(&self) {
+        self.has_fallen_back.store(true, Ordering::Relaxed);
     }
 
     fn foresee(&self, changes: &StateChanges) {

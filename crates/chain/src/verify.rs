@@ -13,7 +13,7 @@ use heddle_primitives::{
     Block, Bug, Header, ProposedBlock, RecoveredTransaction, Transaction, Validator, consensus_root, planted,
 };
 use rayon::prelude::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A block's transactions with their senders, or the first that nobody signed.
 pub(crate) type RecoveredTransactions = Result<Vec<RecoveredTransaction>, BlockError>;
@@ -51,13 +51,16 @@ impl Chain {
             return Ok(self.check_contents(&head, proposed)?);
         }
         // Whoever gossiped the proposal was held to its body already: the work is hardly ever in vain.
-        let (contents, recovered) =
-            rayon::join(|| self.check_contents(&head, proposed), || recover(&self.inner.rules, &proposed.block, known));
+        let (contents, (recovered, recovery)) = rayon::join(
+            || self.check_contents(&head, proposed),
+            || timed(|| recover(&self.inner.rules, &proposed.block, known)),
+        );
         contents?;
         if planted(Bug::Unexecuted) {
             return Ok(());
         }
-        let execution = self.verify(&head, proposed, hash, recovered)?;
+        let mut execution = self.verify(&head, proposed, hash, recovered)?;
+        execution.timings.recovery = recovery;
         self.inner.executions.insert(execution);
         Ok(())
     }
@@ -111,6 +114,7 @@ impl Chain {
         let outcome = execute_observed(&inner.rules, &reader, &context, transactions, mode, &watcher).map_err(blame)?;
         timings.execution = started.elapsed();
         (timings.executions, timings.aborts) = (watcher.executions(), watcher.aborts());
+        timings.fallbacks = watcher.has_fallen_back().into();
         let started = Instant::now();
         // Two independent halves: hashing receipts, and hashing state.
         let (validated, update) = rayon::join(
@@ -207,6 +211,12 @@ fn check_clock(timestamp: u64, now: u64, drift: u64) -> Result<(), BlockError> {
         return Err(BlockError::FutureTimestamp { timestamp, now, drift });
     }
     Ok(())
+}
+
+/// Does something, and says how long it took.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    (work(), started.elapsed())
 }
 
 /// Recovers the senders that are not known, on all cores: this costs more than executing a transfer.

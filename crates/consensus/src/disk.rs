@@ -1,7 +1,8 @@
 //! Writes the log and the sign state, off the async threads.
 
-use crate::{ConsensusError, DurableLog};
+use crate::{ConsensusError, ConsensusMetrics, DurableLog};
 use std::io;
+use tokio::time::Instant;
 
 /// The durable log and what still has to be written to it.
 pub(crate) struct Disk {
@@ -10,14 +11,15 @@ pub(crate) struct Disk {
     records: Vec<Vec<u8>>,
     records_bytes: usize,
     sign_state: Option<Vec<u8>>,
+    metrics: ConsensusMetrics,
 }
 
 impl Disk {
     /// Records that wait for a write are flushed above this size even when nothing is to be published.
     const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
-    pub(crate) fn new(log: Box<dyn DurableLog>) -> Self {
-        Self { log: Some(log), records: Vec::new(), records_bytes: 0, sign_state: None }
+    pub(crate) fn new(log: Box<dyn DurableLog>, metrics: ConsensusMetrics) -> Self {
+        Self { log: Some(log), records: Vec::new(), records_bytes: 0, sign_state: None, metrics }
     }
 
     /// Notes a record for the next flush.
@@ -75,12 +77,14 @@ impl Disk {
     ) -> Result<(), ConsensusError> {
         let gone = || ConsensusError::Log(io::Error::other("an earlier write did not return"));
         let mut log = self.log.take().ok_or_else(gone)?;
+        let started = Instant::now();
         let (log, result) = tokio::task::spawn_blocking(move || {
             let result = action(&mut *log);
             (log, result)
         })
         .await?;
         self.log = Some(log);
+        self.metrics.count_log_write(started.elapsed(), result.is_ok());
         result.map_err(ConsensusError::Log)
     }
 }

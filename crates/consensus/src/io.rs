@@ -19,6 +19,11 @@ pub enum TimeoutKind {
     Rebroadcast,
 }
 
+impl TimeoutKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Propose, Self::Prevote, Self::Precommit, Self::Rebroadcast];
+}
+
 /// A timeout of one round of one height. Scheduling it again restarts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timeout {

@@ -41,6 +41,7 @@ mod signer;
 mod snapshot;
 mod start;
 mod state;
+mod steps;
 mod timers;
 
 pub use config::{ConfigError, ConsensusConfig};

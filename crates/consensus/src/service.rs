@@ -6,10 +6,11 @@ use crate::gate::{CatchUp, Gate};
 use crate::handle::{Delivery, View};
 use crate::observer::Observer;
 use crate::pause::{Pace, Pause};
+use crate::steps::StepClock;
 use crate::timers::Timers;
 use crate::{
     Application, ApplicationError, BlockVerdict, CheckedMessage, ConsensusConfig, ConsensusError, ConsensusMetrics,
-    ConsensusStatus, Core, Heartbeat, Input, Outbound, Output, Present, SignState, Step, Timeout,
+    ConsensusStatus, Core, Heartbeat, Input, Outbound, Output, Present, SignState, Step, Timeout, TimeoutKind,
 };
 use heddle_primitives::{CertifiedBlock, ConsensusMessage, Height, Round};
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) gate: Gate,
     pub(crate) disk: Disk,
     pub(crate) timers: Timers,
+    /// When the step began that consensus is at.
+    pub(crate) steps: StepClock,
     /// Blocks being built or validated for the current height; their number is bounded by the core.
     pub(crate) jobs: JoinSet<Result<Option<Input>, ConsensusError>>,
     pub(crate) mailbox: mpsc::Receiver<Delivery>,
@@ -57,8 +60,6 @@ pub(crate) struct Service {
     pub(crate) born: Instant,
     /// When the current height started.
     pub(crate) started: Instant,
-    /// When the last block was committed here.
-    pub(crate) decided: Option<Instant>,
     /// Between two heights: the one to start.
     pub(crate) pause: Option<Pause>,
     pub(crate) heartbeat: Heartbeat,
@@ -116,6 +117,11 @@ impl Service {
             Event::Answered(Some(input)) => self.feed(input).await,
             Event::Elapsed(timeout) => {
                 self.metrics.timeouts.get_or_create(&timeout.kind.into()).inc();
+                if timeout.kind == TimeoutKind::Propose {
+                    let proposer =
+                        self.view.borrow().validators().proposer(timeout.height, timeout.round.as_u32()).address;
+                    self.metrics.count_missed_proposal(proposer);
+                }
                 self.feed(Input::Timeout(timeout)).await
             }
             Event::Start(height) => {
@@ -140,6 +146,10 @@ impl Service {
 
     async fn feed(&mut self, input: Input) -> Result<(), ConsensusError> {
         let outputs = self.core.handle(input)?;
+        let (height, round, step) = (self.core.height(), self.core.round(), self.core.step());
+        if let Some((step, took)) = self.steps.at(height, round, step, Instant::now()) {
+            self.metrics.count_step(step, took);
+        }
         self.carry_out(outputs).await
     }
 
@@ -215,14 +225,13 @@ impl Service {
 
     async fn commit(&mut self, block: CertifiedBlock) -> Result<(), ConsensusError> {
         let height = self.core.height();
+        let decided = Instant::now();
         // The log must be able to repeat the decision until the block itself is durable.
         self.disk.flush().await?;
         self.application.commit(block).await.map_err(failed("cannot commit the decided block", height))?;
         let now = Instant::now();
         self.metrics.blocks_decided.inc();
-        if let Some(last) = self.decided.replace(now) {
-            self.metrics.block_interval_seconds.observe((now - last).as_secs_f64());
-        }
+        self.metrics.count_step(Step::Commit, now - decided);
         self.pause(height, Pause::after(self.started, height.next(), self.pace, now)).await
     }
 
@@ -243,8 +252,10 @@ impl Service {
         if !self.core.needs_log(head) {
             self.disk.reset().await?;
         }
-        let view = View::of(pause.next, &*self.application);
-        self.view.send_replace(Arc::new(view.map_err(failed("cannot tell the validators", pause.next))?));
+        let view =
+            View::of(pause.next, &*self.application).map_err(failed("cannot tell the validators", pause.next))?;
+        self.metrics.follow(Some(self.view.borrow().validators()), view.validators());
+        self.view.send_replace(Arc::new(view));
         self.set_status(pause.next, Round::ZERO);
         self.pause = Some(pause);
         Ok(())

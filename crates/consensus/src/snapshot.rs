@@ -40,6 +40,20 @@ pub enum Step {
     Commit,
 }
 
+impl Step {
+    /// The name that metrics have for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::CatchUp => "catch-up",
+            Self::NewHeight => "new-height",
+            Self::Propose => "propose",
+            Self::Prevote => "prevote",
+            Self::Precommit => "precommit",
+            Self::Commit => "commit",
+        }
+    }
+}
+
 /// The present round as the core sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {

@@ -8,6 +8,7 @@ use crate::handle::View;
 use crate::observer::Observer;
 use crate::pause::{Pace, Pause};
 use crate::service::{Service, failed};
+use crate::steps::StepClock;
 use crate::timers::Timers;
 use crate::{
     Application, ConsensusConfig, ConsensusError, ConsensusHandle, ConsensusMetrics, ConsensusStatus, Core, DurableLog,
@@ -81,6 +82,7 @@ pub fn start(
     let height = head.next();
     let first = View::of(height, &*ports.application).map_err(failed("cannot tell the validators", height))?;
     let validators = first.validators().clone();
+    metrics.follow(None, &validators);
     let own = key.as_ref().map(ConsensusKey::address);
     let alone = validators.validators().len() == 1 && own.is_some_and(|own| validators.get(&own).is_some());
     let identity = Identity { context, key, sign_state: recovered.sign_state };
@@ -123,15 +125,15 @@ pub fn start(
         committed: ports.committed,
         peers: ports.peers,
         gate,
-        disk: Disk::new(ports.log),
+        disk: Disk::new(ports.log, metrics.clone()),
         timers: Timers::default(),
+        steps: StepClock::default(),
         jobs: JoinSet::new(),
         mailbox,
         view: view_sender,
         status: status_sender,
         born: now,
         started: now,
-        decided: None,
         pause: Some(Pause::none(height, now)),
         heartbeat: ports.heartbeat,
         observer,

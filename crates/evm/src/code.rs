@@ -3,6 +3,7 @@
 use alloy_primitives::{B256, Bytes};
 use quick_cache::{Weighter, sync::Cache};
 use revm::state::Bytecode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Code with its jump table, or the target of its delegation (EIP-7702). Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ impl Code {
 /// serves every state of a chain, and may be shared by any number of threads.
 pub struct CodeCache {
     codes: Cache<B256, Code, CodeSize>,
+    /// Counts what was not cached. What was is not counted: all threads would add to one number all the time.
+    loads: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +56,7 @@ impl CodeCache {
     pub fn new(bytes_max: u64) -> Self {
         const BYTES_OF_AVERAGE_CODE: u64 = 8 * 1024;
         let codes_expected = usize::try_from(bytes_max / BYTES_OF_AVERAGE_CODE).unwrap_or(usize::MAX);
-        Self { codes: Cache::with_weighter(codes_expected, bytes_max, CodeSize) }
+        Self { codes: Cache::with_weighter(codes_expected, bytes_max, CodeSize), loads: AtomicU64::new(0) }
     }
 
     /// The code with this hash; `load` reads it when it is not cached, once for all threads that ask at that time.
@@ -61,7 +64,20 @@ impl CodeCache {
     /// # Errors
     /// What `load` returns; nothing is cached then.
     pub fn get_or_load<E>(&self, hash: B256, load: impl FnOnce() -> Result<Bytes, E>) -> Result<Code, E> {
-        self.codes.get_or_insert_with(&hash, || load().map(Code::new))
+        self.codes.get_or_insert_with(&hash, || {
+            self.loads.fetch_add(1, Ordering::Relaxed);
+            load().map(Code::new)
+        })
+    }
+
+    /// How often code was not cached, since the cache was made.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that the cached codes may take.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.codes.capacity()
     }
 
     /// Bytes that the cached codes take.
@@ -93,7 +109,7 @@ mod tests {
         let mut loads = 0;
         load(&cache, 1, &mut loads);
         load(&cache, 1, &mut loads);
-        assert_eq!(loads, 1);
+        assert_eq!((loads, cache.loads()), (1, 1));
         assert!(cache.bytes() > 1_000 + 1_000 / 8);
         for byte in 0..=255 {
             load(&cache, byte, &mut loads);

@@ -148,12 +148,24 @@ pub fn execute_observed(
         }
         Mode::Parallel { threads, hints } => {
             let executed = parallel::execute(rules, reader, context, transactions, threads, hints, observer);
-            executed.map_or_else(|| execute(rules, reader, context, transactions, Mode::Sequential), Ok)
+            executed.map_or_else(
+                || {
+                    observer.fall_back();
+                    execute(rules, reader, context, transactions, Mode::Sequential)
+                },
+                Ok,
+            )
         }
         Mode::AccessList { list, threads } => {
             check_form(context.header, transactions.len(), list)?;
             let executed = parallel::execute_listed(rules, reader, context, transactions, threads, list, observer);
-            executed.map_or_else(|| explain(rules, reader, context, transactions, list), Ok)
+            executed.map_or_else(
+                || {
+                    observer.fall_back();
+                    explain(rules, reader, context, transactions, list)
+                },
+                Ok,
+            )
         }
     }
 }

@@ -24,6 +24,9 @@ pub trait Observer: Sync {
     /// Thread `worker` (from 0) is about to take `step` for the transaction at index `transaction`.
     fn step(&self, worker: usize, step: Step, transaction: usize);
 
+    /// The attempt on several threads did not succeed: the block is executed in order.
+    fn fall_back(&self) {}
+
     /// These are the block's changes if its access list is right; its transactions are being executed meanwhile.
     fn foresee(&self, changes: &StateChanges) {
         let _ = changes;

@@ -67,6 +67,13 @@ impl MempoolMetrics {
         r.register("pending", "Pending transactions", metrics.pending.clone());
         r.register("queued", "Queued transactions", metrics.queued.clone());
         r.register("size_bytes", "Encoded size of all transactions", metrics.bytes.clone());
+        // What has not happened yet is counted as 0 times, so that a query of it has an answer.
+        for origin in [Origin::Local, Origin::Gossip] {
+            drop(metrics.added.get_or_create(&AddedLabels { origin }));
+            for reason in [Reason::Known, Reason::Malformed, Reason::Unsuitable, Reason::Chain] {
+                drop(metrics.refused.get_or_create(&RefusedLabels { origin, reason }));
+            }
+        }
         metrics
     }
 
@@ -108,6 +115,7 @@ mod tests {
         for line in [
             "mempool_added_total{origin=\"local\"} 1",
             "mempool_refused_total{origin=\"gossip\",reason=\"Known\"} 1",
+            "mempool_refused_total{origin=\"local\",reason=\"Chain\"} 0",
             "mempool_replaced_total 1",
             "mempool_evicted_total 2",
         ] {

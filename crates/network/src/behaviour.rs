@@ -19,7 +19,6 @@ use libp2p::{
     swarm::{InvalidProtocol, NetworkBehaviour, behaviour::toggle::Toggle},
     upnp,
 };
-use prometheus_client::registry::Registry;
 use std::time::Duration;
 
 /// Streams of the request protocol that one connection may have open.
@@ -69,7 +68,6 @@ impl Behaviour {
         protocols: &Protocols,
         admission: Admission,
         relay_client: relay::client::Behaviour,
-        registry: &mut Registry,
     ) -> Result<Self, NetworkError> {
         let (local, probes) = (key.public().to_peer_id(), Probes::default());
         // Whoever connects with named peers only neither looks for others nor is looked for.
@@ -78,7 +76,7 @@ impl Behaviour {
             limits: Limits::new(admission, probes.clone()),
             identify: identify(key, protocols),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT)),
-            gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace, registry)?, protocols, &config.pace),
+            gossip: GuardedGossip::new(gossip::behaviour(protocols, &config.pace)?, protocols, &config.pace),
             requests: requests(protocols.request(), config.request_timeout(), REQUEST_STREAMS_MAX)?,
             transactions: requests(protocols.transactions(), TRANSACTION_TIMEOUT, TRANSACTION_STREAMS_MAX)?,
             kademlia: is_open.then(|| kademlia(local, protocols)).transpose()?.into(),

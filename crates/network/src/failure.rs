@@ -24,6 +24,20 @@ pub(crate) enum DialFailure {
     Handshake,
 }
 
+impl DialFailure {
+    /// Every cause.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Denied,
+        Self::NoAddress,
+        Self::Name,
+        Self::Refused,
+        Self::Timeout,
+        Self::Unreachable,
+        Self::WrongPeer,
+        Self::Handshake,
+    ];
+}
+
 /// Sorts an error into a cause; `None` when nothing was dialled because the peer is connected or being dialled already.
 pub(crate) fn dial_failure(error: &DialError) -> Option<DialFailure> {
     match error {

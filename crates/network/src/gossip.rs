@@ -8,10 +8,9 @@
 
 use crate::{ChainPace, NetworkError, Topic, protocol::Protocols, repeats, score};
 use libp2p::gossipsub::{
-    Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, MetricsConfig,
-    ValidationMode, WhitelistSubscriptionFilter,
+    Behaviour, Config, ConfigBuilder, IdentityTransform, Message, MessageAuthenticity, MessageId, ValidationMode,
+    WhitelistSubscriptionFilter,
 };
-use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -30,18 +29,14 @@ const CONTROL_IDS: usize = 1500;
 /// Room for as many ids, of 34 bytes each.
 const CONTROL_BYTES: usize = 64 * 1024;
 
-/// Builds the behaviour and subscribes to every topic; gossipsub's own metrics go to `registry`.
-pub(crate) fn behaviour(
-    protocols: &Protocols,
-    pace: &ChainPace,
-    registry: &mut Registry,
-) -> Result<Gossip, NetworkError> {
+/// Builds the behaviour and subscribes to every topic. Gossipsub's own metrics are left out: what of them tells an operator
+/// something, ours say by names that fit.
+pub(crate) fn behaviour(protocols: &Protocols, pace: &ChainPace) -> Result<Gossip, NetworkError> {
     let setup = |reason: String| NetworkError::setup("gossipsub", reason);
     let config = config(protocols).map_err(|error| setup(error.to_string()))?;
     let filter = WhitelistSubscriptionFilter(Topic::ALL.map(|topic| protocols.topic_hash(topic)).into());
     let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
-        .map_err(|error| setup(error.into()))?
-        .with_metrics(registry.sub_registry_with_prefix("gossipsub"), MetricsConfig::default());
+        .map_err(|error| setup(error.into()))?;
     gossip.with_peer_score(score::params(protocols, pace), score::thresholds()).map_err(setup)?;
     for topic in Topic::ALL {
         gossip.subscribe(protocols.ident_topic(topic)).map_err(|error| setup(error.to_string()))?;
@@ -128,6 +123,6 @@ mod tests {
 
     #[test]
     fn parameters_are_valid() {
-        behaviour(&Protocols::new(B256::ZERO), &ChainPace::default(), &mut Registry::default()).unwrap();
+        behaviour(&Protocols::new(B256::ZERO), &ChainPace::default()).unwrap();
     }
 }

@@ -167,13 +167,12 @@ mod tests {
     use super::*;
     use crate::gossip;
     use alloy_primitives::B256;
-    use prometheus_client::registry::Registry;
     use std::time::Duration;
 
     fn guarded() -> GuardedGossip {
         let pace = ChainPace::default();
         let protocols = Protocols::new(B256::ZERO);
-        GuardedGossip::new(gossip::behaviour(&protocols, &pace, &mut Registry::default()).unwrap(), &protocols, &pace)
+        GuardedGossip::new(gossip::behaviour(&protocols, &pace).unwrap(), &protocols, &pace)
     }
 
     #[test]

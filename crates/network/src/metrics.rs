@@ -45,7 +45,28 @@ impl NetworkMetrics {
         registry.register("bans", "Peers banned", metrics.bans.clone());
         metrics.transactions.register(registry);
         registry.register("dial_failures", "Dials that came to nothing by cause", metrics.dial_failures.clone());
+        metrics.start_at_zero();
         metrics
+    }
+
+    /// What has not happened yet is counted as 0 times, so that a query of it has an answer.
+    fn start_at_zero(&self) {
+        for topic in Topic::ALL {
+            for verdict in [Verdict::Accept, Verdict::Ignore, Verdict::Reject] {
+                drop(self.gossip.get_or_create(&GossipLabels { topic, verdict }));
+            }
+            for reason in [Dropped::OverLimit, Dropped::Repeated, Dropped::Busy] {
+                drop(self.gossip_dropped.get_or_create(&DroppedLabels { topic, reason }));
+            }
+            drop(self.published.get_or_create(&TopicLabel { topic }));
+            drop(self.publish_failed.get_or_create(&TopicLabel { topic }));
+        }
+        for kind in Misbehaviour::ALL {
+            drop(self.misbehaviours.get_or_create(&MisbehaviourLabel { kind }));
+        }
+        for cause in DialFailure::ALL {
+            drop(self.dial_failures.get_or_create(&DialFailureLabel { cause }));
+        }
     }
 
     fn register_gossip(&self, registry: &mut Registry) {
@@ -55,7 +76,11 @@ impl NetworkMetrics {
             "Gossip messages received, copies too, by topic",
             self.gossip_received.clone(),
         );
-        registry.register("gossip_bytes", "Bytes of gossip received, copies too, by topic", self.gossip_bytes.clone());
+        registry.register(
+            "gossip_received_bytes",
+            "Bytes of gossip received, copies too, by topic",
+            self.gossip_bytes.clone(),
+        );
         registry.register(
             "gossip_dropped",
             "Gossip messages not judged, by topic and reason",
@@ -76,10 +101,10 @@ impl NetworkMetrics {
     fn register_requests(&self, registry: &mut Registry) {
         registry.register("requests_served", "Requests of peers by kind and outcome", self.requests_served.clone());
         let sent = self.response_bytes_sent.clone();
-        registry.register("response_bytes_sent", "Bytes of answers to peers by kind", sent);
+        registry.register("response_sent_bytes", "Bytes of answers to peers by kind", sent);
         registry.register("requests_sent", "Requests of ours by kind and outcome", self.requests_sent.clone());
         let received = self.response_bytes_received.clone();
-        registry.register("response_bytes_received", "Bytes of answers from peers by kind", received);
+        registry.register("response_received_bytes", "Bytes of answers from peers by kind", received);
     }
 
     /// Shows the scores of the ready peers; zeroes when there are none.

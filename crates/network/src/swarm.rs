@@ -47,7 +47,7 @@ pub(crate) async fn start(
         .map_err(|error| NetworkError::setup("relayed connections", error))?
         .with_bandwidth_metrics(registry)
         .with_behaviour(|key, relay_client| {
-            Behaviour::new(config, key, protocols, admission, relay_client, registry).map_err(Into::into)
+            Behaviour::new(config, key, protocols, admission, relay_client).map_err(Into::into)
         })
         .map_err(|error| NetworkError::setup("behaviour", error))?
         .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))

@@ -3,7 +3,7 @@
 use crate::error::MethodError;
 use crate::eth::TipSamples;
 use crate::recent::Recent;
-use crate::{DevAccounts, NodeStatus, RpcLimits};
+use crate::{DevAccounts, NodeStatus, RpcLimits, RpcMetrics};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use heddle_chain::{Chain, StateView, StoredBlock};
 use heddle_mempool::Mempool;
@@ -21,6 +21,8 @@ pub struct RpcContext {
     /// Accounts whose keys the node holds, on development chains: `eth_accounts` lists them and
     /// `eth_sendTransaction` signs with them.
     pub dev_accounts: Option<DevAccounts>,
+    /// What is counted.
+    pub metrics: RpcMetrics,
 }
 
 /// The context with what the methods keep between calls.
@@ -29,6 +31,7 @@ pub(crate) struct Backend {
     pub(crate) mempool: Mempool,
     pub(crate) node: Arc<dyn NodeStatus>,
     pub(crate) dev_accounts: Option<DevAccounts>,
+    pub(crate) metrics: RpcMetrics,
     pub(crate) limits: RpcLimits,
     pub(crate) tip_samples: TipSamples,
     blocks: Recent<StoredBlock>,
@@ -37,12 +40,13 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
-        let RpcContext { chain, mempool, node, dev_accounts } = context;
+        let RpcContext { chain, mempool, node, dev_accounts, metrics } = context;
         Self {
             chain,
             mempool,
             node,
             dev_accounts,
+            metrics,
             limits: limits.clone(),
             tip_samples: TipSamples::default(),
             blocks: Recent::default(),

@@ -65,7 +65,8 @@ impl MethodError {
     /// EIP-1474's "limit exceeded".
     const BUSY_CODE: i32 = -32005;
 
-    fn code(&self) -> i32 {
+    /// Its JSON-RPC code.
+    pub(crate) fn code(&self) -> i32 {
         match self {
             Self::InvalidParams(_) => error::INVALID_PARAMS_CODE,
             Self::Rejected(_) => Self::REJECTED_CODE,

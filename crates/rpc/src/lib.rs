@@ -24,6 +24,7 @@ mod error;
 mod eth;
 mod heddle;
 mod lane;
+mod metrics;
 mod middleware;
 mod net;
 mod ports;
@@ -37,6 +38,7 @@ pub use config::{Api, ParseApiError, RpcConfig, RpcLimits};
 pub use dev_accounts::DevAccounts;
 pub use error::RpcError;
 pub use heddle::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
+pub use metrics::RpcMetrics;
 pub use ports::{
     Ballot, ConsensusPosition, ConsensusReport, ConsensusStep, Nil, NodeReport, NodeStatus, PeerCounts, SyncProgress,
     ValidatorReport, VoteReport,

@@ -1,8 +1,11 @@
 //! What happens to a call before its method: unknown names and subscriptions over HTTP are answered in
 //! go-ethereum's words.
 
+use crate::RpcMetrics;
+use crate::metrics::{Limit, Present, Transport};
+use hyper::StatusCode;
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, Request, RpcServiceT};
-use jsonrpsee::server::{HttpRequest, MethodResponse};
+use jsonrpsee::server::{HttpRequest, HttpResponse, MethodResponse};
 use jsonrpsee::types::error::{ErrorObjectOwned, METHOD_NOT_FOUND_CODE};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,12 +14,30 @@ use std::sync::Arc;
 #[derive(Clone, Copy)]
 struct WebSocket;
 
-/// Notes on a request whether it opens a WebSocket: calls inherit the note from their connection.
-pub(crate) fn mark_websocket<B>(mut request: HttpRequest<B>) -> HttpRequest<B> {
-    if request.headers().contains_key(hyper::header::UPGRADE) {
-        request.extensions_mut().insert(WebSocket);
+/// A connection that counts for as long as a request, or a call that inherited it, lives.
+#[derive(Clone)]
+struct Connected(#[expect(dead_code, reason = "held, not read")] Arc<Present>);
+
+/// Notes on a request whether it opens a WebSocket, and counts it: calls inherit both from their connection.
+pub(crate) fn note_connection<B>(mut request: HttpRequest<B>, metrics: &RpcMetrics) -> HttpRequest<B> {
+    let is_websocket = request.headers().contains_key(hyper::header::UPGRADE);
+    let transport = if is_websocket { Transport::WebSocket } else { Transport::Http };
+    let extensions = request.extensions_mut();
+    if is_websocket {
+        extensions.insert(WebSocket);
     }
+    extensions.insert(Connected(Arc::new(metrics.connected(transport))));
     request
+}
+
+/// Counts what the server's limits turned away.
+pub(crate) fn count_refusal(response: HttpResponse, metrics: &RpcMetrics) -> HttpResponse {
+    match response.status() {
+        StatusCode::TOO_MANY_REQUESTS => metrics.count_refused(Limit::Connections),
+        StatusCode::PAYLOAD_TOO_LARGE => metrics.count_refused(Limit::RequestBytes),
+        _ => {}
+    }
+    response
 }
 
 /// Refuses calls that no method can answer.
@@ -24,11 +45,12 @@ pub(crate) fn mark_websocket<B>(mut request: HttpRequest<B>) -> HttpRequest<B> {
 pub(crate) struct Gate<S> {
     inner: S,
     names: Arc<HashSet<&'static str>>,
+    metrics: RpcMetrics,
 }
 
 impl<S> Gate<S> {
-    pub(crate) fn new(inner: S, names: Arc<HashSet<&'static str>>) -> Self {
-        Self { inner, names }
+    pub(crate) fn new(inner: S, names: Arc<HashSet<&'static str>>, metrics: RpcMetrics) -> Self {
+        Self { inner, names, metrics }
     }
 
     fn refusal(&self, request: &Request<'_>) -> Option<ErrorObjectOwned> {
@@ -41,6 +63,7 @@ impl<S> Gate<S> {
         } else {
             return None;
         };
+        self.metrics.count_unknown(METHOD_NOT_FOUND_CODE);
         Some(ErrorObjectOwned::owned(METHOD_NOT_FOUND_CODE, message, None::<()>))
     }
 }

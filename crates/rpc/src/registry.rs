@@ -4,13 +4,14 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::error::MethodError;
 use crate::lane::Lane;
-use crate::{RpcContext, RpcLimits};
+use crate::{RpcContext, RpcLimits, RpcMetrics};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
 use jsonrpsee::types::Params;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A method: takes its arguments in order and returns its result.
 pub(crate) type Handler<R> = fn(&Backend, &mut Arguments<'_>) -> Result<R, MethodError>;
@@ -21,6 +22,7 @@ pub(crate) type Names = &'static [&'static str];
 /// Collects the methods of the namespaces that are served.
 pub(crate) struct Registry {
     module: RpcModule<Backend>,
+    metrics: RpcMetrics,
     reads: Lane,
     scans: Lane,
     calls: Lane,
@@ -29,6 +31,7 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
         Self {
+            metrics: context.metrics.clone(),
             module: RpcModule::new(Backend::new(context, limits)),
             reads: Lane::new(limits.reads, limits.calls_queued),
             scans: Lane::new(limits.scans, limits.calls_queued),
@@ -47,8 +50,12 @@ impl Registry {
         names: Names,
         handler: Handler<R>,
     ) -> Result<(), RegisterMethodError> {
+        self.metrics.know(name);
         self.module.register_method(name, move |params, backend, _| {
-            handler(backend, &mut Arguments::parse(&params, names)?)
+            let started = Instant::now();
+            let result = Arguments::parse(&params, names).and_then(|mut arguments| handler(backend, &mut arguments));
+            backend.metrics.count(name, code(&result), started);
+            result
         })?;
         Ok(())
     }
@@ -92,17 +99,13 @@ impl Registry {
         handler: Handler<R>,
         lane: Lane,
     ) -> Result<(), RegisterMethodError> {
-        let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
+        self.metrics.know(name);
         self.module.register_async_method(name, move |params, backend, _| {
             let lane = lane.clone();
             async move {
-                let permit = lane.enter(params.len_bytes()).await?;
-                let task = tokio::task::spawn_blocking(move || {
-                    let _permit = permit;
-                    let result = handler(&backend, &mut Arguments::parse(&params, names)?)?;
-                    serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
-                });
-                let result: Result<Box<RawValue>, MethodError> = task.await.map_err(|panic| internal(&panic))?;
+                let (metrics, started) = (backend.metrics.clone(), Instant::now());
+                let result = run(lane, params, names, handler, backend).await;
+                metrics.count(name, code(&result), started);
                 result
             }
         })?;
@@ -116,6 +119,7 @@ impl Registry {
         Fut: Future<Output = R> + Send + 'static,
         R: IntoSubscriptionCloseResponse + Send,
     {
+        self.metrics.know("eth_subscribe");
         self.module.register_subscription(
             "eth_subscribe",
             "eth_subscription",
@@ -124,4 +128,27 @@ impl Registry {
         )?;
         Ok(())
     }
+}
+
+/// Runs a handler on a blocking thread, when it is its turn.
+async fn run<R: Serialize + 'static>(
+    lane: Lane,
+    params: Params<'static>,
+    names: Names,
+    handler: Handler<R>,
+    backend: Arc<Backend>,
+) -> Result<Box<RawValue>, MethodError> {
+    let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
+    let permit = lane.enter(params.len_bytes()).await?;
+    let task = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let result = handler(&backend, &mut Arguments::parse(&params, names)?)?;
+        serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
+    });
+    task.await.map_err(|panic| internal(&panic))?
+}
+
+/// The JSON-RPC code that a call ends with; 0 for a result.
+pub(crate) fn code<T>(result: &Result<T, MethodError>) -> i32 {
+    result.as_ref().err().map_or(0, MethodError::code)
 }

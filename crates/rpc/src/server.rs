@@ -1,7 +1,7 @@
 //! The listener and what stands around the methods: limits, CORS, the `Host` check.
 
 use crate::backend::Backend;
-use crate::middleware::{Gate, mark_websocket};
+use crate::middleware::{Gate, count_refusal, note_connection};
 use crate::registry::Registry;
 use crate::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, eth, heddle, net, web3};
 use hyper::Method;
@@ -32,6 +32,8 @@ impl RpcServer {
     /// # Errors
     /// [`RpcError::Bind`] when the port is taken; the others when a setting is malformed.
     pub async fn start(config: RpcConfig, context: RpcContext) -> Result<Self, RpcError> {
+        let metrics = context.metrics.clone();
+        let (of_requests, of_responses) = (metrics.clone(), metrics.clone());
         let module = methods(&config, context)?;
         let names = Arc::new(module.method_names().collect());
         let cors = cors_layer(&config.cors_origins)?;
@@ -43,9 +45,15 @@ impl RpcServer {
         let local_addr = listener.local_addr().map_err(bind_error)?;
         let server = ServerBuilder::with_config(server_config(&config.limits))
             .set_http_middleware(
-                tower::ServiceBuilder::new().option_layer(hosts).option_layer(cors).map_request(mark_websocket),
+                tower::ServiceBuilder::new()
+                    .option_layer(hosts)
+                    .option_layer(cors)
+                    .map_request(move |request| note_connection(request, &of_requests))
+                    .map_response(move |response| count_refusal(response, &of_responses)),
             )
-            .set_rpc_middleware(RpcServiceBuilder::new().layer_fn(move |inner| Gate::new(inner, Arc::clone(&names))))
+            .set_rpc_middleware(
+                RpcServiceBuilder::new().layer_fn(move |inner| Gate::new(inner, Arc::clone(&names), metrics.clone())),
+            )
             .build_from_tcp(listener)
             .map_err(bind_error)?;
         Ok(Self { local_addr, handle: server.start(module) })

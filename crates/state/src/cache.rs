@@ -5,6 +5,7 @@
 //! two, and adds what it read from disk only if its block is the head. A commit replaces the entries of all changed keys
 //! before it moves the head. A cache that missed a commit serves no later view, and forgets everything with the next commit.
 
+use crate::stats::{CacheStats, StripedCounter};
 use parking_lot::RwLock;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -33,6 +34,8 @@ pub(crate) struct HeadCache<K, V> {
     head: AtomicU64,
     /// Held for reading while an entry is added, for writing while a commit replaces entries and moves the head.
     door: RwLock<()>,
+    hits: StripedCounter,
+    misses: StripedCounter,
 }
 
 #[derive(Clone)]
@@ -61,17 +64,38 @@ impl<K: Hash + Eq, V: Clone + HeapBytes> HeadCache<K, V> {
         // The library keeps a ghost for every second entry that it is told to expect.
         let entries_expected = 2 * bytes / slot_bytes::<K, V>() / ENTRIES_PER_GHOST;
         let entries = Cache::with_weighter(entries_expected, bytes as u64, ByBytes);
-        Self { entries, head: AtomicU64::new(NO_HEAD), door: RwLock::new(()) }
+        let (door, hits, misses) = Default::default();
+        Self { entries, head: AtomicU64::new(NO_HEAD), door, hits, misses }
     }
 
     /// The value of a key in the state of block `number`, if it is cached.
     pub(crate) fn get(&self, number: u64, key: &K) -> Option<V> {
+        let value = self.find(number, key);
+        if value.is_some() {
+            self.hits.add_one()
+        } else {
+            self.misses.add_one()
+        }
+        value
+    }
+
+    fn find(&self, number: u64, key: &K) -> Option<V> {
         // Read before the entry: an entry that a later commit puts there says so itself.
         let head = self.head.load(Ordering::Acquire);
         if head == NO_HEAD || number > head {
             return None;
         }
         self.entries.get(key).filter(|held| held.since <= number).map(|held| held.value)
+    }
+
+    /// What it holds, and what it was asked for.
+    pub(crate) fn stats(&self) -> CacheStats {
+        CacheStats {
+            hits: self.hits.sum(),
+            misses: self.misses.sum(),
+            bytes: self.entries.weight(),
+            capacity_bytes: self.entries.capacity(),
+        }
     }
 
     /// Adds what the state of block `number` holds, if that is the head and no commit is under way.

@@ -2,8 +2,10 @@
 
 use crate::cache::{HeadCache, HeapBytes};
 use crate::rows::TrieId;
+use crate::stats::{RowCounts, StateStats};
 use alloy_primitives::{Address, B256, U256};
 use alloy_trie::{Nibbles, TrieAccount};
+use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub(crate) struct Caches {
     pub(crate) slots: HeadCache<(Address, U256), CachedSlot>,
     /// Rows of tries.
     pub(crate) nodes: NodeCache,
+    /// What was committed since they were made.
+    written: Mutex<RowCounts>,
 }
 
 impl HeapBytes for Option<TrieAccount> {}
@@ -64,6 +68,7 @@ impl Caches {
             accounts: HeadCache::new(quarter),
             slots: HeadCache::new(quarter),
             nodes: HeadCache::new(config.cache_bytes - 2 * quarter),
+            written: Mutex::default(),
         }
     }
 
@@ -84,11 +89,33 @@ impl Caches {
     /// Takes over what a commit changed.
     pub(crate) fn commit(&self, committed: CommittedState) {
         let CommittedState { number, accounts, slots, wiped, nodes } = committed;
+        self.count(&RowCounts {
+            accounts: accounts.len() as u64,
+            slots: slots.len() as u64,
+            trie_nodes: nodes.len() as u64,
+        });
         let is_kept = |(address, _): &(Address, U256)| !wiped.contains(address);
         let kept: Option<&dyn Fn(&_) -> bool> = if wiped.is_empty() { None } else { Some(&is_kept) };
         self.accounts.commit(number, accounts.into_iter().map(|(key, value)| (key, Some(value))), None);
         self.slots.commit(number, slots.into_iter().map(|(key, value)| (key, Some(value))), kept);
         self.nodes.commit(number, nodes.into_iter(), None);
+    }
+
+    fn count(&self, rows: &RowCounts) {
+        let mut written = self.written.lock();
+        written.accounts += rows.accounts;
+        written.slots += rows.slots;
+        written.trie_nodes += rows.trie_nodes;
+    }
+
+    /// What the caches hold, what they were asked for, and what was committed.
+    pub(crate) fn stats(&self) -> StateStats {
+        StateStats {
+            accounts: self.accounts.stats(),
+            slots: self.slots.stats(),
+            trie_nodes: self.nodes.stats(),
+            written: *self.written.lock(),
+        }
     }
 }
 

@@ -13,7 +13,8 @@
 //! Modules: `store` (the door), `view` (reads), `update` (from changes to rows), `trie` (the incremental trie), `history`
 //! (earlier states), `cache` and `caches` (of the last committed state), `proof` (proofs of accounts, slots and ranges),
 //! `range_proof` (verifying the latter), `snapshot` (a state from peer to peer, piece by piece), `rebuild` (a trie from its leaves), `migrate` (from older formats), `check` (whether the
-//! tables are what they must be), `rows` (keys and values of the tables), `genesis`, `error`.
+//! tables are what they must be), `rows` (keys and values of the tables), `genesis`,
+//! `stats` (what is counted), `error`.
 
 mod cache;
 mod caches;
@@ -27,6 +28,7 @@ mod range_proof;
 mod rebuild;
 mod rows;
 mod snapshot;
+mod stats;
 mod store;
 mod trie;
 mod update;
@@ -46,6 +48,7 @@ pub use snapshot::{
     AcceptError, Accepted, PieceError, RestoreObserver, RestoreProgress, StagedProgress, Staging, verify_accounts,
     verify_storage,
 };
+pub use stats::{CacheStats, RowCounts, StateStats};
 pub use store::StateStore;
 pub use update::StateUpdate;
 pub use view::StateView;

@@ -2,7 +2,7 @@
 
 use crate::caches::{Caches, CommittedState, StateConfig};
 use crate::rows::read_root;
-use crate::{StateError, StateUpdate, StateView, history};
+use crate::{StateError, StateStats, StateUpdate, StateView, history};
 use alloy_primitives::B256;
 use heddle_primitives::StateChanges;
 use heddle_storage::{Batch, Database, PendingBatch};
@@ -76,6 +76,11 @@ impl StateStore {
     /// on its way. Without that they stay right, but serve no later state; views of earlier states are served as before.
     pub fn committed(&self, state: CommittedState) {
         self.caches.commit(state);
+    }
+
+    /// What the caches hold, and what was read through them and committed since the store was opened.
+    pub fn stats(&self) -> StateStats {
+        self.caches.stats()
     }
 
     /// Adds to a batch the deletion of what only states before block `oldest` need, for a bounded number of blocks a call.

@@ -10,7 +10,7 @@ use rocksdb::{ColumnFamily, DB, Env, FlushOptions, IngestExternalFileOptions, Op
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Most bytes that RocksDB adds to the key and the value of a write: its kind, its table, and two lengths.
 const WRITE_OVERHEAD_BYTES: usize = 12;
@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     kind: Kind,
     /// Numbers the files that are made to be ingested.
     pub(crate) files: AtomicU64,
+    /// Counts the writes that failed.
+    pub(crate) write_errors: AtomicU64,
     /// Held by the one write at a time.
     writes: Mutex<Writes>,
 }
@@ -101,8 +103,8 @@ impl Database {
     }
 
     pub(crate) fn of(db: DB, kind: Kind, memory: Option<Env>) -> Self {
-        let inner = Inner { db, memory, kind, files: AtomicU64::new(0), writes: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let (files, write_errors, writes) = Default::default();
+        Self { inner: Arc::new(Inner { db, memory, kind, files, write_errors, writes }) }
     }
 
     /// Reads a row.
@@ -199,7 +201,10 @@ impl Inner {
     ) -> Result<(), StorageError> {
         let mut writes = self.writes.lock();
         let result = write(self, &mut writes);
-        writes.failed |= result.is_err();
+        if result.is_err() {
+            writes.failed = true;
+            self.write_errors.fetch_add(1, Ordering::Relaxed);
+        }
         result
     }
 

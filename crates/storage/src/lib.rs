@@ -9,7 +9,7 @@
 //! Modules: `database` (open, read, commit), `read_only` (looking into a database that another process owns), `scratch` (what can
 //! be made again), `ingest` (rows in bulk), `snapshot` (consistent reads), `batch` (atomic writes), `pending` (reading what is being written), `table` (the
 //! tables), `options` (RocksDB's), `wal`, `floor` and `manifest` (whether RocksDB's files end where they should), `migration` (from
-//! one format to the next), `upkeep` (sizes, compaction), `log` (the consensus log), `frames` (how it is written), `sign_state` (the last
+//! one format to the next), `upkeep` (sizes, compaction), `engine` (what RocksDB says of itself), `log` (the consensus log), `frames` (how it is written), `sign_state` (the last
 //! signed step), `lock` (one process a directory or sign state), `durable` (crash-safe file replacement), `config`, `error`.
 //!
 //! Everything here blocks; asynchronous callers go through a blocking thread.
@@ -18,6 +18,7 @@ mod batch;
 mod config;
 mod database;
 mod durable;
+mod engine;
 mod error;
 mod floor;
 pub mod frames;
@@ -39,6 +40,7 @@ mod wal;
 pub use batch::Batch;
 pub use config::DatabaseConfig;
 pub use database::Database;
+pub use engine::{EngineStats, TableEngine};
 pub use error::StorageError;
 pub use frames::LogDamage;
 pub use ingest::SstWriter;

@@ -43,6 +43,17 @@ enum Fault {
     State,
 }
 
+impl Fault {
+    const ALL: [Self; 6] = [
+        Self::WrongAnswer,
+        Self::BrokenPromise,
+        Self::InvalidHeader,
+        Self::InvalidBlock,
+        Self::WrongAccessList,
+        Self::State,
+    ];
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct FaultLabels {
     fault: Fault,
@@ -71,7 +82,6 @@ pub struct SyncMetrics {
     pub(crate) block_bytes: Counter,
     peer_faults: Family<FaultLabels, Counter>,
     heights: Family<StageLabels, Gauge>,
-    blocks_per_second: Gauge,
     seconds_left: Gauge,
 }
 
@@ -89,12 +99,11 @@ impl SyncMetrics {
         r.register("block_bytes", "Bytes of blocks fetched from peers", self.block_bytes.clone());
         r.register("peer_faults", "Answers that an honest peer does not give, by fault", self.peer_faults.clone());
         r.register("height", "How far catching up has come, by stage", self.heights.clone());
-        r.register(
-            "blocks_per_second",
-            "Blocks by which the head moves while catching up",
-            self.blocks_per_second.clone(),
-        );
-        r.register("seconds_left", "Estimated time until the head is reached", self.seconds_left.clone());
+        r.register("remaining_seconds", "Estimated time until the head is reached", self.seconds_left.clone());
+        // What has not happened yet is counted as 0 times, so that a query of it has an answer.
+        for fault in Fault::ALL {
+            drop(self.peer_faults.get_or_create(&FaultLabels { fault }));
+        }
     }
 
     pub(crate) fn blame(&self, fault: &PeerFault) {
@@ -119,7 +128,6 @@ impl SyncMetrics {
         for (stage, height) in stages {
             self.heights.get_or_create(&StageLabels { stage }).set(gauge(height.as_u64()));
         }
-        self.blocks_per_second.set(gauge(status.blocks_per_second));
         self.seconds_left.set(gauge(status.seconds_left.unwrap_or_default()));
     }
 }

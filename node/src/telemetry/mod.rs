@@ -3,7 +3,7 @@
 mod metrics;
 mod server;
 
-pub use metrics::ChainMetrics;
+pub use metrics::{ChainMetrics, NodeRegistry};
 pub use server::{Health, MetricsServer};
 
 use clap::ValueEnum;

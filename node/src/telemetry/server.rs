@@ -1,5 +1,6 @@
 //! `/metrics`, and the probes `/startup`, `/health` and `/ready`, over plain HTTP.
 
+use super::metrics;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -20,7 +21,6 @@ const CONNECTIONS_MAX: usize = 32;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Before trying again after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers the probes, each with a sentence for the operator: `Err` answers 503. A node that is stuck as a whole answers
 /// none of them.
@@ -101,6 +101,12 @@ impl MetricsServer {
     }
 }
 
+/// Prometheus itself does, and says so.
+fn takes_openmetrics<B>(request: &Request<B>) -> bool {
+    let accepted = request.headers().get(hyper::header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"))
+}
+
 async fn answer<B>(
     request: Request<B>,
     registry: Arc<Registry>,
@@ -110,7 +116,8 @@ async fn answer<B>(
         (&Method::GET, "/metrics") => {
             let mut text = String::new();
             match encode(&mut text, &registry) {
-                Ok(()) => (StatusCode::OK, OPENMETRICS, text),
+                Ok(()) if takes_openmetrics(&request) => (StatusCode::OK, metrics::OPENMETRICS, text),
+                Ok(()) => (StatusCode::OK, metrics::PLAIN, metrics::plain(&text)),
                 Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics cannot be encoded\n".to_owned()),
             }
         }

@@ -74,7 +74,7 @@ pub(super) async fn prune(chain: Chain, history: History) -> String {
 }
 
 /// Counts and logs committed blocks, and says when none comes.
-pub(super) async fn observe(chain: Chain, status: NodeStatusView, metrics: ChainMetrics) -> String {
+pub(super) async fn observe(chain: Chain, status: NodeStatusView, mut metrics: ChainMetrics) -> String {
     let mut blocks = chain.subscribe();
     let mut last_block = Instant::now();
     let idle = chain.genesis().heddle().map(|heddle| heddle.empty_block_time * 2).unwrap_or_default();
@@ -83,6 +83,7 @@ pub(super) async fn observe(chain: Chain, status: NodeStatusView, metrics: Chain
             Ok(Some(committed)) => {
                 metrics.committed(&committed, last_block.elapsed());
                 last_block = Instant::now();
+                count_parent(&chain, &committed, &mut metrics);
                 log_block(&committed);
             }
             Ok(None) => return "the chain is closed".to_owned(),
@@ -93,6 +94,16 @@ pub(super) async fn observe(chain: Chain, status: NodeStatusView, metrics: Chain
             }
             Err(_) => {}
         }
+    }
+}
+
+/// With a block its parent's certificate on the chain is known, which may have other signatures than ours.
+fn count_parent(chain: &Chain, committed: &CommittedBlock, metrics: &mut ChainMetrics) {
+    let parent = committed.header.number.saturating_sub(1);
+    // The database's errors end the node elsewhere.
+    if let (Ok(Some(certificate)), Ok(validators)) = (chain.certificate(parent), chain.validators(Height::new(parent)))
+    {
+        metrics.certified(&certificate, &validators);
     }
 }
 

@@ -11,23 +11,27 @@ impl Core {
     /// The present round. Costs as much as the round has votes.
     pub fn present(&self) -> Present {
         let (height, round) = (self.host.height, self.round());
+        let proposals = self.bft.driver.proposals_and_validities_for_round(convert::round(round));
+        Present {
+            height,
+            round,
+            step: self.step(),
+            proposer: self.host.validators.proposer(height, round.as_u32()).address,
+            proposal: proposals.first().map(|(proposal, _)| proposal.message.value.0),
+            votes: self.votes(convert::round(round)),
+        }
+    }
+
+    /// What is being done at the present height.
+    pub(crate) fn step(&self) -> Step {
         let driver = &self.bft.driver;
-        let step = match (self.is_over(), driver.step_is_propose(), driver.step_is_prevote()) {
+        match (self.is_over(), driver.step_is_propose(), driver.step_is_prevote()) {
             (true, _, _) => Step::Commit,
             (false, true, _) => Step::Propose,
             (false, false, true) => Step::Prevote,
             (false, false, false) if driver.step_is_precommit() => Step::Precommit,
             (false, false, false) if driver.step_is_commit() => Step::Commit,
             (false, false, false) => Step::NewHeight,
-        };
-        let proposals = driver.proposals_and_validities_for_round(convert::round(round));
-        Present {
-            height,
-            round,
-            step,
-            proposer: self.host.validators.proposer(height, round.as_u32()).address,
-            proposal: proposals.first().map(|(proposal, _)| proposal.message.value.0),
-            votes: self.votes(convert::round(round)),
         }
     }
 

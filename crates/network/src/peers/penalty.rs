@@ -29,6 +29,17 @@ pub enum Misbehaviour {
 }
 
 impl Misbehaviour {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 7] = [
+        Self::InvalidGossip,
+        Self::InvalidRequest,
+        Self::InvalidResponse,
+        Self::InvalidBlock,
+        Self::Unresponsive,
+        Self::SlowReader,
+        Self::Flooding,
+    ];
+
     const fn points(self) -> f64 {
         match self {
             Self::InvalidGossip => 10.0,

@@ -36,10 +36,10 @@ impl Default for PropagationMetrics {
 }
 
 impl PropagationMetrics {
-    /// Registers every metric under the prefix `propagation`.
+    /// Registers every metric under the prefix `network_propagation`.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let registry = registry.sub_registry_with_prefix("propagation");
+        let registry = registry.sub_registry_with_prefix("network_propagation");
         registry.register(
             "assemblies",
             "Compact blocks by what became of them: filled from the pool alone, after one request, by pieces, by asking for \
@@ -57,10 +57,14 @@ impl PropagationMetrics {
             metrics.saved_bytes.clone(),
         );
         registry.register(
-            "assembly_seconds",
+            "assembly_duration_seconds",
             "Time from a block's first compact form to the block",
             metrics.assembly_seconds.clone(),
         );
+        // What has not happened yet is counted as 0 times, so that a query of it has an answer.
+        for outcome in ["pool", "request", "pieces", "whole", "failed"] {
+            drop(metrics.assemblies.get_or_create(&OutcomeLabel { outcome }));
+        }
         metrics
     }
 

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
-use crate::registry::Registry;
+use crate::registry::{Registry, code};
 use alloy_rpc_types_eth::Filter;
 use heddle_chain::LogMatcher;
 use jsonrpsee::core::SubscriptionError;
@@ -12,6 +12,7 @@ use jsonrpsee::server::{PendingSubscriptionSink, RegisterMethodError, Subscripti
 use jsonrpsee::types::Params;
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -46,7 +47,10 @@ async fn serve(
     pending: PendingSubscriptionSink,
     backend: Arc<Backend>,
 ) -> Result<(), SubscriptionError> {
-    let kind = match parse(&params) {
+    let (started, kind) = (Instant::now(), parse(&params));
+    backend.metrics.count("eth_subscribe", code(&kind), started);
+    let _subscribed = kind.is_ok().then(|| backend.metrics.subscribed());
+    let kind = match kind {
         Ok(kind) => kind,
         Err(error) => {
             pending.reject(error).await;

@@ -11,6 +11,7 @@ mod fees;
 mod heddle;
 mod logs;
 mod membership;
+mod metrics;
 mod node;
 mod proofs;
 mod state;

@@ -20,10 +20,12 @@ use heddle_primitives::{
     Round, SignedVote, Transaction, Validator, ValidatorSet, Vote, VoteKind,
 };
 use heddle_rpc::{
-    ConsensusReport, DevAccounts, NodeReport, NodeStatus, PeerCounts, RpcConfig, RpcContext, RpcServer, SyncProgress,
+    ConsensusReport, DevAccounts, NodeReport, NodeStatus, PeerCounts, RpcConfig, RpcContext, RpcMetrics, RpcServer,
+    SyncProgress,
 };
 use heddle_storage::{Database, DatabaseConfig};
 use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,6 +54,7 @@ pub struct TestNode {
     pub mempool: Mempool,
     pub status: Arc<TestStatus>,
     server: RpcServer,
+    registry: Registry,
     _directory: TempDir,
 }
 
@@ -155,13 +158,23 @@ impl TestNode {
             Mempool::new(MempoolConfig::default(), chain.genesis(), reader, MempoolMetrics::default()).unwrap();
         tokio::spawn(service.run(Feed { events: chain.subscribe(), chain: chain.clone() }, Arc::new(NoGossip)));
         let status = Arc::new(TestStatus::default());
-        let context = RpcContext { chain: chain.clone(), mempool: mempool.clone(), node: status.clone(), dev_accounts };
+        let mut registry = Registry::default();
+        let metrics = RpcMetrics::new(&mut registry);
+        let (node, mempool_of_server) = (status.clone(), mempool.clone());
+        let context = RpcContext { chain: chain.clone(), mempool: mempool_of_server, node, dev_accounts, metrics };
         let server = RpcServer::start(config, context).await.unwrap();
-        Self { chain, mempool, status, server, _directory: directory }
+        Self { chain, mempool, status, server, registry, _directory: directory }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.server.local_addr()
+    }
+
+    /// What the server counted.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        text
     }
 
     pub async fn call(&self, method: &str, params: Value) -> Result<Value, Value> {

@@ -8,7 +8,7 @@ use jsonrpsee::core::client::{Client, ClientT, Error, Subscription, Subscription
 use jsonrpsee::core::params::ArrayParams;
 use serde_json::{Value, json};
 
-async fn connect(node: &TestNode) -> Client {
+pub async fn connect(node: &TestNode) -> Client {
     let url = Url::parse(&format!("ws://{}", node.address())).unwrap();
     let (sender, receiver) = WsTransportClientBuilder::default().build(url).await.unwrap();
     Client::builder().build_with_tokio(sender, receiver)
@@ -22,7 +22,7 @@ fn array(params: Value) -> ArrayParams {
     array
 }
 
-async fn subscribe(client: &Client, params: Value) -> Result<Subscription<Value>, Error> {
+pub async fn subscribe(client: &Client, params: Value) -> Result<Subscription<Value>, Error> {
     client.subscribe("eth_subscribe", array(params), "eth_unsubscribe").await
 }
 

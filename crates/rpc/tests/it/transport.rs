@@ -2,7 +2,7 @@
 
 use crate::client::{abandon, exchange, post, request};
 use crate::node::TestNode;
-use heddle_rpc::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, RpcServer};
+use heddle_rpc::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, RpcMetrics, RpcServer};
 use serde_json::{Value, json};
 
 fn config() -> RpcConfig {
@@ -163,6 +163,7 @@ async fn a_server_that_cannot_start_says_why() {
         mempool: node.mempool.clone(),
         node: node.status.clone(),
         dev_accounts: None,
+        metrics: RpcMetrics::default(),
     };
     let busy = RpcConfig { port: node.address().port(), ..config() };
     let error = RpcServer::start(busy, context()).await.err().unwrap();

@@ -4,7 +4,7 @@ use crate::fixture::{BEGUN, add_joiner, check_database, check_follows, slow_netw
 use heddle_e2e::{Network, SmallDisk, eventually, turn};
 
 /// The bytes of all answers that a node took since its start.
-const ANSWERS: &str = "heddle_state_sync_response_bytes_total";
+const ANSWERS: &str = "heddle_sync_state_response_bytes_total";
 
 /// Waits until a node that begins with a state has fetched so many bytes of it; returns how many, or none when it has all.
 async fn fetched(network: &mut Network, node: usize, bytes: u64) -> Option<u64> {
@@ -14,7 +14,7 @@ async fn fetched(network: &mut Network, node: usize, bytes: u64) -> Option<u64> 
         if process.log().contains(BEGUN) {
             return Some(None);
         }
-        let fetched = network.metric(node, "heddle_state_sync_bytes").await;
+        let fetched = network.metric(node, "heddle_sync_state_bytes").await;
         fetched.filter(|fetched| *fetched >= bytes).map(Some)
     })
     .await
@@ -48,7 +48,7 @@ async fn killed_again_and_again_it_goes_on_with_what_it_had() {
     assert!(kills >= 2, "{kills} kills before the state was whole");
     let began = wait_state(&mut network, node).await;
     answers += network.metric(node, ANSWERS).await.unwrap();
-    let bytes = network.metric(node, "heddle_state_sync_bytes").await.unwrap();
+    let bytes = network.metric(node, "heddle_sync_state_bytes").await.unwrap();
     let moves = network.process(node).log().matches("fetching the state").count() as u64;
     assert!(answers < bytes / 10 * (11 + moves), "{answers} bytes of answers in {moves} plans for {bytes} of state");
     check_follows(&mut network, node, began).await;
