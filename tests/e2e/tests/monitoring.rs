@@ -76,6 +76,15 @@ async fn load(rpc: &Rpc, nonce: u64) {
     eventually("the transfer in a block", async || rpc.receipt(sent.hash).await).await;
 }
 
+/// The page on monitoring has a row for every metric.
+fn check_documented(served: &str) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/monitoring.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let names = served.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing = Vec::from_iter(names.filter(|name| !page.contains(&format!("\n| `{name}` |"))));
+    assert!(missing.is_empty(), "docs/src/monitoring.md does not name {missing:#?}");
+}
+
 fn metrics_port(network: &Network, node: usize) -> u16 {
     let address = network.configuration(node)["metrics"].as_str().unwrap().to_owned();
     address.rsplit(':').next().unwrap().parse().unwrap()
@@ -159,6 +168,8 @@ async fn every_panel_and_every_alert_has_data() {
     let failed = "sum(heddle_rpc_requests_total{method=~\"eth_getBalance|unknown\",code=~\"-32602|-32601\"})";
     assert!(prometheus.query(failed).await.unwrap().iter().any(|count| *count >= 2.0));
     for port in ports {
-        promtool(&["check", "metrics"], &Rpc::new(port).get("/metrics").await.unwrap()).await;
+        let served = Rpc::new(port).get("/metrics").await.unwrap();
+        promtool(&["check", "metrics"], &served).await;
+        check_documented(&served);
     }
 }
