@@ -111,7 +111,7 @@ fn relay_limits() -> relay::Config {
 
 fn identify(key: &Keypair, protocols: &Protocols) -> identify::Behaviour {
     let config = identify::Config::new(protocols.identity(), key.public())
-        .with_agent_version(concat!("heddle/", env!("CARGO_PKG_VERSION")).into())
+        .with_agent_version(crate::client_version())
         // The peer book remembers addresses.
         .with_cache_size(0);
     identify::Behaviour::new(config)

@@ -66,6 +66,6 @@ pub use libp2p::{Multiaddr, PeerId};
 pub use peers::Misbehaviour;
 pub use ports::{Announcement, GossipValidator, Judgement, RequestServer, TransactionPool, TransactionSource, Verdict};
 pub use propagation::{AssemblyError, BlockRelay, BlockShelf, PropagationMetrics};
-pub use protocol::Topic;
+pub use protocol::{Topic, client_version};
 pub use records::{PeerRecord, PeerState};
 pub use service::{Network, NetworkService};

@@ -74,6 +74,27 @@ impl<T> IndexMut<Topic> for ByTopic<T> {
     }
 }
 
+/// The version of the wire, the last part of every name. Raised when a message changes its meaning or its form; a node then
+/// serves the version before as well, for as long as a network needs to be upgraded node by node.
+pub(crate) const WIRE_VERSION: u16 = 1;
+
+/// What a node says it runs, to peers and to callers: name, version and platform, in go-ethereum's form.
+pub fn client_version() -> String {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("heddle/v{}/{os}-{arch}", env!("CARGO_PKG_VERSION"))
+}
+
+/// What a peer's identity says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinship {
+    /// One of this chain and this version.
+    SameVersion,
+    /// One of this chain whose newest version is another.
+    OtherVersion(u16),
+    /// One of another chain, or no node of Heddle at all.
+    OtherChain,
+}
+
 /// The names of one chain: `/heddle/<first 8 hex of the genesis hash>/...`.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocols {
@@ -84,26 +105,42 @@ pub(crate) struct Protocols {
 impl Protocols {
     pub(crate) fn new(genesis_hash: B256) -> Self {
         let prefix = format!("/heddle/{}", hex::encode(&genesis_hash[..4]));
-        let topics = ByTopic::new(|topic| IdentTopic::new(format!("{prefix}/{}/1", topic.name())));
+        let topics = ByTopic::new(|topic| IdentTopic::new(format!("{prefix}/{}/{WIRE_VERSION}", topic.name())));
         Self { prefix, topics }
     }
 
-    /// What identify announces; a peer that announces another one is of another chain.
+    /// What identify announces: the chain, and the newest version of the wire that is spoken.
     pub(crate) fn identity(&self) -> String {
-        format!("{}/1", self.prefix)
+        format!("{}/{WIRE_VERSION}", self.prefix)
+    }
+
+    /// What a peer's identity says of it.
+    pub(crate) fn kinship(&self, identity: &str) -> Kinship {
+        let version = identity.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('/')?.parse().ok());
+        match version {
+            None => Kinship::OtherChain,
+            Some(WIRE_VERSION) => Kinship::SameVersion,
+            Some(version) => Kinship::OtherVersion(version),
+        }
+    }
+
+    /// Whether a peer that serves these protocols understands this node, and is understood, whatever else they speak.
+    pub(crate) fn are_spoken(&self, theirs: &[StreamProtocol]) -> bool {
+        let ours = [self.request(), self.transactions()];
+        ours.into_iter().all(|name| name.is_ok_and(|name| theirs.contains(&name)))
     }
 
     pub(crate) fn kademlia(&self) -> Result<StreamProtocol, libp2p::swarm::InvalidProtocol> {
-        StreamProtocol::try_from_owned(format!("{}/kad/1", self.prefix))
+        StreamProtocol::try_from_owned(format!("{}/kad/{WIRE_VERSION}", self.prefix))
     }
 
     pub(crate) fn request(&self) -> Result<StreamProtocol, libp2p::swarm::InvalidProtocol> {
-        StreamProtocol::try_from_owned(format!("{}/req/1", self.prefix))
+        StreamProtocol::try_from_owned(format!("{}/req/{WIRE_VERSION}", self.prefix))
     }
 
     /// The exchange of transactions.
     pub(crate) fn transactions(&self) -> Result<StreamProtocol, libp2p::swarm::InvalidProtocol> {
-        StreamProtocol::try_from_owned(format!("{}/tx/1", self.prefix))
+        StreamProtocol::try_from_owned(format!("{}/tx/{WIRE_VERSION}", self.prefix))
     }
 
     pub(crate) fn ident_topic(&self, topic: Topic) -> &IdentTopic {
@@ -139,6 +176,23 @@ mod tests {
         let consensus = protocols.topic_hash(Topic::Consensus);
         assert_eq!(protocols.topic(&consensus), Some(Topic::Consensus));
         assert_eq!(Protocols::new(B256::ZERO).topic(&consensus), None);
+    }
+
+    #[test]
+    fn another_version_is_not_another_chain() {
+        let protocols = Protocols::new(B256::repeat_byte(0xab));
+        assert_eq!(protocols.kinship(&protocols.identity()), Kinship::SameVersion);
+        assert_eq!(protocols.kinship("/heddle/abababab/2"), Kinship::OtherVersion(2));
+        for foreign in
+            ["", "ipfs/0.1.0", "/heddle/abababac/1", "/heddle/abababab", "/heddle/ababababab/1", "/heddle/abababab/x"]
+        {
+            assert_eq!(protocols.kinship(foreign), Kinship::OtherChain, "{foreign}");
+        }
+        let names = |names: &[&'static str]| Vec::from_iter(names.iter().map(|name| StreamProtocol::new(name)));
+        let newer = names(&["/heddle/abababab/req/2", "/heddle/abababab/tx/2"]);
+        assert!(!protocols.are_spoken(&newer));
+        let both = [newer, names(&["/heddle/abababab/req/1", "/heddle/abababab/tx/1"])].concat();
+        assert!(protocols.are_spoken(&both), "it serves the version before");
     }
 
     #[test]

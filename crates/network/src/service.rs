@@ -25,7 +25,7 @@ use crate::{
     transactions::Input,
 };
 use alloy_primitives::B256;
-use discovery::{Reservations, Walks};
+use discovery::{Reservations, VersionWarning, Walks};
 use futures::StreamExt;
 use gossip::Validations;
 use libp2p::{Multiaddr, PeerId, Swarm, swarm::SwarmEvent};
@@ -92,6 +92,7 @@ impl Network {
             pending: Pending::default(),
             transactions: Transactions::new(pool, metrics.transactions.clone()),
             walks: Walks::new(now),
+            version_warning: VersionWarning::default(),
             reservations,
             saving: store.map(|store| Saving::new(store, now)),
             metrics,
@@ -116,6 +117,7 @@ pub struct NetworkService {
     pending: Pending,
     transactions: Transactions,
     walks: Walks,
+    version_warning: VersionWarning,
     reservations: Reservations,
     saving: Option<Saving>,
     metrics: NetworkMetrics,

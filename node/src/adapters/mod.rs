@@ -17,6 +17,6 @@ pub use gossip::{Arrivals, Inbound, NetworkOutbound, announce_commits};
 pub use log::{ConsensusFiles, ConsensusFilesError};
 pub use probes::Probes;
 pub use states::{ChainPast, ServedStates, StagedState};
-pub use status::{Live, NodeStatusView, client_version};
+pub use status::{Live, NodeStatusView};
 pub use sync::{NetworkPeers, PeerServer, SyncChain};
 pub use transactions::{GossipedPool, MempoolGossip};

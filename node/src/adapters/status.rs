@@ -5,7 +5,7 @@ use super::votes::consensus_report;
 use alloy_primitives::U64;
 use heddle_chain::Chain;
 use heddle_consensus::Heartbeat;
-use heddle_network::NetworkHandle;
+use heddle_network::{NetworkHandle, client_version};
 use heddle_primitives::ValidatorAddress;
 use heddle_rpc::{ConsensusReport, NodeReport, NodeStatus, PeerCounts, SyncProgress};
 use heddle_sync::{StateSyncStage, StateSyncStatus, SyncHandle};
@@ -74,12 +74,6 @@ impl NodeStatusView {
             |own| self.chain.validators(next).is_ok_and(|set| set.validators().len() == 1 && set.get(&own).is_some());
         self.own.is_some_and(decides)
     }
-}
-
-/// Name, version and platform, in go-ethereum's form.
-pub fn client_version() -> String {
-    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("heddle/v{}/{os}-{arch}", env!("CARGO_PKG_VERSION"))
 }
 
 impl NodeStatus for NodeStatusView {

@@ -1,7 +1,6 @@
 //! The methods, named as go-ethereum's where it has them. A peer is named by its id, an address is a multiaddr.
 
-use crate::adapters::client_version;
-use heddle_network::{Multiaddr, NetworkHandle, PeerCommandError, PeerId, PeerRecord};
+use heddle_network::{Multiaddr, NetworkHandle, PeerCommandError, PeerId, PeerRecord, client_version};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::RegisterMethodError;
 use jsonrpsee::types::error::{INTERNAL_ERROR_CODE, INVALID_PARAMS_CODE};

@@ -6,6 +6,7 @@ use crate::{
     config::PeerAddress,
     peers::{Connection, FOREIGN_BAN},
     place::{is_relayed, scope},
+    protocol::{Kinship, WIRE_VERSION},
     reachability::AutoNatEvent,
 };
 use libp2p::{Multiaddr, PeerId, core::transport::ListenerId, identify, kad, mdns, multiaddr::Protocol, upnp};
@@ -16,6 +17,8 @@ use std::{
 
 /// Most characters kept of what a peer says it runs.
 const AGENT_CHARACTERS: usize = 64;
+/// Least time between two warnings of peers with another version of the wire.
+const VERSION_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// Shortest and longest time between two random walks while peers are wanted.
 const WALK_MIN: Duration = Duration::from_secs(1);
 const WALK_MAX: Duration = Duration::from_secs(30);
@@ -50,6 +53,25 @@ impl Walks {
     }
 }
 
+/// Tells the operator of peers that cannot be talked with, once in a while: a peer can say what it likes.
+#[derive(Default)]
+pub(super) struct VersionWarning(Option<Instant>);
+
+impl VersionWarning {
+    fn tell(&mut self, peer: PeerId, theirs: u16, agent: &str, now: Instant) {
+        if self.0.is_none_or(|told| now.duration_since(told) >= VERSION_WARNING_INTERVAL) {
+            self.0 = Some(now);
+            let (ours, older) = (WIRE_VERSION, if theirs < WIRE_VERSION { "that peer" } else { "this node" });
+            tracing::warn!(%peer, agent, "the peer speaks version {theirs} of the wire, this node version {ours}, and neither the other's: upgrade {older}");
+        }
+    }
+}
+
+/// What a peer says it runs.
+fn agent(info: &identify::Info) -> String {
+    info.agent_version.chars().filter(|c| !c.is_control()).take(AGENT_CHARACTERS).collect()
+}
+
 /// The relays to be reached through, and the places held there.
 pub(super) struct Reservations {
     relays: Vec<PeerAddress>,
@@ -75,17 +97,25 @@ impl NetworkService {
             self.penalise(peer, Misbehaviour::Flooding);
             return self.disconnect(peer);
         }
-        if info.protocol_version != self.protocols.identity() {
-            tracing::debug!(%peer, theirs = ?info.protocol_version, ours = self.protocols.identity(), "other chain");
-            return self.exclude(peer, FOREIGN_BAN);
+        match self.protocols.kinship(&info.protocol_version) {
+            Kinship::SameVersion => {}
+            Kinship::OtherVersion(_) if self.protocols.are_spoken(&info.protocols) => {}
+            Kinship::OtherVersion(theirs) => {
+                self.version_warning.tell(peer, theirs, &agent(&info), Instant::now());
+                return self.exclude(peer, FOREIGN_BAN);
+            }
+            Kinship::OtherChain => {
+                tracing::debug!(%peer, theirs = ?info.protocol_version, ours = self.protocols.identity(), "other chain");
+                return self.exclude(peer, FOREIGN_BAN);
+            }
         }
         let Some(connection) = self.book.connection(&peer).cloned() else { return };
-        let addresses = dialable(&connection, info.listen_addrs);
+        let addresses = dialable(&connection, info.listen_addrs.clone());
         self.route(peer, &info.protocols, &addresses);
         self.book.claimed(peer, addresses);
         if !connection.is_identified() {
+            let agent = agent(&info);
             self.confirm_listener(&connection, info.observed_addr);
-            let agent = info.agent_version.chars().filter(|c| !c.is_control()).take(AGENT_CHARACTERS).collect();
             self.update_readiness(peer, |book| book.identified(peer, agent));
         }
     }

@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Requests and answers without any rule.
 #[derive(Clone, Default)]
-struct Raw;
+pub struct Raw;
 
 async fn read_all(io: &mut (impl AsyncRead + Unpin + Send)) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -75,13 +75,13 @@ struct RogueBehaviour {
     transactions: request_response::Behaviour<Raw>,
 }
 
-fn prefix(genesis: B256) -> String {
+pub fn prefix(genesis: B256) -> String {
     format!("/heddle/{}", hex::encode(&genesis[..4]))
 }
 
-const TOPICS: [&str; 3] = ["consensus", "proposals", "blocks"];
+pub const TOPICS: [&str; 3] = ["consensus", "proposals", "blocks"];
 
-fn topic(name: &str) -> gossipsub::IdentTopic {
+pub fn topic(name: &str) -> gossipsub::IdentTopic {
     gossipsub::IdentTopic::new(format!("{}/{name}/1", prefix(GENESIS)))
 }
 
@@ -225,7 +225,7 @@ fn answer_requests(
     }
 }
 
-fn tcp_address(node: &Node) -> Multiaddr {
+pub fn tcp_address(node: &Node) -> Multiaddr {
     node.handle.listen_addresses().into_iter().find(|address| address.to_string().contains("/tcp/")).unwrap()
 }
 

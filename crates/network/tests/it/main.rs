@@ -15,3 +15,4 @@ mod store;
 mod support;
 mod sybils;
 mod transactions;
+mod versions;
