@@ -5,6 +5,7 @@ use crate::beginning::Beginning;
 use crate::block_store::{BlockRows, BlockStore};
 use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
+use crate::schedule::{keep_genesis, require_same_past, stored_genesis};
 use crate::snapshots::Snapshots;
 use crate::state_reader::ChainStateReader;
 use crate::{ChainConfig, ChainError, ChainRules, CommittedBlock, Head, Timings};
@@ -61,7 +62,8 @@ impl Chain {
     /// adoption of a state was interrupted its genesis state back.
     ///
     /// # Errors
-    /// [`ChainError::GenesisMismatch`] for a database of another chain, [`ChainError::Corrupt`] when the head's rows
+    /// [`ChainError::GenesisMismatch`] for a database of another chain, [`ChainError::ForkMismatch`] for a file that says
+    /// otherwise when a fork was that the chain has passed, [`ChainError::Corrupt`] when the head's rows
     /// contradict each other, or the database's own.
     pub fn open(genesis: Genesis, database: Database, config: ChainConfig) -> Result<Self, ChainError> {
         let blocks = BlockStore::new(database.clone());
@@ -73,8 +75,9 @@ impl Chain {
         if blocks.adopting()?.is_some() {
             put_back_genesis_state(&genesis, &database, &states)?;
         }
-        keep_genesis_file(&genesis, &database, &blocks)?;
-        Self::load(genesis, database, config, blocks, states)
+        let chain = Self::load(genesis, database, config, blocks, states)?;
+        keep_genesis(&chain.inner.genesis, &chain.inner.database, &chain.inner.blocks)?;
+        Ok(chain)
     }
 
     /// Opens the chain that a database holds, without writing anything: what is committed later is not seen, and whatever
@@ -101,6 +104,9 @@ impl Chain {
     ) -> Result<Self, ChainError> {
         let rules = ChainRules::new(&genesis);
         let head = Head::load(&genesis, &rules, &blocks, &states)?;
+        if let Some(known) = stored_genesis(&blocks)? {
+            require_same_past(&known, &genesis, &head.header)?;
+        }
         let snapshots = Snapshots::new(config.snapshot_interval);
         snapshots.opened(&head);
         let inner = Inner {
@@ -132,10 +138,7 @@ impl Chain {
     /// # Errors
     /// [`ChainError::Corrupt`] for a row that is no genesis file, or the database's own.
     pub fn stored_genesis(database: &Database) -> Result<Option<Genesis>, ChainError> {
-        let Some(json) = BlockStore::new(database.clone()).genesis_file()? else { return Ok(None) };
-        let corrupt = |error: &dyn std::fmt::Display| ChainError::Corrupt(format!("genesis file row: {error}"));
-        let json = std::str::from_utf8(&json).map_err(|error| corrupt(&error))?;
-        Genesis::from_json(json).map(Some).map_err(|error| corrupt(&error))
+        stored_genesis(&BlockStore::new(database.clone()))
     }
 
     /// The chain's genesis.
@@ -179,18 +182,6 @@ impl Chain {
         let Inner { states, codes, .. } = &*self.inner;
         ChainStateReader { blocks: BlockStore::below(&state), state, states, codes }
     }
-}
-
-/// Keeps the file for [`Chain::stored_genesis`]. The genesis hash does not cover all of it, so that a file with a new
-/// fork replaces the old one.
-fn keep_genesis_file(genesis: &Genesis, database: &Database, blocks: &BlockStore) -> Result<(), ChainError> {
-    let json = genesis.to_json().map_err(|error| ChainError::Corrupt(format!("genesis file: {error}")))?;
-    if blocks.genesis_file()?.as_deref() == Some(json.as_bytes()) {
-        return Ok(());
-    }
-    let mut batch = Batch::new();
-    BlockStore::put_genesis_file(&mut batch, &json);
-    Ok(database.commit(batch)?)
 }
 
 fn require_genesis(genesis: &Genesis, found: B256) -> Result<(), ChainError> {

@@ -221,6 +221,24 @@ pub enum ChainError {
         /// Of the file.
         genesis: B256,
     },
+    /// The genesis file says otherwise than the one that the database was written with, of what is past.
+    #[error(
+        "by the genesis file {rule} is {given}, by the one that this database was written with it is {known}, and its last \
+         block ({number}, of time {timestamp}) is past that: start with the file that the chain runs with; only forks to \
+         come can be moved"
+    )]
+    ForkMismatch {
+        /// The fork, or other rule.
+        rule: String,
+        /// When it is by the file that the database was last opened with.
+        known: String,
+        /// When it is by the file given now.
+        given: String,
+        /// Number of the head.
+        number: u64,
+        /// Its time, in seconds since 1970.
+        timestamp: u64,
+    },
     /// The chain, or a block that two thirds certified, has another block where the operator's checkpoint is.
     #[error(
         "block {number} is {hash}, the checkpoint says {checkpoint}: this is another chain, or the checkpoint is wrong"
@@ -275,6 +293,7 @@ impl ChainError {
             | Self::TooManyLogBytes { .. }
             | Self::ReadOnly
             | Self::Uncertified
+            | Self::ForkMismatch { .. }
             | Self::Conflict { .. } => Fault::Caller,
             Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
             Self::Call(_) | Self::State(StateError::HistoryPruned { .. } | StateError::ProofTooOld { .. }) => {

@@ -43,6 +43,7 @@ mod light_client;
 mod logs;
 mod propose;
 mod reads;
+mod schedule;
 mod snapshots;
 mod state_reader;
 mod stats;

@@ -11,4 +11,5 @@ mod lifecycle;
 mod membership;
 mod reads;
 mod rules;
+mod schedule;
 mod snapshots;
