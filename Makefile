@@ -6,13 +6,28 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
+.PHONY: devnet test test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
 
 test: build
 	cargo test $(CARGO_FLAGS)
+
+# A network of an earlier revision's build, PREVIOUS, upgraded node by node under load to this one. That revision has a target
+# directory of its own, with the other one's dependencies linked into it: cargo takes crates at the same place of two
+# workspaces for one crate, and would mix the two revisions in one directory.
+test-upgrade: PREVIOUS_DIR = $(abspath $(TARGET))/previous
+test-upgrade: build
+	@test -n "$(PREVIOUS)" || { echo "usage: make test-upgrade PREVIOUS=<git revision>" >&2; exit 2; }
+	set -e; revision=$$(git rev-parse --verify "$(PREVIOUS)^{commit}"); git worktree prune; \
+		test -e $(PREVIOUS_DIR)/source || git worktree add --detach $(PREVIOUS_DIR)/source $$revision; \
+		git -C $(PREVIOUS_DIR)/source checkout --quiet --detach $$revision
+	mkdir -p $(PREVIOUS_DIR)/target/release
+	cd $(TARGET)/release && find .fingerprint build deps -mindepth 1 -maxdepth 1 ! -name '*heddle*' \
+		-exec cp -al --no-clobber --parents -t $(PREVIOUS_DIR)/target/release {} +
+	cd $(PREVIOUS_DIR)/source && CARGO_TARGET_DIR=$(PREVIOUS_DIR)/target cargo build $(CARGO_FLAGS) --bin heddle
+	HEDDLE_PREVIOUS_BIN=$(PREVIOUS_DIR)/target/release/heddle cargo test $(CARGO_FLAGS) --test upgrade -- --nocapture
 
 # Whole nodes in virtual time under seeded faults; NODES, BYZANTINE, PROFILE (calm, lan, wan, chaos) and PLAN (fixed, grow,
 # rotate, jail, slash) fix what the seed would draw.
