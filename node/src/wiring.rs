@@ -8,25 +8,27 @@
 //!   consensus --> ChainApplication --> chain, mempool, sync.wake
 //!             --> NetworkOutbound --> BlockShelf, network;  ConsensusFiles
 //!   sync ------> StagedState, SyncChain, ChainPast --> chain;  NetworkPeers --> network
-//!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, rpc
+//!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, traces, rpc
 //! ```
 //!
 //! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, telemetry,
-//! metrics server, admin server. The first that ends stops the node.
+//! traces (and a thread of their own, behind a queue of 8192), metrics server, admin server. The first that ends stops the node.
 
 mod followers;
 mod network;
 mod sync;
+mod traces;
 
 use crate::adapters::{
-    Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, MempoolBlocks,
-    MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, Probes, SyncChain, announce_commits,
+    Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, LocalPool,
+    MempoolBlocks, MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, Probes, SyncChain, announce_commits,
 };
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
 use crate::database;
 use crate::execution::Execution;
-use crate::keys::ValidatorKey;
+use crate::keys::{self, ValidatorKey};
+use crate::telemetry::traces::{TracesConfig, TransactionTraces};
 use crate::telemetry::{MetricsServer, NodeRegistry};
 use alloy_signer_local::PrivateKeySigner;
 use heddle_chain::{Chain, ChainConfig, ChainError, Head, History};
@@ -75,6 +77,8 @@ pub struct NodeConfig {
     pub dev_accounts: Vec<PrivateKeySigner>,
     /// Where to serve metrics and probes.
     pub metrics: Option<SocketAddr>,
+    /// Where traces of transactions go.
+    pub traces: Option<TracesConfig>,
 }
 
 /// A running node. Dropping it stops every task; what was acknowledged is on disk already.
@@ -82,6 +86,7 @@ pub struct Node {
     chain: Chain,
     network: Option<NetworkHandle>,
     rpc: Option<RpcServer>,
+    traces: TransactionTraces,
     tasks: JoinSet<String>,
 }
 
@@ -107,7 +112,8 @@ impl Node {
         let rpc_metrics = RpcMetrics::new(registry);
         let reader = Arc::new(MempoolChain(chain.clone()));
         let (mempool, service) = Mempool::new(MempoolConfig::default(), chain.genesis(), reader, metrics)?;
-        let mut node = Self { chain, network: None, rpc: None, tasks: JoinSet::new() };
+        let mut node =
+            Self { chain, network: None, rpc: None, traces: TransactionTraces::default(), tasks: JoinSet::new() };
         let status = match config.genesis.heddle().cloned() {
             Some(heddle) => node.start_live(&config, &heddle, &mempool, service, registry).await?,
             None => {
@@ -140,11 +146,14 @@ impl Node {
         let chain = self.chain.clone();
         let source = Arc::new(SyncChain::new(chain.clone())?);
         let (inbound, arrivals) = Inbound::new(chain.clone());
-        let (inbound, pool) = (Arc::new(inbound), Arc::new(GossipedPool(mempool.clone())));
+        let key = keys::load_or_create_node_key(&config.node_key_file)?;
+        self.start_traces(config, key.peer_id(), registry)?;
+        let gossiped = GossipedPool { mempool: mempool.clone(), traces: self.traces.clone() };
+        let (inbound, pool) = (Arc::new(inbound), Arc::new(gossiped));
         let shelf = BlockShelf::default();
         let ports =
             PeerPorts { inbound: inbound.clone(), source: source.clone(), pool: pool.clone(), shelf: shelf.clone() };
-        let network = self.start_network(config, heddle, ports, registry).await?;
+        let network = self.start_network(config, heddle, key, ports, registry).await?;
         let relay = BlockRelay::new(shelf.clone(), network.clone(), pool, PropagationMetrics::new(registry));
         let filling = Arrivals { relay, source: source.clone(), chain: chain.clone() };
         self.spawn("block arrivals", filling.run(arrivals));
@@ -152,7 +161,13 @@ impl Node {
         let sync = catching_up.sync.clone();
         let own = config.validator_key.as_ref().map(|validator| validator.key.address());
         self.tell_own_validator(own)?;
-        let application = ChainApplication { chain: chain.clone(), mempool: mempool.clone(), sync: sync.clone(), own };
+        let application = ChainApplication {
+            chain: chain.clone(),
+            mempool: mempool.clone(),
+            sync: sync.clone(),
+            own,
+            traces: self.traces.clone(),
+        };
         let outbound = NetworkOutbound {
             network: network.clone(),
             shelf: shelf.clone(),
@@ -277,7 +292,9 @@ impl Node {
     ) -> Result<(), Box<dyn Error>> {
         let Some(rpc_config) = config.rpc else { return Ok(()) };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
-        let context = RpcContext { chain: self.chain.clone(), mempool, node: Arc::new(status), dev_accounts, metrics };
+        let intake = Arc::new(LocalPool { mempool: mempool.clone(), traces: self.traces.clone() });
+        let context =
+            RpcContext { chain: self.chain.clone(), mempool, intake, node: Arc::new(status), dev_accounts, metrics };
         let server = RpcServer::start(rpc_config, context).await?;
         tracing::info!(address = %server.local_addr(), "serving JSON-RPC");
         self.rpc = Some(server);

@@ -30,6 +30,21 @@ pub struct Received {
     pub invalid: usize,
 }
 
+impl Received {
+    /// Sums up what became of each.
+    pub fn of(results: &[Result<TxHash, PoolError>]) -> Self {
+        let mut received = Self::default();
+        for result in results {
+            match result {
+                Ok(_) => received.accepted += 1,
+                Err(error) if error.fault() == Fault::Peer => received.invalid += 1,
+                Err(_) => received.refused += 1,
+            }
+        }
+        received
+    }
+}
+
 /// A node's pool of transactions; clones share it. What decodes or reads accounts blocks, and is to be called off the
 /// async threads; the rest takes a lock for a moment.
 #[derive(Clone)]
@@ -85,15 +100,7 @@ impl Mempool {
 
     /// Adds a peer's EIP-2718 encodings and says what became of them. Blocks.
     pub fn receive(&self, transactions: &[Bytes]) -> Received {
-        let mut received = Received::default();
-        for result in self.submit_batch(transactions, Origin::Gossip) {
-            match result {
-                Ok(_) => received.accepted += 1,
-                Err(error) if error.fault() == Fault::Peer => received.invalid += 1,
-                Err(_) => received.refused += 1,
-            }
-        }
-        received
+        Received::of(&self.submit_batch(transactions, Origin::Gossip))
     }
 
     /// What the next block should hold, best first. A snapshot.

@@ -75,5 +75,5 @@ pub trait TransactionPool: Send + Sync + 'static {
     async fn pending(&self, count_max: usize) -> Vec<TransactionAnnouncement>;
 
     /// Takes what is valid of these EIP-2718 encodings, which a peer sent.
-    async fn receive(&self, transactions: Vec<Bytes>) -> Judgement;
+    async fn receive(&self, peer: PeerId, transactions: Vec<Bytes>) -> Judgement;
 }

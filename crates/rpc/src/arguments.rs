@@ -4,12 +4,14 @@ use crate::error::MethodError;
 use jsonrpsee::types::Params;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::time::SystemTime;
 
 /// The arguments of one call, as text until they are taken. A trailing `null` counts as absent.
 pub(crate) struct Arguments<'a> {
     names: &'static [&'static str],
     values: std::vec::IntoIter<&'a RawValue>,
     position: usize,
+    received: SystemTime,
 }
 
 impl<'a> Arguments<'a> {
@@ -27,7 +29,17 @@ impl<'a> Arguments<'a> {
             let message = format!("too many arguments, want at most {}", names.len());
             return Err(MethodError::InvalidParams(message));
         }
-        Ok(Self { names, values: values.into_iter(), position: 0 })
+        Ok(Self { names, values: values.into_iter(), position: 0, received: SystemTime::now() })
+    }
+
+    /// The arguments of a call that came before they were parsed.
+    pub(crate) fn received_at(self, received: SystemTime) -> Self {
+        Self { received, ..self }
+    }
+
+    /// When the call came.
+    pub(crate) fn received(&self) -> SystemTime {
+        self.received
     }
 
     /// The next argument, which must be there.

@@ -3,7 +3,7 @@
 use crate::error::MethodError;
 use crate::eth::TipSamples;
 use crate::recent::Recent;
-use crate::{DevAccounts, NodeStatus, RpcLimits, RpcMetrics};
+use crate::{DevAccounts, NodeStatus, RpcLimits, RpcMetrics, TransactionIntake};
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use heddle_chain::{Chain, StateView, StoredBlock};
 use heddle_mempool::Mempool;
@@ -16,6 +16,8 @@ pub struct RpcContext {
     pub chain: Chain,
     /// Transactions not yet in a block.
     pub mempool: Mempool,
+    /// Takes new ones.
+    pub intake: Arc<dyn TransactionIntake>,
     /// The node around the server.
     pub node: Arc<dyn NodeStatus>,
     /// Accounts whose keys the node holds, on development chains: `eth_accounts` lists them and
@@ -29,6 +31,7 @@ pub struct RpcContext {
 pub(crate) struct Backend {
     pub(crate) chain: Chain,
     pub(crate) mempool: Mempool,
+    pub(crate) intake: Arc<dyn TransactionIntake>,
     pub(crate) node: Arc<dyn NodeStatus>,
     pub(crate) dev_accounts: Option<DevAccounts>,
     pub(crate) metrics: RpcMetrics,
@@ -40,10 +43,11 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
-        let RpcContext { chain, mempool, node, dev_accounts, metrics } = context;
+        let RpcContext { chain, mempool, intake, node, dev_accounts, metrics } = context;
         Self {
             chain,
             mempool,
+            intake,
             node,
             dev_accounts,
             metrics,

@@ -23,6 +23,7 @@ mod dev_accounts;
 mod error;
 mod eth;
 mod heddle;
+mod intake;
 mod lane;
 mod metrics;
 mod middleware;
@@ -38,6 +39,7 @@ pub use config::{Api, ParseApiError, RpcConfig, RpcLimits};
 pub use dev_accounts::DevAccounts;
 pub use error::RpcError;
 pub use heddle::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
+pub use intake::TransactionIntake;
 pub use metrics::RpcMetrics;
 pub use ports::{
     Ballot, ConsensusPosition, ConsensusReport, ConsensusStep, Nil, NodeReport, NodeStatus, PeerCounts, SyncProgress,

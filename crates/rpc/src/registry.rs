@@ -11,7 +11,7 @@ use jsonrpsee::types::Params;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// A method: takes its arguments in order and returns its result.
 pub(crate) type Handler<R> = fn(&Backend, &mut Arguments<'_>) -> Result<R, MethodError>;
@@ -139,10 +139,12 @@ async fn run<R: Serialize + 'static>(
     backend: Arc<Backend>,
 ) -> Result<Box<RawValue>, MethodError> {
     let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
+    let received = SystemTime::now();
     let permit = lane.enter(params.len_bytes()).await?;
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let result = handler(&backend, &mut Arguments::parse(&params, names)?)?;
+        let mut arguments = Arguments::parse(&params, names)?.received_at(received);
+        let result = handler(&backend, &mut arguments)?;
         serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
     });
     task.await.map_err(|panic| internal(&panic))?

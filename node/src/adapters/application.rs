@@ -1,5 +1,6 @@
 //! Consensus asks the chain and the mempool.
 
+use crate::telemetry::traces::{Event, TransactionTraces};
 use async_trait::async_trait;
 use heddle_chain::{BlockError, BuildRequest, Chain, ChainError, Fault};
 use heddle_consensus::{Application, ApplicationError, BlockVerdict};
@@ -26,6 +27,8 @@ pub struct ChainApplication {
     pub sync: SyncHandle,
     /// The validator whose key this node has.
     pub own: Option<ValidatorAddress>,
+    /// Told of blocks that are proposed and executed.
+    pub traces: TransactionTraces,
 }
 
 impl ChainApplication {
@@ -83,8 +86,9 @@ impl Application for ChainApplication {
         }
     }
 
-    async fn build(&self, height: Height, _round: Round) -> Result<Option<ProposedBlock>, ApplicationError> {
+    async fn build(&self, height: Height, round: Round) -> Result<Option<ProposedBlock>, ApplicationError> {
         let Some(own) = self.own(height)? else { return Ok(None) };
+        let stage = self.traces.begin();
         let (chain, mempool, fee_recipient) = (self.chain.clone(), self.mempool.clone(), own.fee_recipient);
         let built = blocking(move || {
             let started = Instant::now();
@@ -99,23 +103,35 @@ impl Application for ChainApplication {
         })
         .await?;
         let built = built.map_err(ours)?;
-        Ok((built.proposed.block.header.number == height.as_u64()).then_some(built.proposed))
+        if built.proposed.block.header.number != height.as_u64() {
+            return Ok(None);
+        }
+        stage.end_block(&built.proposed.block, |block| Event::Proposed { block, round });
+        Ok(Some(built.proposed))
     }
 
     async fn validate(&self, block: ProposedBlock, proposer: Validator) -> Result<BlockVerdict, ApplicationError> {
         let (block, proposer) = (Arc::new(block), Arc::new(proposer));
         loop {
-            let (chain, mempool, block, proposer) =
+            let stage = self.traces.begin();
+            let (chain, mempool, validated, proposer) =
                 (self.chain.clone(), self.mempool.clone(), block.clone(), proposer.clone());
-            match blocking(move || validate(&chain, &mempool, &block, &proposer)).await? {
-                Ok(()) => return Ok(BlockVerdict::Valid),
+            match blocking(move || validate(&chain, &mempool, &validated, &proposer)).await? {
+                Ok(()) => {
+                    stage.end_block(&block.block, |block| Event::Executed { block, invalid: None });
+                    return Ok(BlockVerdict::Valid);
+                }
                 Err(ChainError::NotNext { .. }) => return Ok(BlockVerdict::Stale),
                 // Time cures this one, and a verdict is for good: consensus goes on without it meanwhile.
                 Err(ChainError::InvalidBlock(BlockError::FutureTimestamp { timestamp, now, drift })) => {
                     let early = timestamp.saturating_sub(now.saturating_add(drift));
                     tokio::time::sleep(Duration::from_secs(early)).await;
                 }
-                Err(error) if error.fault() == Fault::Peer => return Ok(BlockVerdict::Invalid(error.to_string())),
+                Err(error) if error.fault() == Fault::Peer => {
+                    let reason = error.to_string();
+                    stage.end_block(&block.block, |block| Event::Executed { block, invalid: Some(&reason) });
+                    return Ok(BlockVerdict::Invalid(reason));
+                }
                 Err(error) => return Err(ours(error)),
             }
         }

@@ -19,4 +19,4 @@ pub use probes::Probes;
 pub use states::{ChainPast, ServedStates, StagedState};
 pub use status::{Live, NodeStatusView};
 pub use sync::{NetworkPeers, PeerServer, SyncChain};
-pub use transactions::{GossipedPool, MempoolGossip};
+pub use transactions::{GossipedPool, LocalPool, MempoolGossip};

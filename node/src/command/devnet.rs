@@ -200,6 +200,7 @@ async fn run_validators(
             }),
             dev_accounts: if first { signers.clone() } else { Vec::new() },
             metrics: None,
+            traces: None,
         };
         let node = Node::start(config).await.map_err(|error| super::name_port_flag(error, "--http-port"))?;
         // From the first moment, so that no block goes unprinted.

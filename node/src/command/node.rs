@@ -111,6 +111,7 @@ impl NodeArgs {
             rpc: self.rpc.config()?,
             dev_accounts: Vec::new(),
             metrics: self.telemetry.metrics,
+            traces: self.telemetry.traces(),
         })
     }
 }

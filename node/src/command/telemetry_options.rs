@@ -1,10 +1,11 @@
 //! Options of what a node tells of itself.
 
+use crate::telemetry::traces::{Sampling, TracesConfig, parse_endpoint};
 use crate::telemetry::{self, LogFormat};
 use clap::Args;
 use std::net::SocketAddr;
 
-/// Options of `heddle node` about metrics and logs; part of [`NodeArgs`](super::NodeArgs).
+/// Options of `heddle node` about metrics, logs and traces; part of [`NodeArgs`](super::NodeArgs).
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryOptions {
     /// Serve /metrics, and the probes /startup, /health and /ready, on this address and port.
@@ -29,4 +30,25 @@ pub struct TelemetryOptions {
         help_heading = "Telemetry"
     )]
     pub log_format: LogFormat,
+    /// Export traces of transactions to this OTLP/HTTP collector, for example http://127.0.0.1:4318 [default: none].
+    #[arg(id = "tracing-otlp.url", long = "tracing-otlp", env = "HEDDLE_TRACING_OTLP", value_name = "URL", value_parser = parse_endpoint, help_heading = "Telemetry")]
+    tracing_otlp: Option<String>,
+    /// Part of the transactions to trace, 0 to 1; nodes with the same part trace the same ones.
+    #[arg(
+        id = "tracing-otlp.sample",
+        long = "tracing-otlp.sample",
+        env = "HEDDLE_TRACING_OTLP_SAMPLE",
+        value_name = "RATIO",
+        default_value = "0.01",
+        help_heading = "Telemetry"
+    )]
+    tracing_otlp_sample: Sampling,
+}
+
+impl TelemetryOptions {
+    /// Where traces go, if anywhere.
+    pub fn traces(&self) -> Option<TracesConfig> {
+        let endpoint = self.tracing_otlp.clone()?;
+        Some(TracesConfig { endpoint, sampling: self.tracing_otlp_sample })
+    }
 }

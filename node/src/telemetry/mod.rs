@@ -1,7 +1,8 @@
-//! Logs and the metrics server.
+//! Logs, the metrics server, and traces of transactions.
 
 mod metrics;
 mod server;
+pub mod traces;
 
 pub use metrics::{ChainMetrics, NodeRegistry};
 pub use server::{Health, MetricsServer};

@@ -2,6 +2,7 @@
 
 use crate::adapters::NodeStatusView;
 use crate::telemetry::ChainMetrics;
+use crate::telemetry::traces::TransactionTraces;
 use heddle_chain::{Chain, CommittedBlock, History};
 use heddle_consensus::CatchUp;
 use heddle_primitives::Height;
@@ -71,6 +72,15 @@ pub(super) async fn prune(chain: Chain, history: History) -> String {
             return "the chain is closed".to_owned();
         }
     }
+}
+
+/// Traces the transactions of committed blocks.
+pub(super) async fn trace(chain: Chain, traces: TransactionTraces) -> String {
+    let mut blocks = chain.subscribe();
+    while let Some(committed) = next_block(&mut blocks).await {
+        traces.committed(&committed);
+    }
+    "the chain is closed".to_owned()
 }
 
 /// Counts and logs committed blocks, and says when none comes.

@@ -3,9 +3,8 @@
 use super::{Node, NodeConfig, ending};
 use crate::adapters::{GossipedPool, Inbound, PeerServer, ServedStates, SyncChain};
 use crate::admin::{self, AdminServer};
-use crate::keys;
 use heddle_chain::ChainError;
-use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle};
+use heddle_network::{BlockShelf, ChainPace, Network, NetworkConfig, NetworkHandle, NodeKey};
 use heddle_primitives::HeddleConfig;
 use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
@@ -29,11 +28,11 @@ impl Node {
         &mut self,
         config: &NodeConfig,
         heddle: &HeddleConfig,
+        key: NodeKey,
         ports: PeerPorts,
         registry: &mut Registry,
     ) -> Result<NetworkHandle, Box<dyn Error>> {
         let PeerPorts { inbound, source, pool, shelf } = ports;
-        let key = keys::load_or_create_node_key(&config.node_key_file)?;
         let states = SnapshotServer::new(Arc::new(ServedStates(self.chain.clone())), config.sync.serving());
         let server = Arc::new(PeerServer { blocks: SyncServer::new(source), states, shelf });
         let genesis_hash = self.chain.genesis().hash();

@@ -3,7 +3,7 @@
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{B256, Bytes};
 use async_trait::async_trait;
-use heddle_network::{Announcement, Judgement, NetworkHandle, TransactionPool, TransactionSource};
+use heddle_network::{Announcement, Judgement, NetworkHandle, PeerId, TransactionPool, TransactionSource};
 use heddle_primitives::{ShortId, ShortIdKey, Transaction, TransactionAnnouncement};
 use parking_lot::RwLock;
 use std::collections::HashMap;
@@ -118,7 +118,7 @@ impl TransactionPool for Pool {
         self.known.read().values().take(count_max).map(Known::announcement).collect()
     }
 
-    async fn receive(&self, transactions: Vec<Bytes>) -> Judgement {
+    async fn receive(&self, _: PeerId, transactions: Vec<Bytes>) -> Judgement {
         let decoded: Vec<_> = transactions.iter().flat_map(|raw| Transaction::decode_2718_exact(raw)).collect();
         let valid = decoded.len();
         let new = self.insert(decoded.into_iter());

@@ -116,7 +116,7 @@ impl Transactions {
         {
             self.judging += 1;
             self.ask_pool(|pool| async move {
-                PoolAnswer::Told(Input::Judged { peer, fetch, judgement: pool.receive(transactions).await })
+                PoolAnswer::Told(Input::Judged { peer, fetch, judgement: pool.receive(peer, transactions).await })
             });
         }
     }

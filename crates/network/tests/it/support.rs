@@ -131,7 +131,7 @@ impl TransactionPool for Pool {
         self.held.borrow().iter().map(name).take(count_max).collect()
     }
 
-    async fn receive(&self, transactions: Vec<Bytes>) -> Judgement {
+    async fn receive(&self, _: PeerId, transactions: Vec<Bytes>) -> Judgement {
         let mut judgement = Judgement::default();
         for raw in transactions {
             assert!(!self.holds(&keccak256(&raw)), "given twice");

@@ -40,7 +40,7 @@ fn send(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TxHash, Meth
         request.build_consensus_tx().map_err(|error| MethodError::Rejected(error.error))?;
     let signature =
         signer.sign_hash_sync(&unsigned.signature_hash()).map_err(|error| MethodError::Internal(error.to_string()))?;
-    submit(backend, &unsigned.into_envelope(signature).encoded_2718())
+    submit(backend, &unsigned.into_envelope(signature).encoded_2718(), arguments.received())
 }
 
 /// Chain id, fees and gas; everything but the nonce.

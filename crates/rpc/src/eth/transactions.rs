@@ -9,9 +9,9 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes, TxHash};
 use alloy_rpc_types_eth::{Index, TransactionReceipt};
 use heddle_chain::StoredBlock;
-use heddle_mempool::Origin;
 use jsonrpsee::server::RegisterMethodError;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.read("eth_sendRawTransaction", &["transaction"], send_raw)?;
@@ -23,15 +23,15 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 
 fn send_raw(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TxHash, MethodError> {
     let raw: Bytes = arguments.required()?;
-    submit(backend, &raw)
+    submit(backend, &raw, arguments.received())
 }
 
 /// Gives an encoded transaction to the mempool; it is gossiped from there.
-pub(super) fn submit(backend: &Backend, raw: &[u8]) -> Result<TxHash, MethodError> {
+pub(super) fn submit(backend: &Backend, raw: &[u8], received: SystemTime) -> Result<TxHash, MethodError> {
     if !backend.chain.rules().is_heddle() {
         return Err(MethodError::Rejected("the chain is served read-only, it takes no transactions".to_owned()));
     }
-    Ok(backend.mempool.submit(raw, Origin::Local)?)
+    Ok(backend.intake.submit(raw, received)?)
 }
 
 fn by_hash(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<RpcTransaction>, MethodError> {

@@ -160,8 +160,9 @@ impl TestNode {
         let status = Arc::new(TestStatus::default());
         let mut registry = Registry::default();
         let metrics = RpcMetrics::new(&mut registry);
-        let (node, mempool_of_server) = (status.clone(), mempool.clone());
-        let context = RpcContext { chain: chain.clone(), mempool: mempool_of_server, node, dev_accounts, metrics };
+        let (intake, node, mempool_of_server) = (Arc::new(mempool.clone()), status.clone(), mempool.clone());
+        let context =
+            RpcContext { chain: chain.clone(), mempool: mempool_of_server, intake, node, dev_accounts, metrics };
         let server = RpcServer::start(config, context).await.unwrap();
         Self { chain, mempool, status, server, registry, _directory: directory }
     }

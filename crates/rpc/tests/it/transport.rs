@@ -4,6 +4,7 @@ use crate::client::{abandon, exchange, post, request};
 use crate::node::TestNode;
 use heddle_rpc::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, RpcMetrics, RpcServer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn config() -> RpcConfig {
     RpcConfig { port: 0, ..RpcConfig::default() }
@@ -161,6 +162,7 @@ async fn a_server_that_cannot_start_says_why() {
     let context = || RpcContext {
         chain: node.chain.clone(),
         mempool: node.mempool.clone(),
+        intake: Arc::new(node.mempool.clone()),
         node: node.status.clone(),
         dev_accounts: None,
         metrics: RpcMetrics::default(),

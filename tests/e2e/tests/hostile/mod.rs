@@ -51,7 +51,7 @@ impl TransactionPool for Silent {
         Vec::new()
     }
 
-    async fn receive(&self, _: Vec<Bytes>) -> Judgement {
+    async fn receive(&self, _: PeerId, _: Vec<Bytes>) -> Judgement {
         Judgement::default()
     }
 }
