@@ -44,6 +44,11 @@ impl CacheSize {
         }
     }
 
+    /// All of it, in bytes.
+    pub fn bytes(self) -> u64 {
+        u64::from(self.mebibytes) << 20
+    }
+
     fn eighths(self, count: usize) -> usize {
         (self.mebibytes as usize).saturating_mul(1 << 20) / 8 * count
     }

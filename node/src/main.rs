@@ -22,6 +22,7 @@ mod execution;
 mod genesis;
 mod import;
 mod keys;
+mod operator;
 mod progress;
 mod shutdown;
 mod snapshot;

@@ -57,4 +57,4 @@ pub use sign_guard::{Refusal, SignGuard, SignState, SignStep};
 pub use sign_record::{SignStateMismatch, SignStateRecord};
 pub use snapshot::{Ballot, ConsensusSnapshot, LastVote, Present, RoundVotes, Step, ValidatorView};
 pub use start::{Ports, Recovered, Setup, start};
-pub use state::{Core, Identity};
+pub use state::{Core, Identity, last_logged};

@@ -9,6 +9,8 @@ mod messages;
 mod replay;
 mod view;
 
+pub use replay::last_logged;
+
 use crate::context::{BlockHash, HeddleContext, Height as BftHeight};
 use crate::future::FutureMessages;
 use crate::host::Host;

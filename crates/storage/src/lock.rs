@@ -41,6 +41,27 @@ impl DirectoryLock {
     }
 }
 
+impl DirectoryLock {
+    /// Who owns the directory, without taking it or writing anything: `None` nobody, `Some(None)` a process that did not
+    /// say its number.
+    ///
+    /// # Errors
+    /// The lock file cannot be read.
+    pub fn owner(directory: &Path) -> Result<Option<Option<u32>>, StorageError> {
+        let path = directory.join(Self::FILE_NAME);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(StorageError::io("open lock file", &path)(source)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut file))),
+            Err(TryLockError::Error(source)) => Err(StorageError::io("lock", &path)(source)),
+        }
+    }
+}
+
 impl FileLock {
     /// Takes ownership of `what` by a lock on the file `path`, which is made if needed.
     ///
@@ -87,7 +108,9 @@ mod tests {
         let error = DirectoryLock::acquire(directory.path()).unwrap_err().to_string();
         assert!(error.contains(&directory.path().display().to_string()), "{error}");
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+        assert_eq!(DirectoryLock::owner(directory.path()).unwrap(), Some(Some(std::process::id())));
         drop(first);
+        assert_eq!(DirectoryLock::owner(directory.path()).unwrap(), None);
         DirectoryLock::acquire(directory.path()).unwrap();
     }
 

@@ -63,7 +63,9 @@ impl Database {
     pub fn check_format(&self) -> Result<(), StorageError> {
         let found = match self.get(Table::Meta, META_FORMAT_KEY)? {
             Some(row) if row == FORMAT.to_be_bytes() => return Ok(()),
-            Some(_) => "of an unknown kind".to_owned(),
+            Some(row) => {
+                row.try_into().map_or("of an unknown kind".to_owned(), |row| u32::from_be_bytes(row).to_string())
+            }
             None => "that is not recorded".to_owned(),
         };
         Err(StorageError::Format { directory: self.inner.db.path().to_owned(), found, supported: FORMAT })

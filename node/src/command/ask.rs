@@ -35,7 +35,15 @@ impl AskError {
 /// # Errors
 /// See [`AskError`].
 pub fn ask(url: &str, method: &str, params: Value) -> Result<Value, AskError> {
-    let agent = ureq::Agent::from(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build());
+    ask_within(TIMEOUT, url, method, params)
+}
+
+/// As [`ask`], with another patience.
+///
+/// # Errors
+/// See [`AskError`].
+pub fn ask_within(timeout: Duration, url: &str, method: &str, params: Value) -> Result<Value, AskError> {
+    let agent = ureq::Agent::from(ureq::Agent::config_builder().timeout_global(Some(timeout)).build());
     call(agent.post(url), method, params)
 }
 

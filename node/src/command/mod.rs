@@ -6,6 +6,7 @@ mod ask;
 mod bench;
 mod db;
 mod devnet;
+mod doctor;
 mod export;
 mod genesis;
 mod health;
@@ -19,11 +20,14 @@ mod peers;
 mod rpc_options;
 mod sign_state;
 mod snapshot;
+mod status;
 mod sync_options;
 mod telemetry_options;
 mod validators;
+mod why;
 
-pub use node::NodeArgs;
+pub use ask::{AskError, ask_within};
+pub use node::{NodeArgs, Prospect, rpc_url as node_rpc_url};
 pub use sync_options::{BackfillMode, SyncMode, SyncOptions};
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -78,6 +82,16 @@ enum Command {
     /// List, add, remove and ban the peers of a running node, beside it.
     #[command(subcommand)]
     Peers(peers::PeersCommand),
+    /// Show where nodes stand: heights, rounds, peers, lag, transactions.
+    Status(status::StatusArgs),
+    /// Answer why something is as it is, asking running nodes.
+    #[command(subcommand)]
+    Why(why::WhyCommand),
+    /// Look for what is wrong on this machine, before a node starts or while it runs.
+    ///
+    /// Takes the options of `heddle node`, by `--config` too, and changes nothing but a file that it writes to the data
+    /// directory and removes. Exit status 1 when there is a problem.
+    Doctor(Box<doctor::DoctorArgs>),
     /// List the validators of a height, asking a running node.
     Validators(validators::ValidatorsArgs),
     /// Make, show, encrypt and import validator keys.
@@ -125,6 +139,9 @@ impl Cli {
             Command::Genesis(command) => genesis::run(command),
             Command::Health(args) => health::run(args),
             Command::Peers(command) => peers::run(command),
+            Command::Status(args) => status::run(args),
+            Command::Why(command) => why::run(command),
+            Command::Doctor(args) => doctor::run(*args),
             Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
             Command::SignState(command) => sign_state::run(command),

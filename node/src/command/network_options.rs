@@ -107,6 +107,11 @@ impl NetworkOptions {
         self.node_key.clone().unwrap_or_else(|| datadir.join("node.key"))
     }
 
+    /// Where the node listens for peers.
+    pub fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.addr, self.port)
+    }
+
     /// What the network is started with, on a node with this data directory.
     ///
     /// # Errors

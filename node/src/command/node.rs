@@ -6,16 +6,19 @@ use super::rpc_options::RpcOptions;
 use super::sync_options::SyncOptions;
 use super::telemetry_options::TelemetryOptions;
 use crate::cache::CacheSize;
+use crate::config;
 use crate::execution::{Execution, ModeArg, parse_threads};
 use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
 use crate::shutdown;
 use crate::telemetry;
 use crate::wiring::{Node, NodeConfig};
-use clap::{Args, ValueHint};
+use clap::{Args, CommandFactory, FromArgMatches, ValueHint};
 use heddle_chain::History;
+use heddle_network::NetworkConfig;
 use heddle_primitives::Genesis;
 use serde_json::{Value, json};
 use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -128,6 +131,81 @@ impl NodeArgs {
             init_sign_state: self.unsafe_init_sign_state,
         })
     }
+}
+
+/// What a node would be started with, before any secret is read: for those who only look.
+pub struct Prospect {
+    /// The genesis file.
+    pub chain: PathBuf,
+    /// Directory of the database and the consensus log.
+    pub datadir: PathBuf,
+    /// Memory for caches.
+    pub cache: CacheSize,
+    /// File of the validator's key.
+    pub validator_key: Option<PathBuf>,
+    /// File of its passphrase.
+    pub passphrase_file: Option<PathBuf>,
+    /// File of what the key signed last.
+    pub sign_state: PathBuf,
+    /// Whether that file is made where there is none.
+    pub init_sign_state: bool,
+    /// File of the network key.
+    pub node_key: PathBuf,
+    /// Whom the node looks for.
+    pub network: NetworkConfig,
+    /// Where peers find it, over TCP and UDP.
+    pub p2p: SocketAddr,
+    /// Where JSON-RPC is served.
+    pub http: Option<SocketAddr>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl NodeArgs {
+    /// What the options say.
+    ///
+    /// # Errors
+    /// When two contradict each other.
+    pub fn prospect(self) -> Result<Prospect, Box<dyn Error>> {
+        let sign_state = self.sign_state.or_else(|| self.validator_key.as_deref().map(keys::sign_state_path));
+        Ok(Prospect {
+            node_key: self.network.node_key_file(&self.datadir),
+            p2p: self.network.listen_address(),
+            network: self.network.config(&self.datadir)?,
+            chain: self.chain,
+            datadir: self.datadir,
+            cache: self.cache,
+            validator_key: self.validator_key,
+            passphrase_file: self.validator_key_passphrase_file,
+            sign_state: sign_state.unwrap_or_default(),
+            init_sign_state: self.unsafe_init_sign_state,
+            http: self.rpc.config()?.map(|rpc| rpc.socket_addr()),
+            metrics: self.telemetry.metrics,
+        })
+    }
+}
+
+/// Where a node with this configuration file serves JSON-RPC, as this machine reaches it.
+///
+/// # Errors
+/// The file is no configuration of a node, or says that there is none.
+pub fn rpc_url(file: &Path) -> Result<String, Box<dyn Error>> {
+    let arguments = ["heddle".into(), "node".into(), "--config".into(), file.into()];
+    let arguments = config::expand_arguments(arguments.into_iter(), super::Cli::command())?;
+    let matches = config::command_with_overrides(super::Cli::command()).try_get_matches_from(arguments)?;
+    let node = matches.subcommand_matches("node").ok_or("these are no options of a node")?;
+    let served = NodeArgs::from_arg_matches(node)?.rpc.config()?.map(|rpc| rpc.socket_addr());
+    let Some(mut address) = served.filter(|address| address.port() != 0) else {
+        return Err(format!(
+            "{}: a node with this configuration serves no JSON-RPC on a known port (http.enabled, http.port)",
+            file.display()
+        )
+        .into());
+    };
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    Ok(format!("http://{address}"))
 }
 
 /// Runs `heddle node`.

@@ -5,7 +5,7 @@ use super::healing::bft_timeout;
 use crate::context::HeddleContext;
 use crate::record::{Entry, Record};
 use crate::{CoreError, Output, SignState, convert};
-use heddle_primitives::{ProposedBlock, Round};
+use heddle_primitives::{ProposedBlock, Round, SigningContext, ValidatorAddress};
 use malachitebft_core_consensus::Input as BftInput;
 
 /// Reads the records of a log.
@@ -18,19 +18,38 @@ pub(super) fn decode(records: &[Vec<u8>]) -> Result<Vec<Record>, CoreError> {
     records.iter().enumerate().map(read).collect()
 }
 
+/// The signature of a validator that an entry records, if it is one of its messages.
+fn signed_by(validator: ValidatorAddress, entry: &Entry, context: &SigningContext) -> Option<SignState> {
+    match entry {
+        Entry::Proposal(signed) if signed.proposal.validator == validator => {
+            Some(SignState::of_proposal(&signed.proposal, context))
+        }
+        Entry::Vote(signed) if signed.vote.validator == validator => Some(SignState::of_vote(&signed.vote, context)),
+        _ => None,
+    }
+}
+
+/// The last signature of a validator that the records of a log show, for tools that compare it with a sign state.
+///
+/// # Errors
+/// Something there is not a record.
+pub fn last_logged(
+    records: &[Vec<u8>],
+    validator: ValidatorAddress,
+    context: &SigningContext,
+) -> Result<Option<SignState>, CoreError> {
+    let records = decode(records)?;
+    let signed = records.iter().filter_map(|record| signed_by(validator, &record.entry, context));
+    Ok(signed.max_by_key(|signed| (signed.height, signed.round, signed.step)))
+}
+
 impl Core {
     /// Takes up what we signed according to the log, before any peer can show it: what the log explains is not foreign.
     pub(super) fn recollect(&mut self, records: &[Record]) {
-        let own = self.host.address().0;
+        let (own, context) = (self.host.address().0, self.host.context);
         for record in records {
-            match &record.entry {
-                Entry::Proposal(signed) if signed.proposal.validator == own => {
-                    self.observe(SignState::of_proposal(&signed.proposal, &self.host.context));
-                }
-                Entry::Vote(signed) if signed.vote.validator == own => {
-                    self.observe(SignState::of_vote(&signed.vote, &self.host.context));
-                }
-                _ => {}
+            if let Some(signed) = signed_by(own, &record.entry, &context) {
+                self.observe(signed);
             }
         }
     }
