@@ -12,7 +12,7 @@ use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
 use crate::shutdown;
 use crate::telemetry;
 use crate::wiring::{Node, NodeConfig};
-use clap::{Args, CommandFactory, FromArgMatches, ValueHint};
+use clap::{Args, FromArgMatches, ValueHint};
 use heddle_chain::History;
 use heddle_network::NetworkConfig;
 use heddle_primitives::Genesis;
@@ -191,8 +191,8 @@ impl NodeArgs {
 /// The file is no configuration of a node, or says that there is none.
 pub fn rpc_url(file: &Path) -> Result<String, Box<dyn Error>> {
     let arguments = ["heddle".into(), "node".into(), "--config".into(), file.into()];
-    let arguments = config::expand_arguments(arguments.into_iter(), super::Cli::command())?;
-    let matches = config::command_with_overrides(super::Cli::command()).try_get_matches_from(arguments)?;
+    let arguments = config::expand_arguments(arguments.into_iter(), super::program())?;
+    let matches = config::command_with_overrides(super::program()).try_get_matches_from(arguments)?;
     let node = matches.subcommand_matches("node").ok_or("these are no options of a node")?;
     let served = NodeArgs::from_arg_matches(node)?.rpc.config()?.map(|rpc| rpc.socket_addr());
     let Some(mut address) = served.filter(|address| address.port() != 0) else {
