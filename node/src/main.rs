@@ -30,6 +30,7 @@ mod telemetry;
 mod wiring;
 
 use clap::FromArgMatches;
+use command::Output;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -38,36 +39,56 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = match config::expand_arguments(std::env::args_os(), command::program()) {
+    let program = command::program();
+    let arguments = match config::expand_arguments(std::env::args_os().collect(), &program) {
         Ok(arguments) => arguments,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(error),
     };
-    let matches = config::command_with_overrides(command::program()).get_matches_from(arguments);
-    let cli = match command::Cli::from_arg_matches(&matches) {
+    let cli = match program
+        .clone()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| command::Cli::from_arg_matches(&matches))
+    {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return refuse(&program, &error),
     };
     match cli.run() {
-        Ok(result) => {
-            print_result(&result);
+        Ok(output) => {
+            match output {
+                Output::Result(result) => print_result(&result),
+                Output::Document(text) => print(&text),
+            }
             ExitCode::SUCCESS
         }
         Err(error) => {
             if let Some(incomplete) = error.downcast_ref::<command::Incomplete>() {
                 print_result(&incomplete.result);
             }
-            fail(error.as_ref())
+            fail(error)
         }
     }
 }
 
+/// Ends as the parser wants it, also for `--help`; unless it was no user who set what it refuses.
+fn refuse(program: &clap::Command, error: &clap::Error) -> ExitCode {
+    let variables = config::environment::variables();
+    match config::environment::service_in_place_of_option(program, &variables).filter(|_| error.use_stderr()) {
+        Some(explained) => fail(explained),
+        None => error.exit(),
+    }
+}
+
 fn print_result(result: &serde_json::Value) {
+    print(&format!("{result}\n"));
+}
+
+fn print(text: &str) {
     // Nobody may be reading any more: that is no failure of the command.
-    let _ = writeln!(std::io::stdout(), "{result}");
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Every failure ends in one sentence on stderr and a non-zero exit status.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
+fn fail(error: impl std::fmt::Display) -> ExitCode {
     tell!("heddle: {error}");
     ExitCode::FAILURE
 }

@@ -39,6 +39,11 @@ impl Progress {
             tell!("{} {}%  {}", self.what, position.saturating_mul(100) / length, detail());
         }
     }
+
+    /// Tells a line above the bar.
+    pub fn tell(&self, line: &str) {
+        self.bar.suspend(|| tell!("{line}"));
+    }
 }
 
 impl Drop for Progress {

@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 /// Options of `heddle node` about the admin server; part of [`NodeArgs`](super::NodeArgs).
 #[derive(Args, Clone, Debug)]
 pub struct AdminOptions {
-    /// Address to serve `heddle peers` on; whoever has the token in admin.json of the data directory may use it.
+    /// Address to serve `heddle peers` on.
+    ///
+    /// Whoever has the token in admin.json of the data directory may use it.
     #[arg(
         id = "admin.addr",
         long = "admin.addr",

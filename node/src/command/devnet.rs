@@ -34,25 +34,25 @@ const EPOCH_LENGTH: u64 = 100;
 #[derive(Args)]
 pub struct DevnetArgs {
     /// How many validators to run [1 to 16].
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
+    #[arg(long, value_name = "COUNT", help_heading = "Chain", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=16))]
     validators: u16,
-    /// Least time between blocks, for example 500ms or 2s.
-    #[arg(long, default_value = "500ms", value_parser = accounts::parse_block_time)]
+    /// Least time between blocks, for example 500ms or 2s [10ms to 1h].
+    #[arg(long, value_name = "TIME", help_heading = "Chain", default_value = "500ms", value_parser = accounts::parse_block_time)]
     block_time: Duration,
-    /// Port for JSON-RPC over HTTP and WebSocket; 0 lets the system choose.
-    #[arg(long, default_value_t = 8545)]
-    http_port: u16,
-    /// Keep the chain in this directory [default: a temporary one, removed at exit].
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    data_dir: Option<PathBuf>,
     /// How many accounts of the test mnemonic to fund [0 to 1000].
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=i64::from(accounts::ACCOUNTS_MAX)))]
+    #[arg(long, value_name = "COUNT", help_heading = "Chain", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=i64::from(accounts::ACCOUNTS_MAX)))]
     accounts: u32,
     /// Balance of each account, in ether.
-    #[arg(long, default_value = "10000", value_parser = accounts::parse_balance)]
+    #[arg(long, value_name = "ETHER", help_heading = "Chain", default_value = "10000", value_parser = accounts::parse_balance)]
     balance: U256,
-    /// What to log beside the one line a block.
-    #[arg(long = "log.level", env = "HEDDLE_LOG_LEVEL", default_value = "warn", value_parser = telemetry::parse_filter)]
+    /// Port for JSON-RPC over HTTP and WebSocket; 0 lets the system choose.
+    #[arg(long, value_name = "PORT", help_heading = "JSON-RPC", default_value_t = 8545)]
+    http_port: u16,
+    /// Keep the chain in this directory [default: a temporary one, removed at exit].
+    #[arg(long, value_name = "DIR", help_heading = "Data", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+    /// What to log beside the one line a block: off, error, warn, info, debug, trace, or a filter.
+    #[arg(long = "log.level", value_name = "FILTER", help_heading = "Logging", env = "HEDDLE_LOG_LEVEL", default_value = "warn", value_parser = telemetry::parse_filter)]
     log_level: String,
 }
 

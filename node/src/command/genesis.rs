@@ -44,44 +44,45 @@ pub struct CreateArgs {
 #[group(id = "described", multiple = true)]
 struct DescribedArgs {
     /// How many validators [1 to 100].
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, value_name = "COUNT", help_heading = "Nodes", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=100))]
     validators: u16,
     /// EIP-155 chain id.
-    #[arg(long, default_value_t = 31337)]
+    #[arg(long, value_name = "NUMBER", help_heading = "Chain", default_value_t = 31337)]
     chain_id: u64,
-    /// Least time between blocks, for example 500ms or 2s.
-    #[arg(long, default_value = "500ms", value_parser = accounts::parse_block_time)]
+    /// Least time between blocks, for example 500ms or 2s [10ms to 1h].
+    #[arg(long, value_name = "TIME", help_heading = "Chain", default_value = "500ms", value_parser = accounts::parse_block_time)]
     block_time: Duration,
-    /// How long an idle chain waits before an empty block [default: the block time].
-    #[arg(long, value_parser = accounts::parse_block_time)]
+    /// How long an idle chain waits before an empty block [10ms to 1h; default: the block time].
+    #[arg(long, value_name = "TIME", help_heading = "Chain", value_parser = accounts::parse_block_time)]
     empty_block_time: Option<Duration>,
-    /// Blocks an epoch: changes of the validators take effect when one starts.
-    #[arg(long, value_name = "BLOCKS", default_value_t = EPOCH_LENGTH, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    /// Length of an epoch: changes of the validators take effect when one starts [1 to 10000000].
+    #[arg(long, value_name = "BLOCKS", help_heading = "Chain", default_value_t = EPOCH_LENGTH, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     epoch_length: u64,
-    /// Let the validators change: `admin:ADDRESS`, who adds and removes them, or `staking:ETHER:OPERATOR`, where whoever
-    /// deposits so much has a power of one, and OPERATOR acts for the first ones [default: they never change].
-    #[arg(long, value_name = "GOVERNANCE", value_parser = genesis::parse_governance)]
+    /// Let the validators change: `admin:ADDRESS` or `staking:ETHER:OPERATOR` [default: they never change].
+    ///
+    /// ADDRESS adds and removes them; or whoever deposits ETHER has a power of one, and OPERATOR acts for the first ones.
+    #[arg(long, value_name = "GOVERNANCE", help_heading = "Chain", value_parser = genesis::parse_governance)]
     registry: Option<Governance>,
-    /// Gas limit of every block.
-    #[arg(long, default_value_t = GAS_LIMIT)]
+    /// Gas limit of every block [5000 to 18446744073709551615].
+    #[arg(long, value_name = "GAS", help_heading = "Chain", default_value_t = GAS_LIMIT)]
     gas_limit: u64,
-    /// How many accounts of the public test mnemonic to fund; use 0 on a chain of value.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    /// How many accounts of the public test mnemonic to fund; 0 on a chain of value [0 to 1000].
+    #[arg(long, value_name = "COUNT", help_heading = "Accounts", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1000))]
     dev_accounts: u32,
     /// Balance of each funded test account, in ether.
-    #[arg(long, default_value = "10000", value_parser = accounts::parse_balance)]
+    #[arg(long, value_name = "ETHER", help_heading = "Accounts", default_value = "10000", value_parser = accounts::parse_balance)]
     balance: U256,
-    /// Fund an account: ADDRESS=ETHER; may be repeated.
-    #[arg(long = "fund", value_name = "ADDRESS=ETHER", value_parser = genesis::parse_fund)]
+    /// Fund an account; may be repeated [default: none].
+    #[arg(long = "fund", help_heading = "Accounts", value_name = "ADDRESS=ETHER", value_parser = genesis::parse_fund)]
     funds: Vec<(Address, U256)>,
     /// First peer-to-peer port; node N listens on this plus N.
-    #[arg(long, default_value_t = 30303)]
+    #[arg(long, value_name = "PORT", help_heading = "Ports", default_value_t = 30303)]
     port: u16,
     /// First JSON-RPC port; node N serves on this plus N.
-    #[arg(long, default_value_t = 8545)]
+    #[arg(long, value_name = "PORT", help_heading = "Ports", default_value_t = 8545)]
     http_port: u16,
     /// First metrics port; node N serves on this plus N.
-    #[arg(long, default_value_t = 9001)]
+    #[arg(long, value_name = "PORT", help_heading = "Ports", default_value_t = 9001)]
     metrics_port: u16,
 }
 

@@ -22,13 +22,21 @@ const GROUPS: &[(&str, &str)] = &[
     ("Network and operators", "health"),
     ("Network and operators", "peers"),
     ("Network and operators", "validators"),
+    ("Network and operators", "config"),
     ("Measure", "bench"),
+    ("Shell", "completions"),
+    ("Shell", "man"),
 ];
 
 /// Gives the program's help its groups; clap itself knows one heading for all commands.
 pub fn with_grouped_commands(command: Command) -> Command {
     let template = template(&command);
     command.help_template(template)
+}
+
+/// Help names an option's variable, not what it holds here: a manual page is for every machine.
+pub fn without_values_of_variables(command: Command) -> Command {
+    command.mut_args(|argument| argument.hide_env_values(true)).mut_subcommands(without_values_of_variables)
 }
 
 fn template(command: &Command) -> StyledStr {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 /// Options of `heddle import`.
 #[derive(Args)]
 pub struct ImportArgs {
-    /// The genesis file.
+    /// The genesis file, in geth's JSON form.
     #[arg(long, value_name = "GENESIS", value_hint = ValueHint::FilePath)]
     chain: PathBuf,
     /// The data directory; made when absent.
@@ -26,10 +26,10 @@ pub struct ImportArgs {
     /// How transactions are executed; every mode gives the same bytes.
     #[arg(long, value_enum, default_value_t)]
     mode: ModeArg,
-    /// Threads for recovering senders, executing and computing roots [default: one a core].
+    /// Threads for recovering senders, executing and computing roots [1 to 1024; default: one a core].
     #[arg(long, value_name = "COUNT", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
-    /// Memory for caches of state, code and the database, in MiB.
+    /// Memory for caches of state, code and the database, in MiB [16 to 1048576].
     #[arg(long, value_name = "MIB", default_value_t)]
     cache: CacheSize,
     /// Past states to keep: `archive`, or `full(N)` for those of the last N blocks.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// Options of `heddle init`.
 #[derive(Args)]
 pub struct InitArgs {
-    /// The genesis file.
+    /// The genesis file, in geth's JSON form.
     #[arg(long, value_name = "GENESIS", value_hint = ValueHint::FilePath)]
     chain: PathBuf,
     /// The data directory; one that holds another chain is refused.

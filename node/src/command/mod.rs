@@ -1,9 +1,12 @@
 //! The command line. Each command prints text for people on stderr and one JSON object for programs as the last
-//! line of stdout.
+//! line of stdout; a command that is asked for a document (a completion script, a manual page, a configuration) prints
+//! nothing but that.
 
 mod admin_options;
 mod ask;
 mod bench;
+mod completions;
+mod config;
 mod db;
 mod devnet;
 mod doctor;
@@ -14,6 +17,7 @@ mod help;
 mod import;
 mod init;
 mod key;
+mod man;
 mod network_options;
 mod node;
 mod peers;
@@ -30,6 +34,7 @@ pub use ask::{AskError, ask_within};
 pub use node::{NodeArgs, Prospect, rpc_url as node_rpc_url};
 pub use sync_options::{BackfillMode, SyncMode, SyncOptions};
 
+use crate::config::with_precedence;
 use clap::{CommandFactory, Parser, Subcommand};
 use heddle_network::NetworkError;
 use heddle_rpc::RpcError;
@@ -104,11 +109,30 @@ enum Command {
     /// Move what a validator's key signed last between machines.
     #[command(subcommand)]
     SignState(sign_state::SignStateCommand),
+    /// Show the configuration of a node, or check a configuration file.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell.
+    ///
+    /// For this session: `source <(heddle completions bash)`. For every one: put its output where the shell looks, such as
+    /// /etc/bash_completion.d/heddle.
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for every command.
+    Man(man::ManArgs),
+}
+
+/// What a command gives to programs.
+pub enum Output {
+    /// Its result.
+    Result(serde_json::Value),
+    /// What was asked for, and nothing else.
+    Document(String),
 }
 
 /// The whole command line, as it is parsed and as its help shows it.
 pub fn program() -> clap::Command {
-    help::with_grouped_commands(Cli::command())
+    let program = config::with_node_options(Cli::command());
+    help::with_grouped_commands(with_precedence(program)).mut_subcommands(help::without_values_of_variables)
 }
 
 /// A command that did part of its work: the result is printed all the same, before the cause and a failing status.
@@ -122,12 +146,12 @@ pub struct Incomplete {
 }
 
 impl Cli {
-    /// Runs the command to its end; the JSON object is its result.
+    /// Runs the command to its end.
     ///
     /// # Errors
     /// One sentence that names the cause; as [`Incomplete`] when part of the work is done.
-    pub fn run(self) -> Result<serde_json::Value, Box<dyn Error>> {
-        match self.command {
+    pub fn run(self) -> Result<Output, Box<dyn Error>> {
+        let result = match self.command {
             Command::Devnet(args) => devnet::run(args),
             Command::Node(args) => node::run(*args),
             Command::Init(args) => init::run(args),
@@ -145,7 +169,11 @@ impl Cli {
             Command::Validators(args) => validators::run(args),
             Command::Key(command) => key::run(command),
             Command::SignState(command) => sign_state::run(command),
-        }
+            Command::Config(command) => return config::run(command),
+            Command::Completions(args) => return Ok(completions::run(&args)),
+            Command::Man(args) => return man::run(&args),
+        };
+        result.map(Output::Result)
     }
 }
 

@@ -31,13 +31,17 @@ pub struct NetworkOptions {
         help_heading = "Network"
     )]
     port: u16,
-    /// Peers to find others through, as multiaddrs ending in /p2p/<peer id>, separated by commas.
+    /// Peers to find others through, as multiaddrs ending in /p2p/<peer id>, separated by commas [default: none].
     #[arg(id = "bootnodes", long = "bootnodes", env = "HEDDLE_BOOTNODES", value_name = "ADDR", value_delimiter = ',', value_parser = parse_peer_address, help_heading = "Network")]
     bootnodes: Vec<Multiaddr>,
-    /// Peers to stay connected with: always redialled, exempt from every limit; multiaddrs like those of --bootnodes.
+    /// Peers to stay connected with, as multiaddrs like those of --bootnodes [default: none].
+    ///
+    /// They are always redialled, and exempt from every limit.
     #[arg(id = "persistent-peers", long = "persistent-peers", env = "HEDDLE_PERSISTENT_PEERS", value_name = "ADDR", value_delimiter = ',', value_parser = parse_peer_address, help_heading = "Network")]
     persistent_peers: Vec<Multiaddr>,
-    /// Connect with the persistent peers only, and look for no others: for a validator behind sentries.
+    /// Connect with the persistent peers only, and look for no others.
+    ///
+    /// For a validator behind sentries.
     #[arg(id = "reserved-only", long = "reserved-only", env = "HEDDLE_RESERVED_ONLY", help_heading = "Network")]
     reserved_only: bool,
     /// Network key file [default: node.key in the data directory, made at first start].
@@ -55,8 +59,9 @@ pub struct NetworkOptions {
     /// Most connections with one public subnet, /24 of IPv4 or /48 of IPv6 [1 to 1000].
     #[arg(id = "peers.per-subnet", long = "peers.per-subnet", env = "HEDDLE_PEERS_PER_SUBNET", value_name = "COUNT", default_value_t = ConnectionLimits::default().per_subnet, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Network")]
     peers_per_subnet: u32,
-    /// The only peers to connect with besides the persistent ones: ids, addresses or ranges such as 10.0.0.0/8,
-    /// separated by commas [default: all].
+    /// The only peers to connect with besides the persistent ones [default: all].
+    ///
+    /// Peer ids, addresses, or ranges such as 10.0.0.0/8, separated by commas.
     #[arg(
         id = "peers.allow",
         long = "peers.allow",
@@ -66,7 +71,9 @@ pub struct NetworkOptions {
         help_heading = "Network"
     )]
     peers_allow: Vec<PeerFilter>,
-    /// Peers never to connect with, persistent ones included, as --peers.allow names them.
+    /// Peers never to connect with, persistent ones included [default: none].
+    ///
+    /// Named as --peers.allow does; it is the stronger one.
     #[arg(
         id = "peers.deny",
         long = "peers.deny",
@@ -79,11 +86,14 @@ pub struct NetworkOptions {
     /// How peers reach a node without a public address: none, upnp (ask the router), or extip:ADDRESS (announce it).
     #[arg(id = "nat", long = "nat", env = "HEDDLE_NAT", value_name = "NAT", default_value_t, help_heading = "Network")]
     nat: Nat,
-    /// Relays to be reached through, and to punch holes by, when peers cannot dial this node; multiaddrs like those of
-    /// --bootnodes.
+    /// Relays to be reached through when peers cannot dial this node [default: none].
+    ///
+    /// Multiaddrs like those of --bootnodes. Connections become direct ones where the NATs let holes be punched.
     #[arg(id = "relay.through", long = "relay", env = "HEDDLE_RELAY", value_name = "ADDR", value_delimiter = ',', value_parser = parse_peer_address, help_heading = "Network")]
     relays: Vec<Multiaddr>,
-    /// Relay connections of peers that cannot be dialled; for a node with a public address.
+    /// Relay connections of peers that cannot be dialled.
+    ///
+    /// For a node with a public address.
     #[arg(id = "relay.server", long = "relay.server", env = "HEDDLE_RELAY_SERVER", help_heading = "Network")]
     relay_server: bool,
     /// Find peers on the local network by multicast DNS.

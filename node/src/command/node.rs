@@ -6,7 +6,7 @@ use super::rpc_options::RpcOptions;
 use super::sync_options::SyncOptions;
 use super::telemetry_options::TelemetryOptions;
 use crate::cache::CacheSize;
-use crate::config;
+use crate::config::{self, environment};
 use crate::execution::{Execution, ModeArg, parse_threads};
 use crate::keys::{self, KeyFile, KeyFileError, PassphraseSource, ValidatorKey};
 use crate::shutdown;
@@ -25,14 +25,17 @@ use std::path::{Path, PathBuf};
 /// Options of `heddle node`. The identifier of each is its key in the configuration file.
 #[derive(Args)]
 pub struct NodeArgs {
-    /// TOML file with any of these options as keys.
+    /// TOML file with any of these options as keys [default: none].
+    ///
+    /// The command line wins over the environment, the environment over the file. Relative paths in the file start at its
+    /// directory. `heddle config validate FILE` names all that is wrong with one.
     #[arg(id = "config", long = "config", env = "HEDDLE_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     _config: Option<PathBuf>,
-    /// The genesis file.
+    /// The genesis file, in geth's JSON form.
     #[arg(id = "chain", long = "chain", env = "HEDDLE_CHAIN", value_name = "GENESIS", value_hint = ValueHint::FilePath, help_heading = "Chain")]
     chain: PathBuf,
-    /// Directory of the database and the consensus log.
-    #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Chain")]
+    /// Directory of the database and the consensus log; one node's alone.
+    #[arg(id = "datadir", long = "datadir", env = "HEDDLE_DATADIR", value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Data")]
     datadir: PathBuf,
     /// Memory for caches of state, code and the database, in MiB [16 to 1048576].
     #[arg(
@@ -41,9 +44,21 @@ pub struct NodeArgs {
         env = "HEDDLE_CACHE",
         value_name = "MIB",
         default_value_t,
-        help_heading = "Chain"
+        help_heading = "Data"
     )]
     cache: CacheSize,
+    /// Past states to keep: `archive` for all, `full(N)` (or `full:N`) for those of the last N blocks.
+    ///
+    /// Older ones are pruned beside the commits. Blocks, receipts and transactions stay.
+    #[arg(
+        id = "history",
+        long = "history",
+        env = "HEDDLE_HISTORY",
+        value_name = "HISTORY",
+        default_value_t,
+        help_heading = "Data"
+    )]
+    history: History,
     /// How blocks are executed; every mode gives the same bytes.
     #[arg(
         id = "execution.mode",
@@ -51,39 +66,35 @@ pub struct NodeArgs {
         env = "HEDDLE_EXECUTION",
         value_enum,
         default_value_t,
-        help_heading = "Chain"
+        help_heading = "Execution"
     )]
     execution: ModeArg,
-    /// Threads that execute a block, 1 to 1024 [default: one a core].
-    #[arg(id = "execution.threads", long = "execution.threads", env = "HEDDLE_EXECUTION_THREADS", value_name = "COUNT", value_parser = parse_threads, help_heading = "Chain")]
+    /// Threads that execute a block [1 to 1024; default: one a core].
+    #[arg(id = "execution.threads", long = "execution.threads", env = "HEDDLE_EXECUTION_THREADS", value_name = "COUNT", value_parser = parse_threads, help_heading = "Execution")]
     execution_threads: Option<NonZeroUsize>,
-    /// Past states to keep: `archive` for all, `full(N)` (or `full:N`) for those of the last N blocks.
-    #[arg(
-        id = "history",
-        long = "history",
-        env = "HEDDLE_HISTORY",
-        value_name = "HISTORY",
-        default_value_t,
-        help_heading = "Chain"
-    )]
-    history: History,
     #[command(flatten)]
     sync: SyncOptions,
-    /// Key to validate with, mode 0600, in a directory that nobody else can change; without it the node follows the chain.
-    #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    /// Key to validate with [default: none: the node follows the chain].
+    ///
+    /// The file has mode 0600, in a directory that nobody else can change; `heddle key generate` makes one.
+    #[arg(id = "validator-key", long = "validator-key", env = "HEDDLE_VALIDATOR_KEY", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Validator")]
     validator_key: Option<PathBuf>,
     /// File with the passphrase of an encrypted key, mode 0600 [default: it is asked for on the terminal].
-    #[arg(id = "validator-key-passphrase-file", long = "validator-key-passphrase-file", env = "HEDDLE_VALIDATOR_KEY_PASSPHRASE_FILE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    #[arg(id = "validator-key-passphrase-file", long = "validator-key-passphrase-file", env = "HEDDLE_VALIDATOR_KEY_PASSPHRASE_FILE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Validator")]
     validator_key_passphrase_file: Option<PathBuf>,
-    /// What the key signed last; it goes where the key goes [default: the key file's name with `.sign-state` after it].
-    #[arg(id = "sign-state", long = "sign-state", env = "HEDDLE_SIGN_STATE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Chain")]
+    /// What the key signed last [default: the key file's name with `.sign-state` after it].
+    ///
+    /// It goes where the key goes, and never comes from a copy: an old one forgets.
+    #[arg(id = "sign-state", long = "sign-state", env = "HEDDLE_SIGN_STATE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Validator")]
     sign_state: Option<PathBuf>,
     /// Make a new sign state where there is none: only once, for a key that signs nowhere else.
+    ///
+    /// Left on, it would also hide the next loss.
     #[arg(
         id = "unsafe-init-sign-state",
         long = "unsafe-init-sign-state",
         env = "HEDDLE_UNSAFE_INIT_SIGN_STATE",
-        help_heading = "Chain"
+        help_heading = "Validator"
     )]
     unsafe_init_sign_state: bool,
 
@@ -211,6 +222,9 @@ pub fn rpc_url(file: &Path) -> Result<String, Box<dyn Error>> {
 /// Runs `heddle node`.
 pub fn run(args: NodeArgs) -> Result<Value, Box<dyn Error>> {
     telemetry::init_logging(&args.telemetry.log_level, args.telemetry.log_format)?;
+    for warning in environment::warnings(&super::program(), &environment::variables()) {
+        tracing::warn!("{warning}");
+    }
     let config = args.into_config()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {

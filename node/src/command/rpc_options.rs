@@ -33,7 +33,7 @@ pub struct RpcOptions {
     /// Namespaces to serve, separated by commas.
     #[arg(id = "http.api", long = "http.api", env = "HEDDLE_HTTP_API", value_name = "NAMES", default_value = "eth,net,web3,heddle", value_delimiter = ',', value_parser = ["eth", "net", "web3", "heddle"], help_heading = "JSON-RPC")]
     http_api: Vec<String>,
-    /// Origins that browsers may call from, separated by commas; `*` is all.
+    /// Origins that browsers may call from, separated by commas; `*` is all [default: none].
     #[arg(
         id = "http.corsdomain",
         long = "http.corsdomain",

@@ -56,8 +56,9 @@ pub struct Against {
     /// The genesis file.
     #[arg(long, value_name = "GENESIS", value_hint = ValueHint::FilePath)]
     chain: PathBuf,
-    /// A block that must be on the chain, from a source that you trust: the end of an epoch, the file's own, or one of the 256
-    /// before.
+    /// A block that must be on the chain, from a source that you trust [default: none].
+    ///
+    /// The end of an epoch, the file's own block, or one of the 256 before it.
     #[arg(long, value_name = "HEIGHT:HASH")]
     checkpoint: Option<Checkpoint>,
     /// The file.
@@ -83,7 +84,7 @@ pub struct RestoreArgs {
     /// Leave a chain that has blocks already as it is, and end well: for what runs before every start of a node.
     #[arg(long)]
     if_empty: bool,
-    /// Memory for caches of the database, in MiB.
+    /// Memory for caches of the database, in MiB [16 to 1048576].
     #[arg(long, value_name = "MIB", default_value_t)]
     cache: CacheSize,
 }

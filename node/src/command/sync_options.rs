@@ -36,7 +36,9 @@ pub struct SyncOptions {
     /// How a new node comes to the head; one that has blocks goes on from them.
     #[arg(id = "sync", long = "sync", env = "HEDDLE_SYNC", value_enum, default_value_t, help_heading = "Sync")]
     pub mode: SyncMode,
-    /// A block that must be on the chain, from a source that you trust: the node refuses any other chain.
+    /// A block that must be on the chain, from a source that you trust [default: none].
+    ///
+    /// The node refuses any other chain. For a state sync it must be younger than --trusting-period.
     #[arg(
         id = "checkpoint",
         long = "checkpoint",
@@ -45,7 +47,9 @@ pub struct SyncOptions {
         help_heading = "Sync"
     )]
     pub checkpoint: Option<Checkpoint>,
-    /// Days after which a checkpoint is refused: whoever validated then may have sold the keys since [1 to 3650].
+    /// Days after which a checkpoint is refused [1 to 3650].
+    ///
+    /// Whoever validated then may have sold the keys since.
     #[arg(id = "trusting-period", long = "trusting-period", env = "HEDDLE_TRUSTING_PERIOD", value_name = "DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=3_650), help_heading = "Sync")]
     trusting_period: u32,
     /// What to fetch of the blocks before the state that the node began with.
@@ -58,10 +62,10 @@ pub struct SyncOptions {
         help_heading = "Sync"
     )]
     pub backfill: BackfillMode,
-    /// The archive for `--sync from-file`.
+    /// The archive for `--sync from-file`, as `heddle snapshot create` writes it [default: none].
     #[arg(id = "snapshot.file", long = "snapshot.file", env = "HEDDLE_SNAPSHOT_FILE", value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Sync")]
     pub snapshot_file: Option<PathBuf>,
-    /// Blocks between two states that are served to new nodes; 0 serves none.
+    /// Blocks between two states that are served to new nodes; 0 serves none [0 to 18446744073709551615].
     #[arg(
         id = "snapshot.interval",
         long = "snapshot.interval",

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 /// Options of `heddle node` about metrics, logs and traces; part of [`NodeArgs`](super::NodeArgs).
 #[derive(Args, Clone, Debug)]
 pub struct TelemetryOptions {
-    /// Serve /metrics, and the probes /startup, /health and /ready, on this address and port.
+    /// Serve /metrics, and the probes /startup, /health and /ready, on this address and port [default: none].
     #[arg(
         id = "metrics",
         long = "metrics",
@@ -17,8 +17,8 @@ pub struct TelemetryOptions {
         help_heading = "Telemetry"
     )]
     pub metrics: Option<SocketAddr>,
-    /// What to log: error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
-    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Telemetry")]
+    /// What to log: off, error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
+    #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Logging")]
     pub log_level: String,
     /// Form of the log on stderr.
     #[arg(
@@ -27,7 +27,7 @@ pub struct TelemetryOptions {
         env = "HEDDLE_LOG_FORMAT",
         value_name = "FORMAT",
         default_value = "text",
-        help_heading = "Telemetry"
+        help_heading = "Logging"
     )]
     pub log_format: LogFormat,
     /// Export traces of transactions to this OTLP/HTTP collector, for example http://127.0.0.1:4318 [default: none].

@@ -24,10 +24,10 @@ const BASELINE_SHARE: u64 = 10;
 /// Options of `heddle bench chain`.
 #[derive(Args)]
 pub struct ChainArgs {
-    /// Length of the chain.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    /// Length of the chain, in blocks [1 to 1000000].
+    #[arg(long, value_name = "BLOCKS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     blocks: u64,
-    /// Threads of the import that is compared with one on one thread [default: one a core].
+    /// Threads of the import that is compared with one on one thread [1 to 1024; default: one a core].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// Only the JSON object, no text.

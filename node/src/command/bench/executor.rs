@@ -2,6 +2,8 @@
 
 mod database;
 
+use crate::execution::parse_threads;
+use crate::progress::Progress;
 use crate::shutdown::StopFlag;
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
 use database::DatabaseState;
@@ -18,17 +20,18 @@ const COLD_POPULATION: u64 = 1_000_000;
 /// Options of `heddle bench executor`.
 #[derive(Args)]
 pub struct ExecutorArgs {
-    /// The workload; all of them when none is named.
+    /// The workload [default: all of them].
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(NAMES))]
     workload: Option<String>,
     /// Gas of each block: 30 million, or 1 billion.
     #[arg(long, default_value = "small")]
     size: BlockSize,
-    /// Most threads of the parallel modes, which run with 1, 2, 4 and so on [default: the machine's].
-    #[arg(long, value_name = "N")]
+    /// Most threads of the parallel modes, which run with 1, 2, 4 and so on [1 to 1024; default: the machine's].
+    #[arg(long, value_name = "COUNT", value_parser = parse_threads)]
     threads: Option<NonZeroUsize>,
-    /// Read the state from a database, whose caches are warm; but `storage-reads` from a freshly opened one of a million
-    /// accounts, with hardly any caches of its own.
+    /// Read the state from a database, whose caches are warm.
+    ///
+    /// But `storage-reads` reads from a freshly opened one of a million accounts, with hardly any caches of its own.
     #[arg(long)]
     rocksdb: bool,
     /// Only the JSON object, no text.
@@ -56,9 +59,13 @@ pub fn run(args: &ExecutorArgs) -> Result<Value, Box<dyn Error>> {
     let stop = StopFlag::listen()?;
     let threads = args.threads.unwrap_or_else(|| available_parallelism().unwrap_or(NonZeroUsize::MIN));
     let plan = Plan::up_to(threads);
-    let names = NAMES.iter().filter(|name| args.workload.as_ref().is_none_or(|chosen| chosen == *name));
+    let names = Vec::from_iter(NAMES.iter().filter(|name| args.workload.as_ref().is_none_or(|chosen| chosen == *name)));
+    let mut progress = (!args.json).then(|| Progress::new("bench", names.len() as u64));
     let mut measured = Vec::new();
-    for name in names {
+    for (done, name) in (0..).zip(names) {
+        if let Some(progress) = &mut progress {
+            progress.at(done, || (*name).to_owned());
+        }
         if stop.is_raised() {
             return Err("stopped by a signal".into());
         }
@@ -68,8 +75,8 @@ pub fn run(args: &ExecutorArgs) -> Result<Value, Box<dyn Error>> {
             measure_in_memory(name, args.size.size(), &plan)
         };
         let figures = figures.map_err(|error| format!("{name}: {error}"))?;
-        if !args.json {
-            tell!("{name}: {figures}\n");
+        if let Some(progress) = &progress {
+            progress.tell(&format!("{name}: {figures}\n"));
         }
         measured.push(figures.to_json(name));
     }

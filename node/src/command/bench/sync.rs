@@ -24,10 +24,14 @@ use std::time::{Duration, Instant};
 /// Options of `heddle bench sync`.
 #[derive(Args)]
 pub struct SyncArgs {
-    /// Sizes of the states, in accounts, separated by commas. An eighth of the accounts are contracts with four slots.
+    /// Sizes of the states, in accounts, separated by commas [1 to 100000000].
+    ///
+    /// An eighth of the accounts are contracts with four slots.
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_values_t = [100_000, 1_000_000], value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     accounts: Vec<u64>,
-    /// Where the databases go: about 3 KB an account [default: the system's directory for temporary files].
+    /// Where the databases go [default: the system's directory for temporary files].
+    ///
+    /// They take about 3 KB an account.
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     dir: Option<PathBuf>,
     /// Only the JSON object, no text.
