@@ -13,6 +13,7 @@
 mod binary;
 mod devnet;
 pub mod docker;
+pub mod docs;
 pub mod netns;
 mod network;
 mod ports;
