@@ -24,16 +24,16 @@ pub enum GenesisCommand {
 #[derive(Args)]
 pub struct CreateArgs {
     /// Directory for the files; it is created, and no key and no genesis in it is overwritten.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", help_heading = "Files", value_hint = ValueHint::DirPath)]
     out: PathBuf,
     /// TOML file that describes the network: chain, nodes, ports, resources.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "described")]
+    #[arg(long, value_name = "FILE", help_heading = "Files", value_hint = ValueHint::FilePath, conflicts_with = "described")]
     network: Option<PathBuf>,
     /// What the nodes run on, separated by commas [default with --network: processes].
-    #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_enum)]
+    #[arg(long, value_name = "TARGETS", help_heading = "Files", value_delimiter = ',', value_enum)]
     target: Vec<Target>,
     /// Short for --target kubernetes.
-    #[arg(long, conflicts_with = "target")]
+    #[arg(long, help_heading = "Files", conflicts_with = "target")]
     kubernetes: bool,
     #[command(flatten)]
     described: DescribedArgs,

@@ -201,9 +201,9 @@ impl NodeArgs {
 /// # Errors
 /// The file is no configuration of a node, or says that there is none.
 pub fn rpc_url(file: &Path) -> Result<String, Box<dyn Error>> {
-    let arguments = ["heddle".into(), "node".into(), "--config".into(), file.into()];
-    let arguments = config::expand_arguments(arguments.into_iter(), super::program())?;
-    let matches = config::command_with_overrides(super::program()).try_get_matches_from(arguments)?;
+    let program = super::program();
+    let arguments = vec!["heddle".into(), "node".into(), "--config".into(), file.into()];
+    let matches = program.clone().try_get_matches_from(config::expand_arguments(arguments, &program)?)?;
     let node = matches.subcommand_matches("node").ok_or("these are no options of a node")?;
     let served = NodeArgs::from_arg_matches(node)?.rpc.config()?.map(|rpc| rpc.socket_addr());
     let Some(mut address) = served.filter(|address| address.port() != 0) else {
