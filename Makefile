@@ -6,7 +6,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup
+.PHONY: devnet test test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup \
+	docker docker-up docker-engine
 
 devnet: build
 	$(TARGET)/release/heddle devnet $(ARGS)
@@ -77,6 +78,27 @@ thread-sanitizer: setup
 # execution-spec-tests with DIRS="a b"; MODE is an execution mode, ARGS further options.
 conformance: build
 	$(TARGET)/release/heddle-conformance $(DIRS) --mode $(or $(MODE),sequential) $(ARGS)
+
+# The image, as heddle:<version> and heddle:latest, compiled in it. ARGS are more arguments of `docker build`, such as
+# --build-arg BUILD_IMAGE=..; SOURCE is where the sources are published.
+docker: export DOCKER_BUILDKIT := 1
+docker: VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+docker: docker-engine
+	docker build --file docker/Dockerfile --tag heddle:$(VERSION) --tag heddle:latest \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null || echo unknown) \
+		--build-arg CREATED=$(shell date -u +%Y-%m-%dT%H:%M:%SZ) $(if $(SOURCE),--build-arg SOURCE=$(SOURCE)) $(ARGS) .
+
+# Four validators, a node for JSON-RPC at http://127.0.0.1:8545, and what watches them. Keys and genesis are made once, in
+# docker/network, by root in a container, who gives the keys to the image's user.
+docker-up: docker
+	mkdir -p docker/network
+	docker run --rm --user 0:0 --volume "$(CURDIR)/config:/config:ro" --volume "$(CURDIR)/docker/network:/network" \
+		heddle:latest genesis create --network /config/networks/compose.toml --target compose --out /network
+	$$(docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose) \
+		--file docker/compose.yaml --project-directory docker/network up --detach
+
+docker-engine:
+	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers: install and start one, or name one with DOCKER_HOST." >&2; exit 1; }
 
 build: setup
 	cargo build $(CARGO_FLAGS)

@@ -63,3 +63,52 @@ fn ask(url: &str, timeout: Duration) -> Result<(u16, String), ureq::Error> {
     let answer = response.body_mut().read_to_string()?;
     Ok((response.status().as_u16(), answer.trim_end().to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// What the command makes of this answer.
+    fn run_against(probe: Probe, status: &str, answer: &str) -> (String, Result<Value, Box<dyn Error>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let response = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let length = stream.read(&mut request).unwrap();
+            stream.write_all(response.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..length]).lines().next().unwrap().to_owned()
+        });
+        let result = run(HealthArgs { url, probe, timeout: Duration::from_secs(60) });
+        (server.join().unwrap(), result)
+    }
+
+    #[test]
+    fn an_answer_of_200_is_a_success() {
+        let (request, result) = run_against(Probe::Health, "200 OK", "live\n");
+        assert_eq!(request, "GET /health HTTP/1.1");
+        assert_eq!(result.unwrap(), json!({ "probe": "health", "status": 200, "answer": "live" }));
+    }
+
+    #[test]
+    fn any_other_answer_is_a_failure_with_its_words_and_a_result() {
+        let (request, result) = run_against(Probe::Ready, "503 Service Unavailable", "no peers\n");
+        assert_eq!(request, "GET /ready HTTP/1.1");
+        let error = result.unwrap_err();
+        assert!(error.to_string().ends_with("/ready: 503: no peers"), "{error}");
+        let incomplete = error.downcast_ref::<Incomplete>().unwrap();
+        assert_eq!(incomplete.result, json!({ "probe": "ready", "status": 503, "answer": "no peers" }));
+    }
+
+    #[test]
+    fn nobody_there_is_a_failure_that_names_the_address() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let result = run(HealthArgs { url: url.clone(), probe: Probe::Startup, timeout: Duration::from_secs(60) });
+        assert!(result.unwrap_err().to_string().starts_with(&format!("{url}/startup: ")));
+    }
+}
