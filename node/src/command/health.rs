@@ -1,6 +1,7 @@
 //! `heddle health`: one question to a running node, for supervisors that run a command in its container.
 
-use super::{Incomplete, accounts};
+use super::Incomplete;
+use crate::genesis::accounts;
 use clap::{Args, ValueEnum, ValueHint};
 use serde_json::{Value, json};
 use std::error::Error;
