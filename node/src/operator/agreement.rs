@@ -69,7 +69,9 @@ mod tests {
 
     #[test]
     fn nodes_that_agree_are_not_mentioned() {
-        let nodes = [answering("a", facts(100)), answering("b", facts(97)), silent("c")];
+        let mut behind = facts(97);
+        behind.common = facts(100).common;
+        let nodes = [answering("a", facts(100)), answering("b", behind), silent("c")];
         assert_eq!(disagreements(&nodes), []);
     }
 

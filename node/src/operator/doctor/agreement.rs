@@ -74,7 +74,7 @@ mod tests {
 
     fn genesis(amsterdam: u64) -> Genesis {
         let text = format!(
-            r#"{{"config":{{"chainId":1,"homesteadBlock":0,"amsterdamTime":{amsterdam}}},"gasLimit":"0x1","difficulty":"0x0","alloc":{{}}}}"#
+            r#"{{"config":{{"chainId":1,"homesteadBlock":0,"amsterdamTime":{amsterdam}}},"gasLimit":"0x1c9c380","difficulty":"0x0","alloc":{{}}}}"#
         );
         Genesis::from_json(&text).unwrap()
     }
