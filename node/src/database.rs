@@ -26,6 +26,10 @@ pub fn open_chain(
     Chain::open(genesis, database, config).map_err(|error| name_repair(&directory, error))
 }
 
+fn no_database(datadir: &Path) -> String {
+    format!("{} holds no database: name the data directory of a node with --datadir", datadir.display())
+}
+
 /// Opens the database that a data directory has, for tools.
 ///
 /// # Errors
@@ -33,7 +37,7 @@ pub fn open_chain(
 pub fn open_existing(datadir: &Path) -> Result<Database, Box<dyn Error>> {
     let directory = datadir.join("db");
     if !directory.is_dir() {
-        return Err(format!("{} holds no database", datadir.display()).into());
+        return Err(no_database(datadir).into());
     }
     open(&directory, CacheSize::default())
 }
@@ -46,7 +50,7 @@ pub fn open_existing(datadir: &Path) -> Result<Database, Box<dyn Error>> {
 pub fn open_chain_read_only(genesis: Option<&Path>, datadir: &Path) -> Result<Chain, Box<dyn Error>> {
     let directory = datadir.join("db");
     if !directory.is_dir() {
-        return Err(format!("{} holds no database", datadir.display()).into());
+        return Err(no_database(datadir).into());
     }
     let database = Database::open_read_only(&directory, &CacheSize::default().database())?;
     let genesis = known_genesis(genesis, &database)?;
@@ -77,9 +81,13 @@ fn name_repair(directory: &Path, error: ChainError) -> Box<dyn Error> {
         ChainError::Storage(error) | ChainError::State(StateError::Storage(error)) => is_damage(error),
         _ => false,
     };
+    let directory = directory.display();
     match is_damage {
+        // The engine has only words for what the system said.
+        true if error.to_string().contains("No space left on device") => {
+            format!("{error}: free space on the disk of {directory}, and run it again").into()
+        }
         true => {
-            let directory = directory.display();
             format!("{error}: if {directory} is damaged, restore it from a copy, or move it away and sync anew").into()
         }
         false => error.into(),

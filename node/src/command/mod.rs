@@ -3,6 +3,7 @@
 //! nothing but that.
 
 mod admin_options;
+mod advice;
 mod ask;
 mod bench;
 mod completions;
@@ -151,6 +152,10 @@ impl Cli {
     /// # Errors
     /// One sentence that names the cause; as [`Incomplete`] when part of the work is done.
     pub fn run(self) -> Result<Output, Box<dyn Error>> {
+        self.execute().map_err(advice::with_fix)
+    }
+
+    fn execute(self) -> Result<Output, Box<dyn Error>> {
         let result = match self.command {
             Command::Devnet(args) => devnet::run(args),
             Command::Node(args) => node::run(*args),

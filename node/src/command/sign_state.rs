@@ -56,6 +56,10 @@ impl Place {
         Ok(KeyFile::read(&self.key)?.public_key().to_bytes())
     }
 
+    fn absence(&self) -> String {
+        format!("{} does not exist: name the key's sign state with --sign-state", self.path().display())
+    }
+
     fn path(&self) -> PathBuf {
         self.sign_state.clone().unwrap_or_else(|| keys::sign_state_path(&self.key))
     }
@@ -68,7 +72,7 @@ pub fn run(command: SignStateCommand) -> Result<Value, Box<dyn Error>> {
         SignStateCommand::Import { place, input } => import(&place, &input),
         SignStateCommand::Show { place } => {
             let record = SignStateStore::read(&place.path())?;
-            let record = record.ok_or_else(|| format!("{} does not exist", place.path().display()))?;
+            let record = record.ok_or_else(|| place.absence())?;
             check_key(&place, &record)?;
             Ok(json!(SignStateExport::from(record)))
         }
@@ -78,7 +82,7 @@ pub fn run(command: SignStateCommand) -> Result<Value, Box<dyn Error>> {
 fn export(place: &Place, out: &Path) -> Result<Value, Box<dyn Error>> {
     // Held until the export is written, so that no node starts signing meanwhile.
     let (_file, record) = SignStateStore::open_any(&place.path())?;
-    let record = record.ok_or_else(|| format!("{} does not exist", place.path().display()))?;
+    let record = record.ok_or_else(|| place.absence())?;
     check_key(place, &record)?;
     let export = json!(SignStateExport::from(record));
     keys::file::write_new(out, format!("{export:#}\n").as_bytes())?;

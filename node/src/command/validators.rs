@@ -19,8 +19,10 @@ pub struct ValidatorsArgs {
 /// Runs `heddle validators`.
 pub fn run(args: ValidatorsArgs) -> Result<Value, Box<dyn Error>> {
     let block = args.height.map_or(json!("latest"), |height| json!(format!("{height:#x}")));
-    let result =
-        ask(&args.rpc, "heddle_getValidators", json!([block])).map_err(|error| format!("{}: {error}", args.rpc))?;
+    let result = ask(&args.rpc, "heddle_getValidators", json!([block])).map_err(|error| match error.is_nobody() {
+        true => format!("nobody listens on {}: start a node with --http, or name another one with --rpc", args.rpc),
+        false => format!("{}: {error}", args.rpc),
+    })?;
     if result.is_null() {
         return Err("that height belongs to a later epoch, whose validators are not known yet".into());
     }

@@ -147,9 +147,9 @@ async fn a_busy_port_is_named() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (number, text) = (i64::from(port), port.to_string());
-    fails_to_start(|toml| toml["http"]["port"] = number.into(), &[&text]).await;
-    fails_to_start(|toml| toml["port"] = number.into(), &[&text]).await;
-    fails_to_start(|toml| toml["metrics"] = format!("127.0.0.1:{port}").into(), &[&text]).await;
+    fails_to_start(|toml| toml["http"]["port"] = number.into(), &[&text, "--http.port"]).await;
+    fails_to_start(|toml| toml["port"] = number.into(), &[&text, "--port"]).await;
+    fails_to_start(|toml| toml["metrics"] = format!("127.0.0.1:{port}").into(), &[&text, "--metrics"]).await;
     fails_to_start(|toml| _ = toml.insert("admin.port".into(), number.into()), &[&text, "--admin.port"]).await;
 }
 
@@ -161,7 +161,12 @@ async fn a_data_directory_belongs_to_one_process() {
     let config = network.config_file(0);
     let (port, http_port) = (free_port().to_string(), free_port().to_string());
     let arguments = ["node", "--config", path_text(&config), "--port", &port, "--http.port", &http_port];
-    run(&arguments).await.fails_naming(&[path_text(network.node_dir(0)), "in use by another process", "pid"]);
+    run(&arguments).await.fails_naming(&[
+        path_text(network.node_dir(0)),
+        "in use by another process",
+        "pid",
+        "stop that process",
+    ]);
     network.wait_blocks(0, 2).await;
 }
 
