@@ -11,7 +11,7 @@ use std::error::Error;
 pub struct DoctorArgs {
     #[command(flatten)]
     node: NodeArgs,
-    /// Nodes to compare the clock, the genesis and the forks with: URLs of their JSON-RPC, separated by commas [default: none].
+    /// Other nodes of the network to compare the clock, the genesis and the forks with, as URLs of their JSON-RPC [default: none].
     #[arg(id = "peers-rpc", long = "peers-rpc", value_name = "URL", value_delimiter = ',', help_heading = "Doctor")]
     peers_rpc: Vec<String>,
 }

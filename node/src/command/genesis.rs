@@ -24,16 +24,16 @@ pub enum GenesisCommand {
 #[derive(Args)]
 pub struct CreateArgs {
     /// Directory for the files; it is created, and no key and no genesis in it is overwritten.
-    #[arg(long, value_name = "DIR", help_heading = "Files", value_hint = ValueHint::DirPath)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Files")]
     out: PathBuf,
-    /// TOML file that describes the network: chain, nodes, ports, resources.
-    #[arg(long, value_name = "FILE", help_heading = "Files", value_hint = ValueHint::FilePath, conflicts_with = "described")]
+    /// TOML file that describes the network: chain, nodes, ports, resources [default: none].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "described", help_heading = "Files")]
     network: Option<PathBuf>,
-    /// What the nodes run on, separated by commas [default with --network: processes].
-    #[arg(long, value_name = "TARGETS", help_heading = "Files", value_delimiter = ',', value_enum)]
+    /// What the nodes run on, separated by commas [default: processes].
+    #[arg(long, value_name = "TARGETS", value_delimiter = ',', value_enum, help_heading = "Files")]
     target: Vec<Target>,
     /// Short for --target kubernetes.
-    #[arg(long, help_heading = "Files", conflicts_with = "target")]
+    #[arg(long, conflicts_with = "target", help_heading = "Files")]
     kubernetes: bool,
     #[command(flatten)]
     described: DescribedArgs,

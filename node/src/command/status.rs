@@ -20,7 +20,7 @@ pub struct StatusArgs {
     /// Nodes: URLs of their JSON-RPC (with the namespace `heddle`), their node.toml, or directories that have one.
     #[arg(value_name = "URL|DIR", default_value = "http://127.0.0.1:8545")]
     nodes: Vec<String>,
-    /// Look again every so many seconds, until a signal [1 to 3600; default: look once, or every 2 with `--watch` alone].
+    /// Look again every so many seconds until a signal [1 to 3600; default: off, or 2 without a value].
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "2", value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,
     /// Print no table, only the JSON object: with --watch one a line.

@@ -17,6 +17,21 @@ pub struct TelemetryOptions {
         help_heading = "Telemetry"
     )]
     pub metrics: Option<SocketAddr>,
+    /// Export traces of transactions to this OTLP/HTTP collector, for example http://127.0.0.1:4318 [default: none].
+    #[arg(id = "tracing-otlp.url", long = "tracing-otlp", env = "HEDDLE_TRACING_OTLP", value_name = "URL", value_parser = parse_endpoint, help_heading = "Telemetry")]
+    tracing_otlp: Option<String>,
+    /// Part of the transactions to trace [0 to 1].
+    ///
+    /// Nodes with the same part trace the same ones.
+    #[arg(
+        id = "tracing-otlp.sample",
+        long = "tracing-otlp.sample",
+        env = "HEDDLE_TRACING_OTLP_SAMPLE",
+        value_name = "RATIO",
+        default_value = "0.01",
+        help_heading = "Telemetry"
+    )]
+    tracing_otlp_sample: Sampling,
     /// What to log: off, error, warn, info, debug, trace, or a filter such as `info,heddle_network=debug`.
     #[arg(id = "log.level", long = "log.level", env = "HEDDLE_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = telemetry::parse_filter, help_heading = "Logging")]
     pub log_level: String,
@@ -30,19 +45,6 @@ pub struct TelemetryOptions {
         help_heading = "Logging"
     )]
     pub log_format: LogFormat,
-    /// Export traces of transactions to this OTLP/HTTP collector, for example http://127.0.0.1:4318 [default: none].
-    #[arg(id = "tracing-otlp.url", long = "tracing-otlp", env = "HEDDLE_TRACING_OTLP", value_name = "URL", value_parser = parse_endpoint, help_heading = "Telemetry")]
-    tracing_otlp: Option<String>,
-    /// Part of the transactions to trace, 0 to 1; nodes with the same part trace the same ones.
-    #[arg(
-        id = "tracing-otlp.sample",
-        long = "tracing-otlp.sample",
-        env = "HEDDLE_TRACING_OTLP_SAMPLE",
-        value_name = "RATIO",
-        default_value = "0.01",
-        help_heading = "Telemetry"
-    )]
-    tracing_otlp_sample: Sampling,
 }
 
 impl TelemetryOptions {
