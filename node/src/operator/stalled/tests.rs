@@ -29,6 +29,9 @@ fn state(facts: &mut Facts) -> &mut ConsensusReport {
     facts.consensus.as_mut().unwrap()
 }
 
+/// What makes a case of a stalled chain.
+type Change = Box<dyn Fn(&mut Facts)>;
+
 /// The node of this validator.
 fn own(facts: &mut Facts, number: u8) -> &mut ValidatorReport {
     facts.status.node.validator = Some(address(number));
@@ -123,7 +126,7 @@ fn enough_validators_that_do_not_agree_are_told_apart() {
     let all = |facts: &mut Facts, ballot: Option<Ballot>| {
         state(facts).validators.iter_mut().for_each(|validator| validator.prevote = ballot);
     };
-    let cases: [(&str, Box<dyn Fn(&mut Facts)>); 5] = [
+    let cases: [(&str, Change); 5] = [
         ("has not proposed", Box::new(|facts| state(facts).proposal = None)),
         (
             "0x0101010101010101010101010101010101010101, is silent",
