@@ -10,6 +10,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 const VALIDATORS: usize = 4;
@@ -36,7 +37,9 @@ struct Load {
 impl Load {
     fn start(nodes: Vec<Rpc>) -> Self {
         let ending = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(send(nodes, ending.clone()));
+        let (runtime, until) = (Handle::current(), ending.clone());
+        // On a thread of its own: a wait of this harness does not move between threads.
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(send(nodes, until)));
         Self { ending, task }
     }
 
