@@ -5,8 +5,9 @@ mod fleet;
 
 use fleet::{Fleet, RPC_NODE};
 use heddle_e2e::docker::{Docker, HARDENED};
-use heddle_e2e::{account, ether, eventually, transfer, turn};
+use heddle_e2e::{account, ether, eventually, has_program, transfer, turn};
 use serde_json::{Value, json};
+use std::process::Command;
 
 #[tokio::test]
 async fn the_image_says_what_it_is() {
@@ -26,6 +27,16 @@ async fn the_image_says_what_it_is() {
     }
     let run = [&["run", "--rm"], &HARDENED[..], &[docker.image(), "--version"]].concat();
     assert!(docker.run(&run).await.starts_with("heddle "));
+}
+
+#[tokio::test]
+async fn the_compose_file_is_valid_also_for_docker_compose_1_29() {
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker/compose.yaml");
+    if !has_program("docker-compose").await {
+        return;
+    }
+    let checked = Command::new("docker-compose").args(["--file", FILE, "config", "--quiet"]).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 /// The validators that are hurt, one after the other: three of four are a quorum.
