@@ -4,6 +4,7 @@ use super::description::Ports;
 use super::files::write_public;
 use super::network::{Layout, Network, Node, Role};
 use super::node_file::NodeFile;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -12,7 +13,23 @@ use std::path::PathBuf;
 /// # Errors
 /// When the ports do not suffice, or a file cannot be written.
 pub fn write(network: &Network) -> Result<Vec<PathBuf>, String> {
-    network.nodes()?.iter().map(|node| write_node(network, node)).collect()
+    let nodes = network.nodes()?;
+    refuse_shared_ports(network, &nodes)?;
+    nodes.iter().map(|node| write_node(network, node)).collect()
+}
+
+fn refuse_shared_ports(network: &Network, nodes: &[Node<'_>]) -> Result<(), String> {
+    let mut taken = BTreeSet::new();
+    for node in nodes {
+        let Ports { p2p, http, metrics } = ports(network, node)?;
+        if let Some(port) = [p2p, http, metrics].into_iter().find(|port| !taken.insert(*port)) {
+            return Err(format!(
+                "port {port} would be that of two processes: they count up from those of the first, so leave room between \
+                 p2p, http and metrics"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn write_node(network: &Network, node: &Node<'_>) -> Result<PathBuf, String> {

@@ -28,7 +28,7 @@ mod wallet;
 pub use binary::{Finished, heddle, run, run_binary, run_with};
 pub use devnet::Devnet;
 pub use network::{Network, path_text};
-pub use ports::free_port;
+pub use ports::{free_port, free_ports};
 pub use process::{Process, Signal};
 pub use prometheus::Prometheus;
 pub use rpc::{CallError, Rpc, quantity, u256};

@@ -13,14 +13,24 @@ const RANGE: std::ops::Range<u16> = 10_240..32_000;
 /// # Panics
 /// When every port is busy.
 pub fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// As [`free_port`], the first of so many in a row.
+///
+/// # Panics
+/// When there are no such.
+pub fn free_ports(count: u16) -> u16 {
     static GIVEN: LazyLock<Mutex<BTreeSet<u16>>> = LazyLock::new(Mutex::default);
     let mut given = GIVEN.lock().unwrap();
     // Test binaries that run side by side start at different places.
     let start = u16::try_from(std::process::id() % 20_000).unwrap();
-    let candidates = RANGE.cycle().skip(usize::from(start)).take(RANGE.len());
-    let port = candidates.filter(|port| !given.contains(port)).find(|port| is_free(*port)).expect("a free port");
-    given.insert(port);
-    port
+    let mut candidates = RANGE.cycle().skip(usize::from(start)).take(RANGE.len());
+    let row = |first: u16| first..first.saturating_add(count);
+    let first = candidates.find(|first| row(*first).all(|port| !given.contains(&port) && is_free(port)));
+    let first = first.expect("free ports");
+    given.extend(row(first));
+    first
 }
 
 fn is_free(port: u16) -> bool {
