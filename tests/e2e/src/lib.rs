@@ -14,6 +14,7 @@ mod binary;
 mod devnet;
 pub mod docker;
 pub mod docs;
+pub mod kubernetes;
 pub mod netns;
 mod network;
 mod ports;

@@ -11,6 +11,8 @@ use tokio::process::{Child, Command};
 pub enum Signal {
     /// Ctrl-C.
     Interrupt,
+    /// The end, as service managers ask for it.
+    Terminate,
     /// Stand still, as if cut off from everything.
     Stop,
     /// Go on after [`Signal::Stop`].
@@ -82,6 +84,7 @@ impl Process {
     pub async fn signal(&self, signal: Signal) {
         let name = match signal {
             Signal::Interrupt => "INT",
+            Signal::Terminate => "TERM",
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",
         };

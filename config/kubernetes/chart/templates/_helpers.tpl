@@ -188,7 +188,7 @@ ports:
 - name: identity
   secret:
     secretName: {{ $name }}-{{ .role }}-keys
-    defaultMode: 0440
+    defaultMode: 288 # 0440, which is no number to every reader of YAML
 - name: genesis
   configMap:
     name: {{ $name }}-genesis
