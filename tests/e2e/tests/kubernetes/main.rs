@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod chart;
+mod generated;
 mod network;
 mod pods;
 mod rendered;
