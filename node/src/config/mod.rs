@@ -96,13 +96,10 @@ fn is_overridden(command: &Command, key: &str, own: &[OsString]) -> bool {
 /// The last `--config FILE` or `--config=FILE`, as the parser decides, too.
 fn named_file(arguments: &[OsString]) -> Option<PathBuf> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
-    let named =
-        arguments.iter().enumerate().filter_map(|(at, argument)| match text(argument).strip_prefix("--config") {
-            Some("") => arguments.get(at + 1).map(PathBuf::from),
-            Some(rest) => rest.strip_prefix('=').map(PathBuf::from),
-            None => None,
-        });
-    named.last()
+    arguments.iter().enumerate().rev().find_map(|(at, argument)| match text(argument).strip_prefix("--config")? {
+        "" => arguments.get(at + 1).map(PathBuf::from),
+        rest => rest.strip_prefix('=').map(PathBuf::from),
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn mount(files: &[(&str, String)]) -> TempDir {
 
 /// The sign state of a key that has signed at `height`, as `heddle sign-state export` writes it.
 fn export(key: &ConsensusKey, height: Option<u64>) -> String {
-    let [zero, some] = [0, 1].map(|byte| alloy_primitives::B256::repeat_byte(byte));
+    let [zero, some] = [0, 1].map(alloy_primitives::B256::repeat_byte);
     json!({
         "format": "heddle-sign-state/1",
         "publicKey": format!("0x{}", hex::encode(key.public_key().as_bytes())),
