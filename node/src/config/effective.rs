@@ -1,6 +1,6 @@
 //! The configuration that a node would have, and where each value comes from.
 
-use super::{ConfigError, expand_arguments, is_switch, named};
+use super::{ConfigError, FILE_OPTION, expand_arguments, is_switch, named};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::error::Error;
@@ -27,7 +27,8 @@ pub fn effective(arguments: Vec<OsString>, program: &Command) -> Result<Vec<Sett
     let expanded: Result<_, ConfigError> = expand_arguments(arguments.clone(), program);
     let all = innermost(program.clone().try_get_matches_from(expanded?)?);
     let own = innermost(program.clone().try_get_matches_from(&arguments)?);
-    let options = named(&arguments, program).0.get_arguments().filter(|argument| argument.get_help_heading().is_some());
+    let is_setting = |argument: &&Arg| argument.get_help_heading().is_some() && argument.get_id() != FILE_OPTION;
+    let options = named(&arguments, program).0.get_arguments().filter(is_setting);
     Ok(options.map(|argument| setting(argument, &all, &own)).collect())
 }
 

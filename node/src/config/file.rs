@@ -111,7 +111,8 @@ pub(super) fn flatten(prefix: &str, table: &toml::Table, leaves: &mut Vec<(Strin
 
 /// The key that was probably meant, or all of them.
 fn accepted(command: &Command, key: &str) -> String {
-    let options = Vec::from_iter(command.get_arguments().filter(|argument| argument.get_id() != FILE_OPTION));
+    let is_key = |argument: &&Arg| argument.get_help_heading().is_some() && argument.get_id() != FILE_OPTION;
+    let options = Vec::from_iter(command.get_arguments().filter(is_key));
     let keys = Vec::from_iter(options.iter().map(|argument| argument.get_id().as_str()));
     let flag = options.iter().find(|argument| argument.get_long() == Some(key));
     let flag = flag.map(|argument| argument.get_id().as_str());

@@ -70,7 +70,8 @@ fn registered(directory: &Path, names: &mut BTreeSet<String>) {
         let is_method = |name: &&str| {
             let namespaces = ["eth_", "net_", "web3_", "heddle_"];
             let rest = namespaces.iter().find_map(|namespace| name.strip_prefix(namespace));
-            rest.is_some_and(|rest| rest.chars().all(|letter| letter.is_ascii_alphanumeric()))
+            // What a subscription sends has a name as if it were a method.
+            rest.is_some_and(|rest| rest != "subscription" && rest.chars().all(|letter| letter.is_ascii_alphanumeric()))
         };
         names.extend(quoted.filter(is_method).map(str::to_owned));
     }
