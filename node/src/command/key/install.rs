@@ -7,7 +7,7 @@ use heddle_network::NodeKey;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -47,7 +47,11 @@ fn install_validator(args: &InstallArgs) -> Result<Value, Box<dyn Error>> {
 
 /// What a secret store has mounted; `None` when it has not. Whoever mounts it guards it: its owner and mode are the store's.
 fn mounted(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
-    let failed = |error| format!("cannot read {}: {error}", path.display());
+    let failed = |error: io::Error| match error.kind() {
+        // What a kubelet makes of a `subPath` that is not there.
+        ErrorKind::IsADirectory => format!("{} is a directory: the Secret has no key of this name", path.display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    };
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,

@@ -57,6 +57,12 @@ impl Manifests {
         self
     }
 
+    /// Those with this label.
+    pub fn having(mut self, label: &str, value: &str) -> Self {
+        self.objects.retain(|object| object["metadata"]["labels"][label] == value);
+        self
+    }
+
     /// The objects by kind and name.
     ///
     /// # Panics

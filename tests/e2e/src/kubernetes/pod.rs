@@ -174,7 +174,10 @@ impl Pod {
             let sub_path = sub_path.or_else(|| Some(expand(&text(mount.get("subPathExpr")?), environment)));
             let volume = &volumes[&text(&mount["name"])];
             let source = sub_path.map_or_else(|| volume.clone(), |sub_path| volume.join(sub_path));
-            assert!(source.exists(), "{} mounts what is not there: {mount}", self.name());
+            if !source.exists() {
+                // As a kubelet does, whatever was meant to be there.
+                std::fs::create_dir_all(&source).unwrap();
+            }
             Mount { source, path: text(&mount["mountPath"]).into(), read_only: mount["readOnly"] == true }
         };
         let hosts = Mount { source: self.hosts.clone(), path: "/etc/hosts".into(), read_only: true };

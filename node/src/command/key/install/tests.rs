@@ -91,6 +91,9 @@ fn what_is_missing_or_another_key_is_named_and_nothing_is_replaced() {
     let refused = |mount: &TempDir| install_from(mount, &pod).unwrap_err().to_string();
     assert!(refused(&mount(&[])).contains("node.key does not exist"));
     assert!(refused(&mount(&[("node.key", "no key".into())])).contains("node.key: "));
+    let without_key = mount(&[]);
+    std::fs::create_dir(without_key.path().join("node.key")).unwrap();
+    assert!(refused(&without_key).contains("node.key is a directory: the Secret has no key of this name"));
     let without_state = mount(&[("node.key", "11".repeat(32)), ("validator.key", key.to_hex().to_string())]);
     assert!(refused(&without_state).contains("sign-state.json"));
     install_from(&validator(&key, Some(3)), &pod).unwrap();
