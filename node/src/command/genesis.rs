@@ -124,11 +124,15 @@ pub fn run(command: GenesisCommand) -> Result<Value, Box<dyn Error>> {
         "genesisHash": network.genesis.hash(),
         "chainId": network.genesis.chain_id(),
     });
-    for target in targets {
-        let written = target.write(&network)?;
-        tell_how_to_start(target, &written);
+    let written = targets.into_iter().map(|target| Ok((target, target.write(&network)?)));
+    let written = written.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    if written.len() > 1 {
+        tell!("start with one of:");
+    }
+    for (target, files) in written {
+        tell_how_to_start(target, &files);
         let key = if layout == Layout::Flat { "nodes" } else { target.name() };
-        result[key] = written;
+        result[key] = files;
     }
     warn(&network);
     Ok(result)
@@ -146,6 +150,16 @@ fn tell_how_to_start(target: Target, written: &Value) {
 }
 
 fn warn(network: &Network) {
+    let targets = Vec::from_iter(Target::all_of(&network.out).map(Target::name));
+    if targets.len() > 1 {
+        tell!(
+            "warning: {} share the keys of {}: run only one of them at a time, or validators sign against themselves. \
+             To move to another one, stop every node, and take along what each key has signed (heddle sign-state \
+             export, import).",
+            targets.join(", "),
+            network.out.display()
+        );
+    }
     let accounts = network.description.dev_accounts;
     if accounts > 0 {
         tell!(

@@ -33,6 +33,7 @@ pub use parse::{parse_fund, parse_governance};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::error::Error;
+use std::path::Path;
 
 /// What the nodes of a network run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +54,16 @@ impl Target {
             Self::Compose => "compose",
             Self::Kubernetes => "kubernetes",
         }
+    }
+
+    /// Those that a network's directory has files for: they share its keys.
+    pub fn all_of(out: &Path) -> impl Iterator<Item = Self> {
+        let file = |target| match target {
+            Self::Processes => "processes",
+            Self::Compose => "compose.yaml",
+            Self::Kubernetes => "kustomization.yaml",
+        };
+        Self::value_variants().iter().copied().filter(move |target| out.join(file(*target)).exists())
     }
 
     /// Writes what it needs for a network, and returns where: the configuration files, or what the network is

@@ -101,7 +101,10 @@ fn port_of(address: &toml::Value) -> i64 {
 #[tokio::test]
 async fn every_target_has_the_same_peers_ports_and_probes() {
     let described = Described::new();
-    let result = described.create("processes,compose,kubernetes").await.result();
+    let created = described.create("processes,compose,kubernetes").await;
+    assert!(created.stderr.contains("start with one of:"), "{}", created.stderr);
+    assert!(created.stderr.contains("processes, compose, kubernetes share the keys"), "{}", created.stderr);
+    let result = created.result();
     assert_eq!(result["processes"].as_array().unwrap().len(), NODES.len());
     let compose = described.compose();
     for (place, name) in (0..).zip(NODES) {
