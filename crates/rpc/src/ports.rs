@@ -53,7 +53,7 @@ pub struct NodeReport {
     pub validator: Option<ValidatorAddress>,
     /// Its peers.
     pub peers: PeerCounts,
-    /// How many blocks the best peer is ahead.
+    /// How many blocks most peers are ahead.
     pub lag: U64,
     /// Bytes free for this user where the data directory is; `None` when the system does not say.
     pub free_bytes: Option<U64>,

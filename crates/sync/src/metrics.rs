@@ -63,6 +63,7 @@ pub(crate) struct FaultLabels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum Stage {
     Announced,
+    Common,
     Headers,
     Blocks,
     Committed,
@@ -121,6 +122,7 @@ impl SyncMetrics {
     pub(crate) fn show(&self, status: &SyncStatus, fetched: Height) {
         let stages = [
             (Stage::Announced, status.announced),
+            (Stage::Common, status.common),
             (Stage::Headers, status.highest),
             (Stage::Blocks, fetched),
             (Stage::Committed, status.current),

@@ -54,6 +54,13 @@ pub struct SyncStatus {
     pub seconds_left: Option<u64>,
 }
 
+impl SyncStatus {
+    /// Blocks that most peers are ahead: one that boasts does not change it.
+    pub fn lag(&self) -> u64 {
+        self.common.as_u64().saturating_sub(self.current.as_u64())
+    }
+}
+
 /// What happened. `B` is a block that only has to be executed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<B> {

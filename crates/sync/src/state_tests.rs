@@ -245,6 +245,19 @@ fn tells_where_it_is() {
 }
 
 #[test]
+fn a_boaster_alone_does_not_make_the_node_lag() {
+    let mut state = State::<u64>::new(config(), Height::new(10));
+    let mut handle = |input| drop(state.handle(Duration::ZERO, Height::new(10), input));
+    handle(tick(&["a", "b", "boaster"]));
+    for (peer, height) in [("a", 10), ("b", 11), ("boaster", 1_000_000)] {
+        handle(status(peer, height));
+    }
+    assert_eq!((state.status().announced, state.status().lag()), (Height::new(1_000_000), 1));
+    state.handle(Duration::ZERO, Height::new(10), status("a", 30));
+    assert_eq!(state.status().lag(), 20, "most are ahead");
+}
+
+#[test]
 fn a_small_gap_is_fetched_in_one_go_and_brings_its_headers_along() {
     play(
         "three blocks behind, and two more come meanwhile",

@@ -5,7 +5,7 @@ use crate::telemetry::Health;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Blocks that a ready node may be behind the best peer.
+/// Blocks that a ready node may be behind most of its peers.
 const LAG_MAX: u64 = 5;
 /// A loop of consensus that has not turned for this long is stuck: it waits for no more than one write or one block at a
 /// time, and beats every two seconds while it waits for others.
@@ -42,7 +42,7 @@ impl Health for Probes {
         }
         let lag = self.status.lag();
         if lag > LAG_MAX {
-            return Err(format!("not ready: {lag} blocks behind the best peer"));
+            return Err(format!("not ready: {lag} blocks behind most peers"));
         }
         Ok(format!("ready: {peers} peers, {lag} blocks behind"))
     }

@@ -59,12 +59,9 @@ impl NodeStatusView {
         Some(U64::from(disk.f_bavail.saturating_mul(disk.f_frsize)))
     }
 
-    /// Blocks that the best peer is ahead.
+    /// Blocks that most peers are ahead.
     pub(super) fn lag(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| {
-            let status = live.sync.status();
-            status.announced.as_u64().saturating_sub(status.current.as_u64())
-        })
+        self.live.as_ref().map_or(0, |live| live.sync.status().lag())
     }
 
     /// Whether this validator decides alone, so that it needs no peers.
