@@ -3,13 +3,15 @@
 
 use alloy_primitives::{Address, U256};
 use heddle_e2e::{
-    DEADLINE, Network, Prometheus, Rpc, account, eventually, has_package, path_text, transfer, turn, within,
+    DEADLINE, Network, Prometheus, Rpc, account, eventually, free_port, has_package, path_text, run, transfer, turn,
+    within,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use toml::Table;
 
 /// The alerts that an operator gets: as many as one can tell apart.
 const ALERTS: usize = 8;
@@ -58,11 +60,17 @@ fn panel_queries(panel: &Value) -> Vec<String> {
     queries.map(|query| query.replace("$instance", ".*").replace("$__rate_interval", "15s")).collect()
 }
 
-/// What an alert compares, whether it fires or not: 0 or 1 for every series that it looks at.
-fn alert_query(alert: &Value) -> String {
+/// What an alert compares, whether it fires or not: 0 or 1 for every series that each of its operands looks at now.
+fn alert_queries(alert: &Value) -> Vec<String> {
+    let mut operands = vec![text(alert, "expr")];
+    for operator in [" or ", " unless ", " and on () ", " and "] {
+        operands = operands.into_iter().flat_map(|operand| operand.split(operator)).collect();
+    }
+    let now = operands.into_iter().map(|operand| operand.split(" offset ").next().unwrap().to_owned());
     let comparisons = [" == ", " < ", " > "];
-    let condition = text(alert, "expr").to_owned();
-    comparisons.iter().fold(condition, |condition, sign| condition.replace(sign, &format!("{sign}bool ")))
+    let always =
+        |operand| comparisons.iter().fold(operand, |all: String, sign| all.replace(sign, &format!("{sign}bool ")));
+    now.map(always).collect()
 }
 
 /// Something of everything that is counted: transfers, calls that succeed, and calls that fail.
@@ -128,18 +136,40 @@ async fn the_rules_are_rules_and_each_fires() {
 }
 
 #[tokio::test]
+async fn prometheus_reads_what_the_compose_target_writes() {
+    if !has_package("promtool", "prometheus").await {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("net");
+    let description = config("networks/compose.toml");
+    let create = ["genesis", "create", "--network", path_text(&description), "--out", path_text(&out)];
+    run(&[&create[..], &["--target", "compose"]].concat()).await.result();
+    let written = out.join("prometheus/prometheus.yaml");
+    // With the rules beside it.
+    promtool(&["check", "config", path_text(&written)], "").await;
+    let kept = std::fs::read_to_string(config("prometheus/prometheus.yaml")).unwrap();
+    assert_eq!(std::fs::read_to_string(written).unwrap(), kept, "the repository's network has these nodes");
+}
+
+#[tokio::test]
 async fn every_panel_and_every_alert_has_data() {
     let _turn = turn().await;
     if !has_package("prometheus", "prometheus").await {
         return;
     }
     let mut network = Network::create(2).await;
+    // Where no collector is: its metrics are there all the same.
+    let collector = format!("http://127.0.0.1:{}", free_port());
+    let tracing = Table::from_iter([("url".to_owned(), collector.into())]);
+    network.configure(0, |toml| _ = toml.insert("tracing-otlp".to_owned(), tracing.into()));
     network.start_all().await;
     let ports = [0, 1].map(|node| metrics_port(&network, node));
     let prometheus = Prometheus::start(&ports, &config("prometheus/rules.yaml")).await;
     let rpc = network.rpc(0);
     let alerts = alerts();
-    let mut silent = Vec::from_iter(panels().iter().flat_map(panel_queries).chain(alerts.iter().map(alert_query)));
+    let mut silent =
+        Vec::from_iter(panels().iter().flat_map(panel_queries).chain(alerts.iter().flat_map(alert_queries)));
     let mut nonce = 0;
     let all_speak = within(DEADLINE, async || {
         load(&rpc, nonce).await;

@@ -41,6 +41,8 @@ async fn prometheus_finds_every_node_once() {
     let monitor = &manifests.get("ServiceMonitor", "heddle-nodes")["spec"];
     let wanted = monitor["selector"]["matchLabels"].as_object().unwrap();
     let port = &monitor["endpoints"][0]["port"];
+    // The rules look for nodes that are down by the name of the job.
+    assert_eq!(wanted[monitor["jobLabel"].as_str().unwrap()], "heddle");
     for set in manifests.of_kind("StatefulSet") {
         let role = &set["metadata"]["labels"]["app.kubernetes.io/component"];
         let read = manifests.of_kind("Service").filter(|service| {
