@@ -4,6 +4,10 @@ use crate::client::{abandon, post};
 use crate::node::TestNode;
 use crate::subscriptions::{connect, subscribe};
 use serde_json::json;
+use std::time::Duration;
+
+/// Nothing here takes that long, however busy the machine is.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn value(node: &TestNode, name: &str) -> u64 {
     let text = node.metrics();
@@ -16,9 +20,13 @@ fn requests(node: &TestNode, method: &str, code: i32) -> u64 {
 }
 
 async fn until(node: &TestNode, name: &str, expected: u64) {
-    while value(node, name) != expected {
-        tokio::task::yield_now().await;
-    }
+    let reached = async {
+        while value(node, name) != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    let result = tokio::time::timeout(DEADLINE, reached).await;
+    assert!(result.is_ok(), "{name} is {}, not {expected}", value(node, name));
 }
 
 #[tokio::test(flavor = "multi_thread")]
