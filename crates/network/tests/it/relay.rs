@@ -56,8 +56,13 @@ async fn a_relayed_connection_becomes_a_direct_one() {
     };
     other.until_peers("a direct connection", is_direct(node.id())).await;
     node.until_peers("a direct connection", is_direct(other.id())).await;
-    let answer = within("an answer", other.handle.request(node.id(), Request::Status)).await;
-    assert!(answer.is_ok(), "{answer:?}");
+    // Where both dialled at once one connection gives way to the other, and a request may fall between them.
+    let answered = async {
+        while other.handle.request(node.id(), Request::Status).await.is_err() {
+            other.until_peers("a direct connection", is_direct(node.id())).await;
+        }
+    };
+    within("an answer", answered).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
