@@ -4,9 +4,14 @@ use super::super::Finding;
 use crate::cache::CacheSize;
 use heddle_chain::{Chain, ChainConfig, ChainError};
 use heddle_primitives::{Genesis, Height, ValidatorSet};
+use heddle_state::StateError;
 use heddle_storage::{Database, StorageError};
 use std::path::Path;
 use std::sync::Arc;
+
+/// For damage that the files themselves show; nothing else is a reason to give a database up.
+const SYNC_ANEW: &str = "stop the node, move `db` of the data directory away, and start again: it syncs anew, or restore \
+                         a snapshot; leave the sign state and consensus.log where they are";
 
 /// What other checks need of a stored chain.
 pub(super) struct Stored {
@@ -72,7 +77,30 @@ fn failure(error: &ChainError) -> Finding {
         ChainError::Storage(StorageError::Busy { .. }) => {
             Finding::unknown("database", text, "run this again, or when the node does not run")
         }
-        _ => Finding::problem("database", text, "restore the directory from a copy, or move it away and sync anew"),
+        ChainError::ForkMismatch { .. } => Finding::problem(
+            "genesis",
+            text,
+            "name the genesis file that the chain runs with, with --chain; the database is as it should be",
+        ),
+        ChainError::Corrupt(_) | ChainError::State(StateError::Corrupt { .. }) => {
+            Finding::problem("database", text, SYNC_ANEW)
+        }
+        ChainError::Storage(error) | ChainError::State(StateError::Storage(error)) => {
+            Finding::problem("database", text, storage_fix(error))
+        }
+        _ => Finding::problem("database", text, "leave the files as they are; `heddle db check` looks at every row"),
+    }
+}
+
+fn storage_fix(error: &StorageError) -> &'static str {
+    match error {
+        StorageError::Corrupt { .. } | StorageError::RolledBack { .. } => SYNC_ANEW,
+        StorageError::Io { .. } => {
+            "run this and the node as the user whose files they are; with that user, see that the disk can be read"
+        }
+        StorageError::Locked { .. } => "stop the process that has it, or wait until it is done",
+        StorageError::Migration { .. } => "remove the cause and start the node again: it tries the migration again",
+        _ => "see that the disk works (the system's log) and has room; `heddle db check` then looks at every row",
     }
 }
 
@@ -115,6 +143,40 @@ mod tests {
             let finding = failure(&error);
             assert_eq!(finding.level, level, "{finding:?}");
             assert!(finding.text.contains(words), "{finding:?}");
+        }
+    }
+
+    #[test]
+    fn only_damage_is_a_reason_to_sync_anew() {
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let fork = ChainError::ForkMismatch {
+            rule: "Osaka".to_owned(),
+            known: "5".to_owned(),
+            given: "6".to_owned(),
+            number: 9,
+            timestamp: 7,
+        };
+        let io = || StorageError::Io { action: "read", path: "db/MARKER".into(), source: denied() };
+        let migration = StorageError::Migration { directory: "db".into(), from: 1, source: denied().into() };
+        let corrupt = || StorageError::Corrupt { path: "db/MARKER".into(), offset: 3, reason: "checksum" };
+        let rolled_back = StorageError::RolledBack { directory: "db".into(), found: 1, expected: 2 };
+        let table = [
+            (fork, "--chain"),
+            (ChainError::Storage(io()), "run this and the node as the user"),
+            (ChainError::State(StateError::Storage(io())), "run this and the node as the user"),
+            (ChainError::Storage(StorageError::Locked { path: "db".into(), pid: None }), "stop the process"),
+            (ChainError::Storage(migration), "tries the migration again"),
+            (ChainError::Storage(StorageError::UnknownTable("t")), "heddle db check"),
+            (ChainError::ReadOnly, "leave the files as they are"),
+            (ChainError::Corrupt("a row".to_owned()), SYNC_ANEW),
+            (ChainError::Storage(corrupt()), SYNC_ANEW),
+            (ChainError::State(StateError::Storage(corrupt())), SYNC_ANEW),
+            (ChainError::Storage(rolled_back), SYNC_ANEW),
+        ];
+        for (error, words) in table {
+            let fix = failure(&error).fix.unwrap_or_default();
+            assert!(fix.contains(words), "{error}: {fix}");
+            assert_eq!(fix.contains("anew"), words == SYNC_ANEW, "{error}: {fix}");
         }
     }
 }

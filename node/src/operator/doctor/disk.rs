@@ -13,6 +13,9 @@ const FREE_MIN: u64 = 1 << 30;
 const FREE_WANTED: u64 = 10 << 30;
 
 pub(super) fn check(datadir: &Path) -> Vec<Finding> {
+    // The ancestors of a relative path end before the directory that it is in.
+    let absolute = std::path::absolute(datadir).unwrap_or_else(|_| datadir.to_owned());
+    let datadir = absolute.as_path();
     let Some(existing) = datadir.ancestors().find(|place| place.is_dir()) else {
         return vec![Finding::problem("disk", format!("{} is nowhere", datadir.display()), "name another --datadir")];
     };
@@ -55,9 +58,22 @@ fn probe(directory: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::super::super::Level;
     use super::*;
+
+    #[test]
+    fn a_data_directory_that_does_not_exist_yet_is_made_where_it_is_named() {
+        let name = "doctor-test-no-such-directory/data";
+        let here = std::env::current_dir().unwrap();
+        for datadir in [here.join(name), name.into()] {
+            let findings = check(&datadir);
+            let made = findings.iter().find(|finding| finding.text.ends_with("is made at the first start"));
+            assert!(made.unwrap().text.starts_with(&here.display().to_string()), "{findings:?}");
+            assert!(findings.iter().all(|finding| !finding.text.contains("nowhere")), "{findings:?}");
+        }
+    }
 
     #[test]
     fn little_room_is_a_warning_and_hardly_any_a_problem() {
