@@ -110,6 +110,7 @@ pub struct NodeArgs {
 
 impl NodeArgs {
     fn into_config(self) -> Result<NodeConfig, Box<dyn Error>> {
+        let traces = self.telemetry.traces()?;
         let validator_key = self.validator_key.as_deref().map(|file| self.validator_key(file)).transpose()?;
         Ok(NodeConfig {
             genesis: Genesis::read(&self.chain)?,
@@ -125,7 +126,7 @@ impl NodeArgs {
             rpc: self.rpc.config()?,
             dev_accounts: Vec::new(),
             metrics: self.telemetry.metrics,
-            traces: self.telemetry.traces(),
+            traces,
         })
     }
 }

@@ -18,7 +18,13 @@ pub struct TelemetryOptions {
     )]
     pub metrics: Option<SocketAddr>,
     /// Export traces of transactions to this OTLP/HTTP collector, for example http://127.0.0.1:4318 [default: none].
-    #[arg(id = "tracing-otlp.url", long = "tracing-otlp", env = "HEDDLE_TRACING_OTLP", value_name = "URL", value_parser = parse_endpoint, help_heading = "Telemetry")]
+    #[arg(
+        id = "tracing-otlp.url",
+        long = "tracing-otlp",
+        env = "HEDDLE_TRACING_OTLP",
+        value_name = "URL",
+        help_heading = "Telemetry"
+    )]
     tracing_otlp: Option<String>,
     /// Part of the transactions to trace [0 to 1].
     ///
@@ -49,8 +55,12 @@ pub struct TelemetryOptions {
 
 impl TelemetryOptions {
     /// Where traces go, if anywhere.
-    pub fn traces(&self) -> Option<TracesConfig> {
-        let endpoint = self.tracing_otlp.clone()?;
-        Some(TracesConfig { endpoint, sampling: self.tracing_otlp_sample })
+    ///
+    /// # Errors
+    /// What is wrong with the URL. The parser of the command line would repeat it, and with it a password.
+    pub fn traces(&self) -> Result<Option<TracesConfig>, String> {
+        let Some(url) = &self.tracing_otlp else { return Ok(None) };
+        let endpoint = parse_endpoint(url).map_err(|error| format!("--tracing-otlp: {error}"))?;
+        Ok(Some(TracesConfig { endpoint, sampling: self.tracing_otlp_sample }))
     }
 }

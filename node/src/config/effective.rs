@@ -71,12 +71,11 @@ fn value(text: String) -> toml::Value {
     }
 }
 
-/// A URL may carry a password, which nobody is shown.
+/// A URL may carry a password, which nobody is shown; and as one may hold a slash, nor is what stands before the last @.
 fn without_password(text: String) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}"),
         None => text,
     }
 }
@@ -120,7 +119,8 @@ mod tests {
     #[test]
     fn no_password_is_shown() {
         for (url, expected) in [
-            ("http://user:secret@host:1/path@x", "http://***@host:1/path@x"),
+            ("http://user:secret@host:1/path", "http://***@host:1/path"),
+            ("http://user:se/cr@et@host:1/path", "http://***@host:1/path"),
             ("http://host:1/path", "http://host:1/path"),
             ("plain@text", "plain@text"),
         ] {

@@ -168,5 +168,8 @@ async fn a_wrong_option_is_refused_with_what_is_right() {
     let refused = async |options: &[&str]| run(&[&node, options].concat()).await;
     refused(&["--tracing-otlp", "https://collector.example"]).await.fails_naming(&["--tracing-otlp", "http://"]);
     refused(&["--tracing-otlp", "localhost:4318"]).await.fails_naming(&["--tracing-otlp", "http://127.0.0.1:4318"]);
+    let secret = refused(&["--tracing-otlp", "http://user:hidden@127.0.0.1:4318"]).await;
+    assert!(!secret.stderr.contains("hidden"), "{}", secret.stderr);
+    secret.fails_naming(&["--tracing-otlp", "no password"]);
     refused(&["--tracing-otlp.sample", "2"]).await.fails_naming(&["--tracing-otlp.sample", "from 0 to 1"]);
 }

@@ -15,12 +15,17 @@ pub struct TracesConfig {
 /// The path that collectors serve OTLP over HTTP under.
 const DEFAULT_PATH: &str = "/v1/traces";
 
-/// Checks the URL of a collector, and adds the usual path to one that has none.
+/// Checks the URL of a collector, and adds the usual path to one that has none. A URL is told in the log, so it may not
+/// carry credentials.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
 pub fn parse_endpoint(text: &str) -> Result<String, String> {
     let expected = "expected the URL of an OTLP/HTTP collector, for example http://127.0.0.1:4318";
+    // Wherever it stands: a password may hold a slash, behind which the rest of it looks like a path.
+    if text.contains('@') {
+        return Err(format!("it has an @, and a collector is sent no user and no password; {expected}"));
+    }
     let uri: Uri = text.parse().map_err(|error| format!("{error}; {expected}"))?;
     match uri.scheme_str() {
         Some("http") => {}

@@ -75,6 +75,10 @@ fn an_endpoint_has_a_path_and_speaks_plain_http() {
         let error = parse_endpoint(bad).unwrap_err();
         assert!(error.contains("http://127.0.0.1:4318"), "{bad}: {error}");
     }
+    for secret in ["http://user:secret@127.0.0.1:4318", "http://user:se/cret@127.0.0.1:4318/v1/traces"] {
+        let error = parse_endpoint(secret).unwrap_err();
+        assert!(error.contains("no password") && !error.contains("cret"), "{error}");
+    }
     assert!(parse_endpoint("https://collector.example").unwrap_err().contains("collector beside the node"));
 }
 
