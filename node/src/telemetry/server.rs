@@ -12,20 +12,26 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// More scrapers than any deployment has; the rest wait.
 const CONNECTIONS_MAX: usize = 32;
 /// A client that has not sent its headers by then is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection is ended after this long, whatever it is about, so that clients who do not read cannot keep the probes from
+/// being answered for ever. A scraper connects again.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Before trying again after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers the probes, each with a sentence for the operator: `Err` answers 503. A node that is stuck as a whole answers
 /// none of them.
 pub trait Health: Send + Sync + 'static {
-    /// Whether everything has started that the node serves with.
+    /// Whether everything has started that the node serves with. The server itself starts after the database was opened, and
+    /// migrated if it was of an older format: until then the port is closed, which is not started, too.
     ///
     /// # Errors
     /// What is not there yet.
@@ -87,18 +93,25 @@ impl MetricsServer {
             let Ok(permit) = permits.clone().acquire_owned().await else { continue };
             let (registry, health) = (self.registry.clone(), self.health.clone());
             tokio::spawn(async move {
-                let service =
-                    service_fn(move |request: Request<Incoming>| answer(request, registry.clone(), health.clone()));
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service);
-                // A broken connection is the client's business.
-                let _ = connection.await;
+                serve(stream, registry, health, CONNECTION_TIMEOUT).await;
                 drop(permit);
             });
         }
     }
+}
+
+/// Answers the requests of one connection, for `lifetime` at most.
+async fn serve<S>(stream: S, registry: Arc<Registry>, health: Arc<dyn Health>, lifetime: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| answer(request, registry.clone(), health.clone()));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    // A broken connection is the client's business.
+    let _ = timeout(lifetime, connection).await;
 }
 
 /// Prometheus itself does, and says so.
@@ -107,20 +120,26 @@ fn takes_openmetrics<B>(request: &Request<B>) -> bool {
     accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text"))
 }
 
+/// All metrics as text; some are read from the database and the system's files meanwhile, which may block.
+async fn encoded(registry: Arc<Registry>) -> Option<String> {
+    let encoding = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        encode(&mut text, &registry).ok().map(|()| text)
+    });
+    encoding.await.ok().flatten()
+}
+
 async fn answer<B>(
     request: Request<B>,
     registry: Arc<Registry>,
     health: Arc<dyn Health>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, content_type, body) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => {
-            let mut text = String::new();
-            match encode(&mut text, &registry) {
-                Ok(()) if takes_openmetrics(&request) => (StatusCode::OK, metrics::OPENMETRICS, text),
-                Ok(()) => (StatusCode::OK, metrics::PLAIN, metrics::plain(&text)),
-                Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics cannot be encoded\n".to_owned()),
-            }
-        }
+        (&Method::GET, "/metrics") => match encoded(registry).await {
+            Some(text) if takes_openmetrics(&request) => (StatusCode::OK, metrics::OPENMETRICS, text),
+            Some(text) => (StatusCode::OK, metrics::PLAIN, metrics::plain(&text)),
+            None => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", "metrics cannot be encoded\n".to_owned()),
+        },
         (&Method::GET, "/startup") => probe(health.startup()),
         (&Method::GET, "/health") => probe(health.live()),
         (&Method::GET, "/ready") => probe(health.ready()),
@@ -146,6 +165,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
     use super::*;
+    use tokio::io::AsyncWriteExt;
 
     /// A node that works, and cannot serve.
     struct Waiting;
@@ -194,5 +214,14 @@ mod tests {
         }
         assert_eq!(status(Waiting, "/metrics").await, 200);
         assert_eq!(status(Waiting, "/healthz").await, 404);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_does_not_hold_its_connection_for_ever() {
+        let (mut client, server) = tokio::io::duplex(64);
+        client.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let served = serve(server, Arc::default(), Arc::new(Waiting), Duration::from_millis(10));
+        timeout(Duration::from_secs(60), served).await.expect("the connection is ended");
+        drop(client);
     }
 }

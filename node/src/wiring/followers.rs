@@ -93,7 +93,7 @@ pub(super) async fn observe(chain: Chain, status: NodeStatusView, mut metrics: C
             Ok(Some(committed)) => {
                 metrics.committed(&committed, last_block.elapsed());
                 last_block = Instant::now();
-                count_parent(&chain, &committed, &mut metrics);
+                count_parent(chain.clone(), &committed, &mut metrics).await;
                 log_block(&committed);
             }
             Ok(None) => return "the chain is closed".to_owned(),
@@ -108,11 +108,11 @@ pub(super) async fn observe(chain: Chain, status: NodeStatusView, mut metrics: C
 }
 
 /// With a block its parent's certificate on the chain is known, which may have other signatures than ours.
-fn count_parent(chain: &Chain, committed: &CommittedBlock, metrics: &mut ChainMetrics) {
+async fn count_parent(chain: Chain, committed: &CommittedBlock, metrics: &mut ChainMetrics) {
     let parent = committed.header.number.saturating_sub(1);
+    let read = move || (chain.certificate(parent), chain.validators(Height::new(parent)));
     // The database's errors end the node elsewhere.
-    if let (Ok(Some(certificate)), Ok(validators)) = (chain.certificate(parent), chain.validators(Height::new(parent)))
-    {
+    if let Ok((Ok(Some(certificate)), Ok(validators))) = tokio::task::spawn_blocking(read).await {
         metrics.certified(&certificate, &validators);
     }
 }
