@@ -73,12 +73,13 @@ impl Service {
         if stale_log {
             self.disk.reset().await?;
         }
+        let heartbeat = self.heartbeat.clone();
         loop {
-            self.heartbeat.beat();
+            heartbeat.beat();
             // Nothing may happen for long, and the loop turns all the same.
             if let Ok(event) = timeout(Heartbeat::PERIOD, self.next_event()).await {
                 self.observer.touch();
-                self.on_event(event?).await?;
+                heartbeat.during(self.on_event(event?)).await?;
             }
         }
     }

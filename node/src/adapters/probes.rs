@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 /// Blocks that a ready node may be behind most of its peers.
 const LAG_MAX: u64 = 5;
-/// A loop of consensus that has not turned for this long is stuck: it waits for no more than one write or one block at a
-/// time, and beats every two seconds while it waits for others.
+/// A loop of consensus without a heartbeat for this long is stuck: it beats every two seconds while it waits for others, and
+/// for up to five minutes while it waits for one write or one block, as a disk may be slow.
 const HEARTBEAT_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// Answers the probes of a node.
@@ -20,6 +20,8 @@ pub struct Probes {
 }
 
 impl Health for Probes {
+    /// Nothing answers before the database is open, and migrated: the port is bound thereafter. A closed port means the same
+    /// as an error here.
     fn startup(&self) -> Result<String, String> {
         match *self.started.borrow() {
             true => Ok("started".to_owned()),
@@ -53,7 +55,7 @@ fn pulse(age: Option<Duration>) -> Result<String, String> {
     match age {
         None => Ok("live: consensus is not started".to_owned()),
         Some(age) if age <= HEARTBEAT_AGE_MAX => Ok("live".to_owned()),
-        Some(age) => Err(format!("stuck: consensus has done nothing for {} s: restart the node", age.as_secs())),
+        Some(age) => Err(format!("stuck: no sign of life of consensus for {} s: restart the node", age.as_secs())),
     }
 }
 

@@ -133,13 +133,13 @@ ports:
     - name: metrics
       containerPort: 9001
       protocol: TCP
-  # Ten minutes: after a crash the database replays what it had not sorted yet.
+  # An hour. The port is closed while the database replays what a crash left unsorted, and while a new version migrates it.
   startupProbe:
     httpGet:
       path: /startup
       port: metrics
     periodSeconds: 5
-    failureThreshold: 120
+    failureThreshold: 720
   # A node that is behind, alone or without a quorum is alive: a restart would help nobody.
   livenessProbe:
     httpGet:
