@@ -41,8 +41,26 @@ fn install_validator(args: &InstallArgs) -> Result<Value, Box<dyn Error>> {
     let key = args.to.join("validator.key");
     install(&content, &from, &key, |content| Ok(KeyFile::parse(content, &from)?.public_key()))?;
     keys::file::create_directory(keys::file::directory_of(&args.sign_state))?;
+    let (is_new, export) = (!args.sign_state.try_exists()?, args.from.join("sign-state.json"));
     let place = Place { key, sign_state: Some(args.sign_state.clone()) };
-    sign_state::import(&place, &args.from.join("sign-state.json"))
+    let imported = sign_state::import(&place, &export)?;
+    if is_new {
+        tell_new_sign_state(&args.sign_state, &export, &imported);
+    }
+    Ok(imported)
+}
+
+/// A sign state that was lost looks like one that never was.
+fn tell_new_sign_state(path: &Path, export: &Path, imported: &Value) {
+    let signed = imported["height"].as_u64();
+    let signed = signed.map_or("nothing signed".to_owned(), |height| format!("height {height} signed last"));
+    tell!(
+        "warning: {} did not exist and was made from {}: {signed}. That is right when this key starts here for the first \
+         time, and has signed nothing since that export was written. Otherwise what it signed is lost, and it may \
+         contradict itself: stop this node.",
+        path.display(),
+        export.display()
+    );
 }
 
 /// What a secret store has mounted; `None` when it has not. Whoever mounts it guards it: its owner and mode are the store's.
