@@ -1,6 +1,8 @@
 //! `heddle genesis create`: the files of a new network.
 
-use crate::genesis::{self, Description, EPOCH_LENGTH, GAS_LIMIT, Group, Layout, Network, Ports, Target, accounts};
+use crate::genesis::{
+    self, CONTAINER_USER, Description, EPOCH_LENGTH, GAS_LIMIT, Group, Layout, Network, Ports, Target, accounts,
+};
 use alloy_primitives::{Address, U256};
 use clap::{Args, Subcommand, ValueHint};
 use heddle_primitives::registry::Governance;
@@ -150,13 +152,20 @@ fn tell_how_to_start(target: Target, written: &Value) {
 }
 
 fn warn(network: &Network) {
-    let targets = Vec::from_iter(Target::all_of(&network.out).map(Target::name));
+    let targets = Vec::from_iter(Target::all_of(&network.out));
+    if [Target::Processes, Target::Compose].iter().all(|target| targets.contains(target)) {
+        tell!(
+            "warning: the keys of {} can be one user's alone, and containers run as user {CONTAINER_USER}: processes of \
+             anybody else cannot read keys that are given to it. Where both are to run, make a directory for each.",
+            network.out.display()
+        );
+    }
     if targets.len() > 1 {
         tell!(
             "warning: {} share the keys of {}: run only one of them at a time, or validators sign against themselves. \
              To move to another one, stop every node, and take along what each key has signed (heddle sign-state \
              export, import).",
-            targets.join(", "),
+            Vec::from_iter(targets.into_iter().map(Target::name)).join(", "),
             network.out.display()
         );
     }

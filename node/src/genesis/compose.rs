@@ -32,20 +32,27 @@ pub fn write(network: &Network) -> Result<PathBuf, String> {
     Ok(file)
 }
 
-/// Gives a directory and what is in it to the containers' user, which only root can; tells others how.
+/// Gives a directory and each file in it to the containers' user, which only root can; tells others how.
 fn give_keys(directory: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot give {} to user {USER}: {error}", directory.display());
-    if std::fs::metadata(directory).map_err(failed)?.uid() == USER {
+    let mut paths = vec![directory.to_owned()];
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    let mut others = Vec::new();
+    for path in paths {
+        if std::fs::metadata(&path).map_err(failed)?.uid() != USER {
+            others.push(path);
+        }
+    }
+    if others.is_empty() {
         return Ok(());
     }
     if !rustix::process::geteuid().is_root() {
         tell!("containers run as user {USER}: run `sudo chown -R {USER}:{USER} {}`", directory.display());
         return Ok(());
     }
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        chown(entry.map_err(failed)?.path(), Some(USER), Some(USER)).map_err(failed)?;
-    }
-    chown(directory, Some(USER), Some(USER)).map_err(failed)
+    others.iter().try_for_each(|path| chown(path, Some(USER), Some(USER))).map_err(failed)
 }
 
 fn text(network: &Network, nodes: &[Node<'_>]) -> Result<String, String> {

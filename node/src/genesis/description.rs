@@ -175,6 +175,9 @@ impl Description {
         if !is_label(&self.name) {
             return refuse("name", &self.name, "1 to 30 of a-z, 0-9 and -, the first a letter, the last none of -");
         }
+        if YAML_WORDS.contains(&self.name.as_str()) {
+            return refuse("name", &self.name, "a name that is not a word of YAML, in which files are written");
+        }
         if !is_image(&self.image) {
             return refuse("image", &self.image, "an image name such as heddle:latest");
         }
@@ -247,6 +250,9 @@ fn is_label(name: &str) -> bool {
     letters && first && name.len() <= 30 && !name.ends_with('-')
 }
 
+/// Labels that YAML takes for a truth value or for nothing.
+const YAML_WORDS: [&str; 9] = ["y", "yes", "on", "true", "n", "no", "off", "false", "null"];
+
 /// Nothing in it that a file written for a target could take for anything but a name.
 fn is_image(image: &str) -> bool {
     let accepted = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
@@ -272,7 +278,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_key_and_what_is_accepted() {
-        let cases: [(&str, &[&str]); 16] = [
+        let cases: [(&str, &[&str]); 17] = [
             ("chian-id = 1", &["chian-id", "chain-id"]),
             ("[validators]\ncounts = 4", &["counts", "memory"]),
             ("[validators]\ncpu = '2'", &["validators.count", "0", "1 to 100"]),
@@ -284,6 +290,7 @@ mod tests {
             ("[rpc-nodes]\napi = ['debug']", &["api", "debug", "web3"]),
             ("block-time = '1ms'", &["block-time", "10ms"]),
             ("name = 'Main net'", &["`name`", "Main net", "a-z"]),
+            ("name = 'on'", &["`name`", "on", "YAML"]),
             ("image = 'heddle latest'", &["`image`", "heddle:latest"]),
             ("[ports]\nhttp = 9001", &["`ports`", "three different"]),
             ("[monitoring]\ngrafana = true", &["monitoring.grafana", "monitoring.prometheus"]),

@@ -98,11 +98,11 @@ fn kustomization(description: &Description, nodes: &[Node<'_>]) -> String {
 /// The image's name, and its tag or digest.
 fn new_image(image: &str) -> String {
     if let Some((name, digest)) = image.split_once('@') {
-        return format!("    newName: {name}\n    digest: {digest}\n");
+        return format!("    newName: \"{name}\"\n    digest: \"{digest}\"\n");
     }
     match image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
-        Some((name, tag)) => format!("    newName: {name}\n    newTag: \"{tag}\"\n"),
-        None => format!("    newName: {image}\n    newTag: latest\n"),
+        Some((name, tag)) => format!("    newName: \"{name}\"\n    newTag: \"{tag}\"\n"),
+        None => format!("    newName: \"{image}\"\n    newTag: latest\n"),
     }
 }
 
