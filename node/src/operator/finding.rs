@@ -1,5 +1,6 @@
 //! One judgement: how bad, what, and what to do about it.
 
+use super::words::printable;
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -56,7 +57,7 @@ impl Finding {
         Self { check, level: Level::Problem, text: error.to_string(), fix: None }
     }
 
-    /// Lines for a terminal: the judgement, and the fix below it.
+    /// Lines for a terminal, without control characters: the judgement, and the fix below it.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let mark = match self.level {
             Level::Ok => "ok",
@@ -66,6 +67,6 @@ impl Finding {
         };
         let first = format!("{mark:<8} {}: {}", self.check, self.text);
         let second = self.fix.as_ref().map(|fix| format!("{:<8} -> {fix}", ""));
-        std::iter::once(first).chain(second)
+        std::iter::once(first).chain(second).map(|line| printable(&line))
     }
 }

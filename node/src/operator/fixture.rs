@@ -48,8 +48,8 @@ pub(super) fn facts(head: u64) -> Facts {
         consensus: Some(position),
         sync: None,
         mempool: MempoolReport { pending: U64::ZERO, queued: U64::ZERO },
-        transactions_per_second: 12.5,
-        gas_per_second: U64::from(1_500_000),
+        transactions_per_second: Some(12.5),
+        gas_per_second: Some(U64::from(1_500_000)),
         node: NodeReport {
             peer_id: Some("12D3".to_owned()),
             validator: None,

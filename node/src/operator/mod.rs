@@ -17,6 +17,7 @@ pub use nodes::{Facts, Node};
 pub use observe::{observe, url_of};
 pub use stalled::diagnose;
 pub use table::{Look, table};
+pub use words::printable;
 
 #[cfg(test)]
 mod fixture;

@@ -54,7 +54,7 @@ impl Facts {
     /// All its peers.
     pub fn peers(&self) -> u64 {
         let peers = self.status.node.peers;
-        peers.inbound.to::<u64>() + peers.outbound.to::<u64>()
+        peers.inbound.to::<u64>().saturating_add(peers.outbound.to())
     }
 
     /// How long ago its head was made, by its own clock.
@@ -73,8 +73,25 @@ impl Facts {
         Some(Duration::from_millis(milliseconds.to()))
     }
 
-    /// For how long no block has come, when that is too long.
+    /// Whether a state is being fetched: until it is there, the head is genesis, whose age says nothing.
+    pub fn is_fetching_state(&self) -> bool {
+        self.status.sync.is_some_and(|sync| sync.state.is_some())
+    }
+
+    /// Whether the chain cannot be judged by this node's head: it catches up, or its head is old and its peers have later
+    /// blocks.
+    pub fn is_behind(&self) -> bool {
+        let lags = !self.status.node.lag.is_zero();
+        self.block_expected().is_some() && (self.status.sync.is_some() || lags && self.overdue().is_some())
+    }
+
+    /// For how long no block has come, when that is too long and the node is not behind its peers.
     pub fn stalled_for(&self) -> Option<Duration> {
+        self.overdue().filter(|_| !self.is_behind())
+    }
+
+    /// The age of the head, when that is too long.
+    fn overdue(&self) -> Option<Duration> {
         let patience = self.block_expected()? * 2 + PATIENCE;
         // Genesis was made before anybody started.
         let age = match (self.head(), &self.consensus) {

@@ -1,6 +1,6 @@
 //! Nodes as the rows of a table that fits the terminal.
 
-use super::words::{bytes, span};
+use super::words::{bytes, printable, span};
 use super::{Facts, Finding, Level, Node};
 use heddle_rpc::ConsensusStep;
 
@@ -25,7 +25,7 @@ struct Column {
 /// In the order in which they stand, after the node's name.
 const COLUMNS: &[Column] = &[
     Column { title: "HEIGHT", rank: 0, is_number: true, cell: |facts| facts.head().to_string() },
-    Column { title: "AGE", rank: 1, is_number: true, cell: |facts| span(facts.head_age()) },
+    Column { title: "AGE", rank: 1, is_number: true, cell: age },
     Column { title: "CONSENSUS", rank: 2, is_number: false, cell: consensus },
     Column { title: "PEERS", rank: 1, is_number: true, cell: |facts| facts.peers().to_string() },
     Column { title: "LAG", rank: 1, is_number: true, cell: |facts| facts.status.node.lag.to_string() },
@@ -129,13 +129,19 @@ fn level(node: &Node) -> Level {
     }
 }
 
+/// The one place that all lines go through: what nodes say is not to be trusted with the terminal.
 fn paint(line: String, level: Level, look: Look) -> String {
+    let line = printable(&line);
     let colour = match level {
         Level::Problem => 31,
         Level::Warning => 33,
         Level::Ok | Level::Unknown => return line,
     };
     if look.colours { format!("\x1b[{colour}m{line}\x1b[0m") } else { line }
+}
+
+fn age(facts: &Facts) -> String {
+    if facts.is_fetching_state() { dash() } else { span(facts.head_age()) }
 }
 
 fn dash() -> String {
@@ -168,13 +174,14 @@ fn pool(facts: &Facts) -> String {
     if pool.queued.is_zero() { pool.pending.to_string() } else { format!("{}+{}", pool.pending, pool.queued) }
 }
 
-fn mgas(facts: &Facts) -> f64 {
-    facts.status.gas_per_second.to::<u64>() as f64 / 1e6
+fn mgas(facts: &Facts) -> Option<f64> {
+    Some(facts.status.gas_per_second?.to::<u64>() as f64 / 1e6)
 }
 
 /// What the last blocks held says nothing of now when no more come.
-fn rate(facts: &Facts, value: f64) -> String {
-    if facts.stalled_for().is_some() { dash() } else { format!("{value:.1}") }
+fn rate(facts: &Facts, value: Option<f64>) -> String {
+    let is_current = facts.stalled_for().is_none() && !facts.is_behind();
+    value.filter(|_| is_current).map_or_else(dash, |value| format!("{value:.1}"))
 }
 
 fn role(facts: &Facts) -> String {
@@ -190,7 +197,7 @@ fn role(facts: &Facts) -> String {
 /// `heddle/v0.1.0/linux-x86_64` without what all have in common.
 fn version(facts: &Facts) -> String {
     let version = facts.status.client_version.split('/').nth(1).unwrap_or(&facts.status.client_version);
-    version.chars().filter(|character| !character.is_control()).collect()
+    version.to_owned()
 }
 
 #[cfg(test)]
@@ -247,8 +254,29 @@ mod tests {
         let progress = heddle_rpc::SyncProgress { starting: 1, current: 9, highest: 800, state: None };
         syncing.status.sync = Some(progress);
         assert_eq!(consensus(&syncing), "sync to 800");
+        assert_eq!(age(&syncing), "1 s");
         syncing.status.sync = Some(heddle_rpc::SyncProgress { state: Some(250_000), ..progress });
         assert_eq!(consensus(&syncing), "state 25%");
+        assert_eq!(age(&syncing), "-", "not that of genesis");
+    }
+
+    #[test]
+    fn a_syncing_node_is_no_stalled_chain() {
+        let mut syncing = stalled(9);
+        assert_eq!(level(&answering("a", syncing.clone())), Level::Warning);
+        syncing.status.sync = Some(heddle_rpc::SyncProgress { starting: 1, current: 9, highest: 800, state: None });
+        assert_eq!(level(&answering("a", syncing)), Level::Ok);
+    }
+
+    #[test]
+    fn what_nodes_say_cannot_control_the_terminal() {
+        let mut hostile = facts(9);
+        hostile.status.client_version = "heddle/v1\x1b[2J\u{9b}31m/x".to_owned();
+        let mut failing = silent("b");
+        failing.answer.as_mut().unwrap_err().text = "\x1b]0;title\x07\r\nb".to_owned();
+        let findings = [Finding::problem("fork", "\x1b[2J", "\n\x08")];
+        let lines = table(&[answering("a", hostile), failing], &findings, WIDE);
+        assert!(lines.iter().all(|line| !line.contains(char::is_control)), "{lines:?}");
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
+/// Text from elsewhere without what a terminal takes for commands: a space for each control character.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// `1 peer`, `2 peers`.
 pub(super) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -57,6 +62,11 @@ mod tests {
         }
         assert_eq!(since(1_700_000_000_000, 1_700_000_045_000), "since 22:13:20 UTC (45 s ago)");
         assert_eq!(since(5, 0), "since 00:00:00 UTC (0 ms ago)", "clocks may go back");
+    }
+
+    #[test]
+    fn control_characters_are_not_printed() {
+        assert_eq!(printable("\x1b[31mred\r\n\u{9b}2J\x7f é"), " [31mred   2J  é");
     }
 
     #[test]

@@ -17,8 +17,10 @@ use std::time::Duration;
 
 /// Seconds before the head whose blocks make the rates.
 const RATE_SECONDS: u64 = 10;
+/// Less is no measure: timestamps are whole seconds.
+const RATE_SECONDS_MIN: u64 = 2;
 /// Blocks that make the rates at most; a chain of faster ones is measured over less time.
-const RATE_BLOCKS_MAX: u64 = 32;
+const RATE_BLOCKS_MAX: u64 = 1_024;
 
 /// What `heddle_status` answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,10 +49,11 @@ pub struct StatusReport {
     pub sync: Option<SyncProgress>,
     /// Transactions that wait.
     pub mempool: MempoolReport,
-    /// Transactions a second in the blocks of the last ten seconds before the head, to two decimals.
-    pub transactions_per_second: f64,
+    /// Transactions a second in the blocks of the last ten seconds before the head, to two decimals; `null` where the
+    /// blocks that can be looked at span less than two seconds.
+    pub transactions_per_second: Option<f64>,
     /// Gas a second in the same blocks.
-    pub gas_per_second: U64,
+    pub gas_per_second: Option<U64>,
     /// What only the node around the server knows.
     #[serde(flatten)]
     pub node: NodeReport,
@@ -115,7 +118,7 @@ fn status(backend: &Backend, _: &mut Arguments<'_>) -> Result<StatusReport, Meth
         sync: backend.node.sync_progress(),
         mempool: MempoolReport { pending: U64::from(pool.pending as u64), queued: U64::from(pool.queued as u64) },
         transactions_per_second: rates.transactions_per_second(),
-        gas_per_second: U64::from(rates.gas_per_second()),
+        gas_per_second: rates.gas_per_second().map(U64::from),
         node: backend.node.report(),
     })
 }
@@ -141,8 +144,8 @@ impl Rates {
         for number in (oldest..head).rev() {
             let Some(parent) = backend.chain.header(number)? else { break };
             let seconds = timestamp.saturating_sub(parent.timestamp);
-            // Whatever the last block took is measured.
-            if seconds > RATE_SECONDS && rates.seconds > 0 {
+            // Blocks that came slowly are measured all the same.
+            if seconds > RATE_SECONDS && rates.seconds >= RATE_SECONDS_MIN {
                 break;
             }
             let Some(block) = backend.chain.block(number + 1)? else { break };
@@ -153,12 +156,16 @@ impl Rates {
         Ok(rates)
     }
 
-    fn transactions_per_second(self) -> f64 {
-        let hundredths = (self.transactions * 100).checked_div(self.seconds).unwrap_or_default();
-        hundredths as f64 / 100.0
+    fn transactions_per_second(self) -> Option<f64> {
+        Some((self.transactions * 100 / self.measure()?) as f64 / 100.0)
     }
 
-    fn gas_per_second(self) -> u64 {
-        self.gas.checked_div(self.seconds).unwrap_or_default()
+    fn gas_per_second(self) -> Option<u64> {
+        Some(self.gas / self.measure()?)
+    }
+
+    /// The seconds, when they are enough to divide by.
+    fn measure(self) -> Option<u64> {
+        (self.seconds >= RATE_SECONDS_MIN).then_some(self.seconds)
     }
 }
