@@ -14,11 +14,11 @@ pub use votes::{Missing, Power};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
-    /// Whether no block comes where one should; `None` when no node says.
+    /// Whether no block comes where one should; `None` when no node says, or the best of them is behind its peers.
     pub stalled: Option<bool>,
     /// The highest head.
     pub head: Option<u64>,
-    /// For how long it has been that, in seconds.
+    /// For how long it has been that, in seconds; `None` while a state is fetched.
     pub head_age: Option<u64>,
     /// The height that is not decided, when stalled.
     pub height: Option<u64>,
@@ -48,7 +48,8 @@ pub fn diagnose(nodes: &[Node]) -> Diagnosis {
     for (name, failure) in unreachable {
         diagnosis.findings.push(Finding::problem("node", format!("{name}: {}", failure.text), failure.fix));
     }
-    let Some((_, best)) = answers(nodes).max_by_key(|(_, facts)| (facts.head(), facts.now())) else {
+    let Some((_, best)) = answers(nodes).max_by_key(|(_, facts)| (facts.head(), !facts.is_behind(), facts.now()))
+    else {
         return diagnosis;
     };
     let disagreements = disagreements(nodes);
@@ -58,16 +59,13 @@ pub fn diagnose(nodes: &[Node]) -> Diagnosis {
         return diagnosis;
     }
     diagnosis.head = Some(best.head());
-    diagnosis.head_age = Some(best.head_age().as_secs());
+    diagnosis.head_age = (!best.is_fetching_state()).then(|| best.head_age().as_secs());
     diagnosis.findings.extend(head(best));
-    match best.stalled_for() {
-        None => diagnosis.stalled = Some(false),
-        Some(_) => {
-            diagnosis.stalled = Some(true);
-            votes::judge(nodes, &mut diagnosis);
-        }
-    }
+    diagnosis.stalled = (!best.is_behind()).then(|| best.stalled_for().is_some());
     let stalled = diagnosis.stalled == Some(true);
+    if stalled {
+        votes::judge(nodes, &mut diagnosis);
+    }
     diagnosis.findings.extend(answers(nodes).flat_map(|(name, facts)| alone(name, facts, stalled)));
     diagnosis
 }
@@ -79,6 +77,12 @@ fn head(best: &Facts) -> Vec<Finding> {
         let text = "this is a plain Ethereum chain, served read-only: no blocks come";
         return vec![Finding::ok("chain", text)];
     };
+    if best.is_behind() {
+        let text = format!(
+            "whether the chain is stalled is not to be seen: the best of these nodes is at block {number}, behind its peers"
+        );
+        return vec![Finding::unknown("chain", text, "ask a node that follows the head, or wait until this one does")];
+    }
     match best.stalled_for() {
         None => vec![Finding::ok("chain", format!("the chain is not stalled: block {number} came {age} ago"))],
         Some(time) => {

@@ -174,6 +174,51 @@ fn a_node_that_catches_up_says_how_far_it_is() {
 }
 
 #[test]
+fn a_node_that_is_behind_does_not_make_the_chain_stalled() {
+    let progress = SyncProgress { starting: 0, current: 11, highest: 111, state: None };
+    let syncing = with(stalled(11), |facts| facts.status.sync = Some(progress));
+    assert_eq!(checks(&[answering("a", syncing.clone())]), ["chain", "sync"]);
+    let lagging = with(stalled(11), |facts| facts.status.node.lag = U64::from(1));
+    let fetching = with(stalled(0), |facts| {
+        facts.status.sync = Some(SyncProgress { state: Some(330_000), ..progress });
+        facts.status.head.timestamp = U64::ZERO;
+        facts.consensus = None;
+    });
+    for facts in [&syncing, &lagging, &fetching] {
+        let diagnosis = diagnose(&[answering("a", facts.clone())]);
+        assert_eq!((diagnosis.stalled, diagnosis.height), (None, None));
+        assert_eq!(diagnosis.findings[0].level, Level::Unknown);
+        assert!(diagnosis.findings[0].text.contains("not to be seen"), "{diagnosis:?}");
+    }
+    assert_eq!(diagnose(&[answering("a", fetching)]).head_age, None, "not that of genesis");
+    assert_eq!(diagnose(&[answering("a", syncing), answering("b", facts(111))]).stalled, Some(false));
+    let recent = with(facts(11), |facts| facts.status.node.lag = U64::from(1));
+    assert_eq!(diagnose(&[answering("a", recent)]).stalled, Some(false), "its head is new enough to tell");
+}
+
+#[test]
+fn a_restart_does_not_make_the_height_younger() {
+    let restarted = with(stalled(11), |facts| {
+        facts.status.node.uptime = U64::from(20);
+        state(facts).position.height_since = U64::from(NOW - 19_000);
+        silence(facts, &[2, 4]);
+    });
+    let text = finding(&[answering("a", restarted)], "votes");
+    assert!(text.contains("since before this node started: no block since 22:12:20 UTC (60 s ago)"), "{text}");
+}
+
+#[test]
+fn numbers_beyond_all_bounds_do_no_harm() {
+    let facts = with(stalled(11), |facts| {
+        facts.status.node.peers = heddle_rpc::PeerCounts { inbound: U64::MAX, outbound: U64::MAX };
+        for validator in &mut state(facts).validators {
+            (validator.power, validator.prevote) = (U64::MAX, Some(Ballot::Nil(Nil::Nil)));
+        }
+    });
+    assert!(finding(&[answering("a", facts)], "votes").contains("votes for no block"));
+}
+
+#[test]
 fn forks_and_other_chains_come_first() {
     let fork = with(stalled(11), |facts| facts.common = Some((11, B256::repeat_byte(9))));
     assert_eq!(checks(&[answering("a", stalled(11)), answering("b", fork)])[0], "fork");

@@ -60,7 +60,7 @@ pub(super) fn judge(nodes: &[Node], diagnosis: &mut Diagnosis) {
     let Some((observer, state)) = states.iter().copied().max_by_key(|(_, state)| place(state)) else { return };
     let (height, round) = place(state);
     let heard = hear(&states, (height, round));
-    let present = heard.values().filter(|heard| !heard.is_silent()).map(|heard| heard.power).sum();
+    let present = power_of(&heard, |heard| !heard.is_silent());
     let power = Power { present, needed: state.quorum_power.to(), total: state.total_power.to() };
     diagnosis.height = Some(height);
     diagnosis.round = Some(round);
@@ -74,6 +74,11 @@ pub(super) fn judge(nodes: &[Node], diagnosis: &mut Diagnosis) {
         (false, false) => Some(enough(observer, state, &heard, power)),
     };
     diagnosis.findings.extend(finding);
+}
+
+/// Power of the validators that are so; a node may claim any.
+fn power_of(heard: &BTreeMap<ValidatorAddress, Heard>, wanted: impl Fn(&Heard) -> bool) -> u64 {
+    heard.values().filter(|heard| wanted(heard)).fold(0, |sum, heard| sum.saturating_add(heard.power))
 }
 
 /// Height and round.
@@ -117,7 +122,15 @@ fn missing((address, heard): (&ValidatorAddress, &Heard)) -> Missing {
 /// Where and since when the height stands still.
 fn position(observer: &Facts, state: &ConsensusReport) -> String {
     let (height, round) = place(state);
-    format!("height {height}, round {round}, {}", since(state.position.height_since.to(), observer.now()))
+    let now = observer.now();
+    let started = now.saturating_sub(observer.status.node.uptime.to::<u64>().saturating_mul(1_000));
+    let head = observer.status.head.timestamp.to::<u64>().saturating_mul(1_000);
+    // A node knows of what it has seen itself: a height that was begun earlier seems to begin with its start.
+    let since_when = match observer.head() > 0 && head < started {
+        true => format!("since before this node started: no block {}", since(head, now)),
+        false => since(state.position.height_since.to(), now),
+    };
+    format!("height {height}, round {round}, {since_when}")
 }
 
 /// A third or more of the power is silent: nothing can be decided without it.
@@ -160,10 +173,8 @@ fn enough(
     heard: &BTreeMap<ValidatorAddress, Heard>,
     power: Power,
 ) -> Finding {
-    let of =
-        |wanted: fn(&Heard) -> bool| heard.values().filter(|heard| wanted(heard)).map(|heard| heard.power).sum::<u64>();
-    let nil = of(|heard| matches!(heard.ballot, Some(Ballot::Nil(_))));
-    let not_here = of(|heard| heard.ballot.is_none() && !heard.is_silent());
+    let nil = power_of(heard, |heard| matches!(heard.ballot, Some(Ballot::Nil(_))));
+    let not_here = power_of(heard, |heard| heard.ballot.is_none() && !heard.is_silent());
     let proposer = state.proposer;
     let proposer_is_silent = heard.get(&proposer).is_some_and(Heard::is_silent);
     let head = format!(
@@ -181,7 +192,7 @@ fn enough(
             format!("the proposer of this round, {proposer}, has not proposed a block"),
             "look at that node's log: it may fail to build a block, or its proposals do not come through".to_owned(),
         ),
-        () if nil * 3 >= power.total => (
+        () if nil.saturating_mul(3) >= power.total => (
             format!(
                 "power {nil} votes for no block: the proposed one does not reach them in time, or they hold it for invalid"
             ),
@@ -189,7 +200,7 @@ fn enough(
              Compare with `heddle doctor --peers-rpc`"
                 .to_owned(),
         ),
-        () if not_here * 3 >= power.total => (
+        () if not_here.saturating_mul(3) >= power.total => (
             format!(
                 "votes of power {not_here} for this round are not here: those validators are in other rounds or cut off"
             ),
