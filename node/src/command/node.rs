@@ -171,6 +171,8 @@ pub struct Prospect {
     pub http: Option<SocketAddr>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Where `heddle peers` is served.
+    pub admin: Option<SocketAddr>,
 }
 
 impl NodeArgs {
@@ -193,6 +195,7 @@ impl NodeArgs {
             init_sign_state: self.unsafe_init_sign_state,
             http: self.rpc.config()?.map(|rpc| rpc.socket_addr()),
             metrics: self.telemetry.metrics,
+            admin: self.admin.address(),
         })
     }
 }

@@ -19,7 +19,7 @@ pub const EPOCH_LENGTH: u64 = 1_000;
 /// The most nodes of one kind.
 const NODES_MAX: u16 = 100;
 /// Below this a node has no room for its caches beside the rest.
-const MEMORY_MIN: Mebibytes = Mebibytes(256);
+pub const MEMORY_MIN: Mebibytes = Mebibytes(256);
 
 /// A network: its chain, and its nodes. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]

@@ -27,7 +27,7 @@ mod quantity;
 
 pub use chain::{GAS_LIMIT, NewChain, new_chain, validator_set};
 pub use container::USER as CONTAINER_USER;
-pub use description::{Description, EPOCH_LENGTH, Group, Ports};
+pub use description::{Description, EPOCH_LENGTH, Group, MEMORY_MIN, Ports};
 pub use network::{Layout, Network};
 pub use parse::{parse_fund, parse_governance};
 

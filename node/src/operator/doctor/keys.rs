@@ -71,6 +71,8 @@ fn sign_state(
     stored: Option<&Stored>,
 ) -> Finding {
     let path = &prospect.sign_state;
+    // Before the sign state: a node that runs writes that first, and must not seem to have an old one.
+    let logged = records(&prospect.datadir.join("consensus.log"));
     let mut record = match SignStateStore::read(path) {
         Ok(Some(record)) => record,
         Ok(None) if prospect.init_sign_state => {
@@ -83,12 +85,9 @@ fn sign_state(
     if let Err(source) = record.bind(public_key, genesis.hash()) {
         return Finding::refused("sign-state", &SignStateError::Mismatch { path: path.clone(), source });
     }
-    let logged = match records(&prospect.datadir.join("consensus.log")) {
-        Ok(records) => {
-            last_logged(&records, address, &genesis.signing_context()).map_err(|error: CoreError| error.to_string())
-        }
-        Err(error) => Err(error),
-    };
+    let logged = logged.and_then(|records| {
+        last_logged(&records, address, &genesis.signing_context()).map_err(|error: CoreError| error.to_string())
+    });
     match logged {
         Ok(logged) => judge(&record, logged, stored.map(|stored| stored.head)),
         Err(reason) => {

@@ -3,19 +3,23 @@
 use super::super::Finding;
 use super::super::words::bytes;
 use crate::cache::CacheSize;
+use crate::genesis;
 use rustix::process::{Resource, getrlimit};
 
 /// Files of the database, and one for each connection.
 const FILES_MIN: u64 = 1_024;
 /// Room for many clients of JSON-RPC.
 const FILES_WANTED: u64 = 4_096;
-/// What a node needs besides its caches, in bytes.
-const MEMORY_MIN: u64 = 256 << 20;
+/// What a node needs besides its caches, in bytes: what the least node of `heddle genesis create` has beside them, which
+/// get a quarter.
+const MEMORY_MIN: u64 = (genesis::MEMORY_MIN.0 as u64 * 3 / 4) << 20;
 /// What it needs at its busiest.
 const MEMORY_WANTED: u64 = 1 << 30;
 
 pub(super) fn check(cache: CacheSize) -> [Finding; 2] {
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").unwrap_or_default();
+    // Of control groups of version 2, and of version 1.
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = limits.iter().find_map(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
     let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     [files(getrlimit(Resource::Nofile).current), memory(memory_bytes(&machine, &limit), cache.bytes())]
 }
@@ -64,6 +68,7 @@ mod tests {
     fn few_files_and_little_memory_are_found() {
         let levels = [Some(256), Some(1_024), Some(65_536), None].map(|limit| files(limit).level);
         assert_eq!(levels, [Level::Problem, Level::Warning, Level::Ok, Level::Ok]);
+        assert_eq!(memory(Some(256 << 20), 64 << 20).level, Level::Warning, "the least of `heddle genesis create`");
         let levels = [Some(600 << 20), Some(1 << 30), Some(8 << 30), None].map(|some| memory(some, 512 << 20).level);
         assert_eq!(levels, [Level::Problem, Level::Warning, Level::Ok, Level::Unknown]);
     }

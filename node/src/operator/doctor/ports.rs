@@ -15,6 +15,7 @@ pub(super) fn check(prospect: &Prospect, is_running: bool) -> Vec<Finding> {
         ("peers", "--port", Some(prospect.p2p)),
         ("JSON-RPC", "--http.port", prospect.http),
         ("metrics", "--metrics", prospect.metrics),
+        ("admin", "--admin.port", prospect.admin),
     ];
     for (what, flag, address) in tcp.into_iter().filter_map(|(what, flag, address)| Some((what, flag, address?))) {
         if address.port() == 0 {
