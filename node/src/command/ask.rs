@@ -1,7 +1,9 @@
 //! Asking a running node.
 
+use crate::operator::printable;
 use serde_json::{Value, json};
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a node may take to answer.
@@ -14,7 +16,7 @@ pub enum AskError {
     #[error(transparent)]
     Http(#[from] ureq::Error),
     /// The node's own words.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Refused(String),
 }
 
@@ -43,8 +45,11 @@ pub fn ask(url: &str, method: &str, params: Value) -> Result<Value, AskError> {
 /// # Errors
 /// See [`AskError`].
 pub fn ask_within(timeout: Duration, url: &str, method: &str, params: Value) -> Result<Value, AskError> {
-    let agent = ureq::Agent::from(ureq::Agent::config_builder().timeout_global(Some(timeout)).build());
-    call(agent.post(url), method, params)
+    let mut config = ureq::Agent::config_builder().timeout_global(Some(timeout));
+    if is_this_machine(url) {
+        config = config.proxy(None);
+    }
+    call(ureq::Agent::from(config.build()).post(url), method, params)
 }
 
 /// Calls a method of a server of this machine that asks for a token: past every proxy, which would learn it.
@@ -55,6 +60,14 @@ pub fn ask_with_token(url: &str, token: &str, method: &str, params: Value) -> Re
     let config = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).max_redirects(0).build();
     let request = ureq::Agent::from(config).post(url).header("Authorization", format!("Bearer {token}"));
     call(request, method, params)
+}
+
+/// Whether a URL names this machine: to a proxy it would name the proxy's own.
+fn is_this_machine(url: &str) -> bool {
+    let Ok(url) = url.parse::<ureq::http::Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = |ip: IpAddr| ip.to_canonical().is_loopback() || ip.is_unspecified();
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_here)
 }
 
 fn call(
@@ -69,5 +82,25 @@ fn call(
         Some(error) => {
             Err(AskError::Refused(error["message"].as_str().unwrap_or("an error without a message").to_owned()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        let here = [
+            "http://127.0.0.1:8545",
+            "http://127.9.9.9",
+            "http://LocalHost:1/x",
+            "http://[::1]:8545",
+            "http://0.0.0.0:1",
+        ];
+        let others =
+            ["http://10.0.0.1:8545", "https://localhost.example.org", "http://[2001:db8::1]:1", "no URL at all"];
+        assert!(here.into_iter().all(is_this_machine));
+        assert!(!others.into_iter().any(is_this_machine));
     }
 }

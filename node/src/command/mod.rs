@@ -168,7 +168,7 @@ impl Cli {
             Command::Genesis(command) => genesis::run(command),
             Command::Health(args) => health::run(args),
             Command::Peers(command) => peers::run(command),
-            Command::Status(args) => status::run(args),
+            Command::Status(args) => return status::run(args),
             Command::Why(command) => why::run(command),
             Command::Doctor(args) => doctor::run(*args),
             Command::Validators(args) => validators::run(args),

@@ -1,6 +1,6 @@
 //! `heddle status`: nodes in a table.
 
-use super::Incomplete;
+use super::{Incomplete, Output};
 use crate::operator::{Look, Node, disagreements, observe, table, url_of};
 use crate::shutdown::StopFlag;
 use clap::Args;
@@ -29,7 +29,7 @@ pub struct StatusArgs {
 }
 
 /// Runs `heddle status`.
-pub fn run(args: StatusArgs) -> Result<Value, Box<dyn Error>> {
+pub fn run(args: StatusArgs) -> Result<Output, Box<dyn Error>> {
     let urls = args.nodes.iter().map(|name| url_of(name)).collect::<Result<Vec<_>, _>>()?;
     let Some(seconds) = args.watch else {
         let nodes = observe(&urls);
@@ -38,7 +38,7 @@ pub fn run(args: StatusArgs) -> Result<Value, Box<dyn Error>> {
         }
         let result = result(&nodes);
         return match nodes.iter().any(|node| node.answer.is_ok()) {
-            true => Ok(result),
+            true => Ok(Output::Result(result)),
             false => Err(Incomplete { cause: "no node answers: start one, or name others".into(), result }.into()),
         };
     };
@@ -49,11 +49,12 @@ pub fn run(args: StatusArgs) -> Result<Value, Box<dyn Error>> {
             show(&nodes, true);
         }
         let result = result(&nodes);
-        if waited(Duration::from_secs(seconds), &stop) {
-            return Ok(result);
-        }
         if args.json {
             writeln!(std::io::stdout(), "{result}")?;
+        }
+        if waited(Duration::from_secs(seconds), &stop) {
+            // With --json the last line stands there already.
+            return Ok(if args.json { Output::Document(String::new()) } else { Output::Result(result) });
         }
     }
 }
