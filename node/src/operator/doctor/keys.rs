@@ -71,7 +71,7 @@ fn sign_state(
     stored: Option<&Stored>,
 ) -> Finding {
     let path = &prospect.sign_state;
-    // Before the sign state: a node that runs writes that first, and must not seem to have an old one.
+    // Before the sign state, which a running node writes after the log: what it signs meanwhile must not seem forgotten.
     let logged = records(&prospect.datadir.join("consensus.log"));
     let mut record = match SignStateStore::read(path) {
         Ok(Some(record)) => record,
