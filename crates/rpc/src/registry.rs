@@ -7,7 +7,7 @@ use crate::lane::Lane;
 use crate::{RpcContext, RpcLimits, RpcMetrics};
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
-use jsonrpsee::types::Params;
+use jsonrpsee::types::{ErrorCode, Params};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -101,13 +101,7 @@ impl Registry {
     ) -> Result<(), RegisterMethodError> {
         self.metrics.know(name);
         self.module.register_async_method(name, move |params, backend, _| {
-            let lane = lane.clone();
-            async move {
-                let (metrics, started) = (backend.metrics.clone(), Instant::now());
-                let result = run(lane, params, names, handler, backend).await;
-                metrics.count(name, code(&result), started);
-                result
-            }
+            run(lane.clone(), params, (name, names), handler, backend)
         })?;
         Ok(())
     }
@@ -130,22 +124,50 @@ impl Registry {
     }
 }
 
+/// A call that is counted when it ends, also after its caller has hung up, and when it panics. A caller that hangs up before
+/// it is its turn is not counted: nothing was done for it.
+struct Counted {
+    metrics: RpcMetrics,
+    method: &'static str,
+    started: Instant,
+    code: i32,
+}
+
+impl Counted {
+    fn ended(mut self, code: i32) {
+        self.code = code;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.count(self.method, self.code, self.started);
+    }
+}
+
 /// Runs a handler on a blocking thread, when it is its turn.
 async fn run<R: Serialize + 'static>(
     lane: Lane,
     params: Params<'static>,
-    names: Names,
+    (method, names): (&'static str, Names),
     handler: Handler<R>,
     backend: Arc<Backend>,
 ) -> Result<Box<RawValue>, MethodError> {
     let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
-    let received = SystemTime::now();
-    let permit = lane.enter(params.len_bytes()).await?;
+    let (received, started) = (SystemTime::now(), Instant::now());
+    let entered = lane.enter(params.len_bytes()).await;
+    let mut counted = Counted { metrics: backend.metrics.clone(), method, started, code: code(&entered) };
+    let permit = entered?;
+    // Unless the handler comes to say otherwise.
+    counted.code = ErrorCode::InternalError.code();
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let mut arguments = Arguments::parse(&params, names)?.received_at(received);
-        let result = handler(&backend, &mut arguments)?;
-        serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
+        let result = Arguments::parse(&params, names).and_then(|arguments| {
+            let result = handler(&backend, &mut arguments.received_at(received))?;
+            serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
+        });
+        counted.ended(code(&result));
+        result
     });
     task.await.map_err(|panic| internal(&panic))?
 }
