@@ -127,7 +127,7 @@ async fn a_good_node_has_no_problem_running_or_not() {
     let running = doctor(&network, 0, &["--peers-rpc", &peers]).await;
     let result = running.result();
     assert_eq!(result["problems"], 0, "{}", running.stderr);
-    assert_eq!(findings(&result, "ports", "ok").len(), 3, "{}", running.stderr);
+    assert_eq!(findings(&result, "ports", "ok").len(), 4, "{}", running.stderr);
     assert!(findings(&result, "forks", "ok")[0].contains("same forks"), "{}", running.stderr);
     assert!(findings(&result, "clock", "ok")[0].contains("agrees"), "{}", running.stderr);
     assert!(findings(&result, "peers", "ok")[0].contains("3 peers answered"), "{}", running.stderr);
@@ -137,7 +137,7 @@ async fn a_good_node_has_no_problem_running_or_not() {
     let stopped = doctor(&network, 0, &[]).await;
     let result = stopped.result();
     assert!(stopped.stderr.contains("does not run"), "{}", stopped.stderr);
-    assert_eq!(findings(&result, "ports", "ok").len(), 4, "{}", stopped.stderr);
+    assert_eq!(findings(&result, "ports", "ok").len(), 5, "{}", stopped.stderr);
     assert!(findings(&result, "database", "ok")[0].contains("up to block"), "{}", stopped.stderr);
     network.start(0).await;
 }
