@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// Far longer than anything here takes, so that only a hang fails.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 pub const GENESIS: B256 = B256::repeat_byte(0x11);
 pub const OTHER_GENESIS: B256 = B256::repeat_byte(0x22);
