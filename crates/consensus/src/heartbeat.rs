@@ -16,8 +16,8 @@ impl Heartbeat {
     /// Most time between two beats of a loop that waits.
     pub const PERIOD: Duration = Duration::from_secs(2);
 
-    /// How long one write or one commit counts as slow rather than stuck, five minutes: the disks of a network have such minutes, and a
-    /// restart would only add to them.
+    /// How long one write or one commit counts as slow rather than stuck, five minutes: the disks of a network have such
+    /// minutes, and a restart would only add to them.
     pub const PATIENCE: Duration = Self::PERIOD.saturating_mul(Self::PATIENCE_BEATS);
     const PATIENCE_BEATS: u32 = 150;
 
