@@ -6,6 +6,7 @@
 
 mod past;
 mod path;
+mod root;
 
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,15 @@ impl StateStore {
         Ok(StateView::last(snapshot, self.caches.clone())?.at(number))
     }
 
+    /// The oldest block whose state can be read.
+    ///
+    /// # Errors
+    /// [`StateError::NoState`], or the disk's.
+    pub fn oldest(&self) -> Result<u64, StateError> {
+        let snapshot = self.database.snapshot();
+        history::oldest(&snapshot, history::head_number(&snapshot)?)
+    }
+
     /// Root hash of the last committed state.
     ///
     /// # Errors

@@ -56,6 +56,12 @@ impl StateView {
         Ok(account.map(|a| Account { nonce: a.nonce, balance: a.balance, code_hash: a.code_hash }))
     }
 
+    /// The account, if it can be told from memory: `Some(None)` for one that does not exist.
+    pub fn cached_account(&self, address: Address) -> Option<Option<Account>> {
+        let account = self.caches.accounts.get(self.number?, &address)?;
+        Some(account.map(|a| Account { nonce: a.nonce, balance: a.balance, code_hash: a.code_hash }))
+    }
+
     /// Reads a storage slot; zero when the slot or the account does not exist.
     ///
     /// # Errors

@@ -115,6 +115,19 @@ impl Database {
         Ok(self.inner.db.get_cf(self.inner.family(table)?, key)?)
     }
 
+    /// Reads a row where it lies, without copying it: of a long row only a part may be wanted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn with_row<T>(
+        &self,
+        table: Table,
+        key: impl AsRef<[u8]>,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StorageError> {
+        Ok(self.inner.db.get_pinned_cf(self.inner.family(table)?, key)?.map(|row| read(&row)))
+    }
+
     /// Reads several rows of a table, in the order of the keys.
     ///
     /// # Errors
@@ -152,6 +165,20 @@ impl Database {
             let mut options = WriteOptions::default();
             options.set_sync(inner.is_durable());
             inner.write(batch.as_ref(), &options)
+        })
+    }
+
+    /// Writes a batch that is visible at once, survives the end of the process, and is durable with the next
+    /// [`Self::commit`], which it does not hold up: for what can be made again. A power loss before that loses whole
+    /// batches, the last ones first.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn commit_behind(&self, batch: impl AsRef<Batch>) -> Result<(), StorageError> {
+        self.inner.exclusively(|inner, writes| {
+            // Otherwise a crash could keep this batch and lose an earlier one.
+            inner.flush(writes)?;
+            inner.write(batch.as_ref(), &WriteOptions::default())
         })
     }
 

@@ -42,6 +42,9 @@ pub enum Table {
     PendingEvidence,
     /// Epoch -> proof RLP of the validators of the epoch after it, in the state after its last block.
     EpochProofs,
+    /// Last block of a stretch of blocks -> its first block; that, 8 bytes of the hash of an address or a topic in its
+    /// position -> which blocks of the stretch log it. Made again from the receipts where it is missing.
+    LogIndex,
 }
 
 const _: () = {
@@ -54,7 +57,7 @@ const _: () = {
 
 impl Table {
     /// Every table, in the order of declaration.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Headers,
         Self::HeaderNumbers,
@@ -74,6 +77,7 @@ impl Table {
         Self::Evidence,
         Self::PendingEvidence,
         Self::EpochProofs,
+        Self::LogIndex,
     ];
 
     /// The column family's name on disk: part of the format.
@@ -98,6 +102,7 @@ impl Table {
             Self::Evidence => "evidence",
             Self::PendingEvidence => "pending_evidence",
             Self::EpochProofs => "epoch_proofs",
+            Self::LogIndex => "log_index",
         }
     }
 
@@ -111,6 +116,7 @@ impl Table {
                 | Self::Storage
                 | Self::Code
                 | Self::TrieNodes
+                | Self::LogIndex
         )
     }
 }

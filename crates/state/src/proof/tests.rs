@@ -65,6 +65,10 @@ proptest! {
     fn every_state_of_a_random_history_is_proven_against_its_root(history in any_history()) {
         let mut chain = Chain::new();
         let roots: Vec<_> = history.iter().map(|changes| chain.commit(changes)).collect();
+        for (number, (root, changes)) in roots.iter().zip(&history).enumerate().skip(1) {
+            let before = chain.store.view_at(number as u64 - 1).unwrap();
+            prop_assert_eq!(before.root_with(changes, &ProofLimits::default()).unwrap(), *root, "block {}", number);
+        }
         for (root, number) in roots.into_iter().zip(0..) {
             check_proofs(&chain, number, root);
             check_ranges(&chain, number, root);
