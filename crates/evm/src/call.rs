@@ -1,21 +1,23 @@
 //! Running one message without a block: `eth_call`.
 
 use crate::database::ReaderDatabase;
-use crate::machine::{Machine, MachineError};
+use crate::machine::{Machine, MachineContext, MachineError};
+use crate::overrides::{apply_blob_fee, apply_block_hashes, apply_state};
 use crate::run::Recorder;
-use crate::{CallError, ChainRules, StateReader};
+use crate::{CallError, CallLimits, ChainRules, Overrides, StateReader};
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_evm::Evm;
-use alloy_primitives::{Address, Bytes, Log, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use heddle_primitives::Header;
 use revm::{
-    Database,
+    Database, Inspector,
     context::{
-        TxEnv,
+        BlockEnv, CfgEnv, TxEnv,
         either::Either,
-        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, OutOfGasError, ResultAndState},
     },
     database::bal::EvmDatabaseError,
+    inspector::NoOpInspector,
 };
 
 /// A message to run as if it were a transaction, without a signature.
@@ -43,6 +45,10 @@ pub struct CallRequest {
     pub access_list: AccessList,
     /// Delegations to apply first (EIP-7702).
     pub authorization_list: Vec<SignedAuthorization>,
+    /// Versioned hashes of the blobs that the message carries (EIP-4844).
+    pub blob_hashes: Vec<B256>,
+    /// Blob gas fee cap, wei a gas; without it blobs are free.
+    pub max_fee_per_blob_gas: Option<u128>,
 }
 
 impl CallRequest {
@@ -55,7 +61,15 @@ impl CallRequest {
         self.fee_cap() == 0 && self.max_priority_fee_per_gas.unwrap_or_default() == 0
     }
 
-    fn check(&self) -> Result<(), CallError> {
+    fn has_blobs(&self) -> bool {
+        !self.blob_hashes.is_empty()
+    }
+
+    fn are_blobs_free(&self) -> bool {
+        self.has_blobs() && self.max_fee_per_blob_gas.unwrap_or_default() == 0
+    }
+
+    pub(crate) fn check(&self) -> Result<(), CallError> {
         let is_eip1559 = self.max_fee_per_gas.is_some() || self.max_priority_fee_per_gas.is_some();
         if self.gas_price.is_some() && is_eip1559 {
             let text = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified";
@@ -77,6 +91,8 @@ impl CallRequest {
                 .map(|_| self.max_priority_fee_per_gas.unwrap_or_default()),
             access_list: self.access_list.clone(),
             authorization_list: self.authorization_list.iter().cloned().map(Either::Left).collect(),
+            blob_hashes: self.blob_hashes.clone(),
+            max_fee_per_blob_gas: self.max_fee_per_blob_gas.filter(|_| self.has_blobs()).unwrap_or_default(),
             chain_id: Some(chain_id),
             ..TxEnv::default()
         };
@@ -112,27 +128,28 @@ pub struct CallOutcome {
 /// Runs a message on the state after `header`, under its values, as `eth_call` does: the sender's nonce and code and
 /// the block's gas limit do not matter, the base fee does only if the request offers a fee.
 ///
-/// `gas_cap` bounds the gas whatever the request asks for.
-///
 /// # Errors
-/// When the message cannot start (balance, fees, intrinsic gas) or on a failure of ours. A revert or halt is an outcome.
+/// When the message cannot start (balance, fees, intrinsic gas), takes too long, or on a failure of ours. A revert or
+/// halt is an outcome.
 pub fn call(
     rules: &ChainRules,
     reader: &dyn StateReader,
     header: &Header,
     request: &CallRequest,
-    gas_cap: u64,
+    overrides: &Overrides,
+    limits: &CallLimits<'_>,
 ) -> Result<CallOutcome, CallError> {
-    let gas_limit = request.gas.unwrap_or(gas_cap).min(gas_cap);
-    let mut simulation = Simulation::new(rules, reader, header, request)?;
+    let gas_limit = request.gas.unwrap_or(limits.gas).min(limits.gas);
+    let mut simulation = Simulation::new(rules, reader, header, request, overrides, limits)?;
     let result = simulation.run(gas_limit).map_err(|error| simulation.explain(error))?;
     Ok(outcome(result))
 }
 
 /// One message that can be run again and again with other gas limits.
-pub(crate) struct Simulation<'a> {
-    evm: Machine<Recorder<'a>>,
+pub(crate) struct Simulation<'a, I = NoOpInspector> {
+    evm: Machine<Recorder<'a>, I>,
     transaction: TxEnv,
+    limits: CallLimits<'a>,
 }
 
 impl<'a> Simulation<'a> {
@@ -141,28 +158,71 @@ impl<'a> Simulation<'a> {
         reader: &'a dyn StateReader,
         header: &Header,
         request: &CallRequest,
+        overrides: &Overrides,
+        limits: &CallLimits<'a>,
     ) -> Result<Self, CallError> {
         request.check()?;
+        let header = &overrides.header(rules, header)?;
         let mut environment = rules.environment(header);
-        let config = &mut environment.cfg_env;
-        config.disable_nonce_check = true;
-        config.disable_eip3607 = true;
-        config.disable_block_gas_limit = true;
-        config.tx_gas_limit_cap = Some(u64::MAX);
+        allow_anything(&mut environment.cfg_env, limits);
+        let block = &mut environment.block_env;
+        apply_blob_fee(&overrides.block, block);
         if request.is_free() {
             // A free message under a base fee would burn what nobody paid.
-            environment.block_env.basefee = 0;
+            block.basefee = 0;
         }
-        let database = ReaderDatabase::new(reader).into_cache();
-        Ok(Self {
-            evm: Machine::new(database, environment, rules.is_constantinople_only(header)),
-            transaction: request.transaction(rules.chain_id())?,
-        })
+        if let Some(blob) = block.blob_excess_gas_and_price.as_mut().filter(|_| request.are_blobs_free()) {
+            blob.blob_gasprice = 0;
+        }
+        let mut state = ReaderDatabase::new(reader).watched(*limits).into_cache();
+        apply_block_hashes(&overrides.block, &mut state);
+        let mut evm = Machine::new(state, environment, rules.is_constantinople_only(header));
+        evm.watch();
+        let (state, _, precompiles) = evm.components_mut();
+        apply_state(&overrides.state, state, precompiles)?;
+        Ok(Self { evm, transaction: request.transaction(rules.chain_id())?, limits: *limits })
     }
 
+    /// The same message under an inspector.
+    pub(crate) fn inspected_by<I>(self, inspector: I) -> Simulation<'a, I> {
+        let Self { evm, transaction, limits } = self;
+        Simulation { evm: evm.inspected_by(inspector), transaction, limits }
+    }
+}
+
+impl<'a, I: Inspector<MachineContext<Recorder<'a>>>> Simulation<'a, I> {
     pub(crate) fn run(&mut self, gas_limit: u64) -> Result<ExecutionResult, MachineError> {
+        self.run_whole(gas_limit).map(|(_, done)| done.result)
+    }
+
+    /// As [`Self::run`], and gives what was run, and what it changed.
+    pub(crate) fn run_whole(&mut self, gas_limit: u64) -> Result<(TxEnv, ResultAndState), MachineError> {
+        if self.limits.is_over() {
+            return Err(EVMError::Custom("the time is over".to_owned()));
+        }
         let transaction = TxEnv { gas_limit, ..self.transaction.clone() };
-        self.evm.transact_raw(transaction).map(|done| done.result)
+        let done = self.evm.transact_raw(transaction.clone())?;
+        Ok((transaction, done))
+    }
+
+    /// The machine that runs the message.
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine<Recorder<'a>, I> {
+        &mut self.evm
+    }
+
+    /// Changes what slots and accounts are warm from the start.
+    pub(crate) fn set_access_list(&mut self, access_list: AccessList) -> Result<(), CallError> {
+        self.transaction.access_list = access_list;
+        self.transaction.derive_tx_type().map_err(|error| CallError::Rejected(error.to_string()))
+    }
+
+    pub(crate) fn inspector_mut(&mut self) -> &mut I {
+        self.evm.components_mut().1
+    }
+
+    /// The values of the block that the message runs in.
+    pub(crate) fn block(&self) -> &BlockEnv {
+        self.evm.block()
     }
 
     /// The sender's balance in wei.
@@ -186,6 +246,7 @@ impl<'a> Simulation<'a> {
         match error {
             EVMError::Transaction(error) => CallError::Rejected(self.rejection(error)),
             EVMError::Database(EvmDatabaseError::Database(error)) => CallError::State(error),
+            EVMError::Custom(_) if self.limits.is_over() => CallError::Timeout(self.limits.time),
             error => CallError::Internal(error.to_string()),
         }
     }
@@ -219,6 +280,15 @@ impl<'a> Simulation<'a> {
     }
 }
 
+/// Lets messages run that no block could contain.
+pub(crate) fn allow_anything(config: &mut CfgEnv, limits: &CallLimits<'_>) {
+    config.disable_nonce_check = true;
+    config.disable_eip3607 = true;
+    config.disable_block_gas_limit = true;
+    config.tx_gas_limit_cap = Some(u64::MAX);
+    config.memory_limit = limits.memory;
+}
+
 pub(crate) fn outcome(result: ExecutionResult) -> CallOutcome {
     let gas_used = result.tx_gas_used();
     match result {
@@ -240,6 +310,7 @@ pub(crate) fn outcome(result: ExecutionResult) -> CallOutcome {
 /// go-ethereum's text for a halt.
 pub(crate) fn halt_text(reason: &HaltReason) -> String {
     let text = match reason {
+        HaltReason::OutOfGas(OutOfGasError::MemoryLimit) => "memory limit reached",
         HaltReason::OutOfGas(_) => "out of gas",
         HaltReason::OpcodeNotFound | HaltReason::NotActivated => "invalid opcode",
         HaltReason::InvalidFEOpcode => "invalid opcode: INVALID",

@@ -1,11 +1,12 @@
 //! The state reader as revm's database.
 
+use crate::deadline::Watch;
 use crate::machine::{MachineDatabase, MachineDatabaseError};
-use crate::{StateError, StateReader};
+use crate::{CallLimits, StateError, StateReader};
 use alloy_primitives::{Address, B256, U256};
 use heddle_primitives::Account;
 use revm::{
-    Database,
+    Database, DatabaseRef,
     context::DBErrorMarker,
     database::{State, bal::EvmDatabaseError},
     state::{AccountInfo, Bytecode},
@@ -23,11 +24,18 @@ pub(crate) type FirstFailure = Arc<OnceLock<StateError>>;
 pub(crate) struct ReaderDatabase<'a> {
     reader: &'a dyn StateReader,
     failure: FirstFailure,
+    /// For calls, which may not take long.
+    watch: Option<Watch<'a>>,
 }
 
 impl<'a> ReaderDatabase<'a> {
     pub(crate) fn new(reader: &'a dyn StateReader) -> Self {
-        Self { reader, failure: FirstFailure::default() }
+        Self { reader, failure: FirstFailure::default(), watch: None }
+    }
+
+    /// The same for runs that must end in time.
+    pub(crate) fn watched(self, limits: CallLimits<'a>) -> Self {
+        Self { watch: Some(Watch::new(limits)), ..self }
     }
 
     pub(crate) fn failure(&self) -> FirstFailure {
@@ -61,10 +69,10 @@ impl fmt::Debug for ReaderDatabase<'_> {
     }
 }
 
-impl Database for ReaderDatabase<'_> {
+impl DatabaseRef for ReaderDatabase<'_> {
     type Error = StateError;
 
-    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StateError> {
         let info = |Account { nonce, balance, code_hash }| AccountInfo {
             nonce,
             balance,
@@ -76,19 +84,39 @@ impl Database for ReaderDatabase<'_> {
         Ok(self.record(self.reader.account(address))?.map(info))
     }
 
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateError> {
         if code_hash == alloy_primitives::KECCAK256_EMPTY {
             return Ok(Bytecode::default());
         }
         Ok(self.record(self.reader.code(code_hash))?.into_bytecode())
     }
 
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StateError> {
         self.record(self.reader.storage(address, slot))
     }
 
-    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
         self.record(self.reader.block_hash(number))
+    }
+}
+
+impl Database for ReaderDatabase<'_> {
+    type Error = StateError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, StateError> {
+        self.basic_ref(address)
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, StateError> {
+        self.code_by_hash_ref(code_hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, StateError> {
+        self.storage_ref(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, StateError> {
+        self.block_hash_ref(number)
     }
 }
 
@@ -100,5 +128,9 @@ impl MachineDatabase for State<ReaderDatabase<'_>> {
 
     fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError> {
         self.database.has_storage(address).map_err(EvmDatabaseError::Database)
+    }
+
+    fn is_time_over(&mut self, ticks: u32) -> bool {
+        self.database.watch.as_mut().is_some_and(|watch| watch.tick(ticks))
     }
 }

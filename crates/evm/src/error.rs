@@ -3,6 +3,7 @@
 use crate::{AccessListError, OmmerError, StateError, TransactionError};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use std::fmt;
+use std::time::Duration;
 
 /// A value that is not the one the rules require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +266,9 @@ pub enum CallError {
     /// The transaction needs more gas than it may have. The caller's fault.
     #[error("gas required exceeds allowance ({0})")]
     GasAllowance(u64),
+    /// It took longer than it may. The caller's fault.
+    #[error("execution aborted (timeout = {0:?})")]
+    Timeout(Duration),
     /// The state cannot be read. Our own fault.
     #[error(transparent)]
     State(#[from] StateError),

@@ -2,12 +2,12 @@
 
 use crate::call::{Simulation, halt_text};
 use crate::machine::MachineError;
-use crate::{CallError, CallRequest, ChainRules, StateReader};
+use crate::{CallError, CallLimits, CallRequest, ChainRules, Overrides, StateReader};
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::U256;
 use heddle_primitives::Header;
-use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction};
+use revm::context::result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction, OutOfGasError};
 
 /// Gas of a plain transfer.
 const TRANSFER_GAS: u64 = 21_000;
@@ -19,7 +19,7 @@ const ERROR_PER_MILLE: u64 = 15;
 
 /// Finds a gas limit for a message on the state after `header`, at most 1.5 % above the least that works.
 ///
-/// The search is bounded by the request's gas, the block's gas limit, EIP-7825, what the sender can pay, and `gas_cap`.
+/// The search is bounded by the request's gas, the block's gas limit, EIP-7825, what the sender can pay, and `limits`.
 ///
 /// # Errors
 /// [`CallError::Reverted`], [`CallError::Halted`] or [`CallError::GasAllowance`] when no allowed limit works, otherwise
@@ -29,10 +29,11 @@ pub fn estimate_gas(
     reader: &dyn StateReader,
     header: &Header,
     request: &CallRequest,
-    gas_cap: u64,
+    overrides: &Overrides,
+    limits: &CallLimits<'_>,
 ) -> Result<u64, CallError> {
-    let mut simulation = Simulation::new(rules, reader, header, request)?;
-    let allowance = allowance(rules, header, request, &mut simulation)?.min(gas_cap);
+    let mut simulation = Simulation::new(rules, reader, header, request, overrides, limits)?;
+    let allowance = allowance(rules, request, &mut simulation)?.min(limits.gas);
     if simulation.is_plain_transfer()?
         && allowance >= TRANSFER_GAS
         && matches!(attempt(&mut simulation, TRANSFER_GAS), Ok(Attempt::Success { .. }))
@@ -47,14 +48,10 @@ pub fn estimate_gas(
 }
 
 /// The greatest gas limit to try.
-fn allowance(
-    rules: &ChainRules,
-    header: &Header,
-    request: &CallRequest,
-    simulation: &mut Simulation<'_>,
-) -> Result<u64, CallError> {
-    let mut allowance = request.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(header.gas_limit);
-    if rules.is_osaka_active_at_timestamp(header.timestamp) {
+fn allowance(rules: &ChainRules, request: &CallRequest, simulation: &mut Simulation<'_>) -> Result<u64, CallError> {
+    let block = simulation.block();
+    let mut allowance = request.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(block.gas_limit);
+    if rules.is_osaka_active_at_timestamp(block.timestamp.saturating_to()) {
         allowance = allowance.min(MAX_TX_GAS_LIMIT_OSAKA);
     }
     let fee_cap = request.fee_cap();
@@ -103,7 +100,11 @@ fn attempt(simulation: &mut Simulation<'_>, gas_limit: u64) -> Result<Attempt, C
             Ok(Attempt::Success { gas_used: gas.tx_gas_used(), gas_peak: gas.total_gas_spent().max(gas.floor_gas()) })
         }
         Ok(ExecutionResult::Revert { output, .. }) => Ok(Attempt::Failed(CallError::Reverted(output))),
-        Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }) => Ok(Attempt::OutOfGas),
+        Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(cause), .. })
+            if cause != OutOfGasError::MemoryLimit =>
+        {
+            Ok(Attempt::OutOfGas)
+        }
         Ok(ExecutionResult::Halt { reason, .. }) => Ok(Attempt::Failed(CallError::Halted(halt_text(&reason)))),
         Err(error) if is_intrinsic_gas(&error) => Ok(Attempt::OutOfGas),
         Err(error) => Err(simulation.explain(error)),

@@ -10,7 +10,8 @@
 //! propose   next_header -> build   -> complete_header
 //! verify    validate_header -> validate_body -> recover_sender -> execute -> validate_outcome
 //!           (on chains that began with proof of work also validate_merge and validate_ommers)
-//! ask       call | estimate_gas | transact | analyze
+//! ask       call | estimate_gas | create_access_list | simulate | transact | analyze
+//! trace     trace_geth | trace_parity | trace_operations
 //! ```
 
 mod access_list;
@@ -19,27 +20,34 @@ mod build;
 mod call;
 mod changes;
 mod code;
+mod constantinople;
+mod created_list;
 mod dao;
 mod database;
+mod deadline;
 mod deposit;
 mod error;
 mod estimate;
 mod execution;
+mod fork_config;
 mod gas;
 mod handler;
 mod header;
 mod machine;
 mod observer;
 mod ommers;
+mod overrides;
 mod parallel;
 mod parallelism;
 mod ports;
 mod receipt;
 mod rules;
 mod run;
+mod simulate;
 mod system;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod transact;
 mod transaction;
 mod validation;
@@ -49,6 +57,8 @@ pub use accesses::Location;
 pub use build::{BuildLimits, BuiltTransactions, build};
 pub use call::{CallOutcome, CallRequest, CallStatus, call};
 pub use code::{Code, CodeCache};
+pub use created_list::create_access_list;
+pub use deadline::CallLimits;
 pub use error::{CallError, ExecutionError, Mismatch, RuleError};
 pub use estimate::estimate_gas;
 pub use execution::{BlockContext, ChainCall, ExecutionOutcome, Mode, execute, execute_observed, record_access_list};
@@ -57,10 +67,19 @@ pub use header::{
 };
 pub use observer::{Observer, Step};
 pub use ommers::{Ancestors, OmmerError, validate_ommers};
+pub use overrides::Overrides;
 pub use parallelism::{Conflict, Parallelism, analyze};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
+pub use simulate::{
+    BlockRequest, NumberedCall, SIMULATED_BLOCKS_MAX, SimulatedBlock, SimulatedCall, SimulationError,
+    SimulationRequest, simulate,
+};
 pub use system::{amsterdam_system_contracts, system_contracts};
+pub use trace::{
+    TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCall, block_rewards, to_bounded_json, trace_call_geth,
+    trace_call_parity, trace_geth, trace_operations, trace_parity,
+};
 pub use transact::{TransactionOutcome, transact};
 pub use transaction::{TransactionError, recover_sender};
 pub use validation::{validate_body, validate_header, validate_merge, validate_outcome};

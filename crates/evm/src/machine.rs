@@ -2,32 +2,29 @@
 //!
 //! - EIP-7610: a contract cannot be created where storage is left, even without code or nonce.
 //! - Constantinople without Petersburg: EIP-1283's gas for SSTORE.
+//!
+//! Both hold whether or not an inspector looks on.
 
-use crate::StateError;
 use crate::handler::BlockHandler;
+use crate::{StateError, constantinople};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmContext, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
-    Context, Database, Journal, MainBuilder, MainContext,
+    Context, Database, Inspector, Journal, MainBuilder, MainContext,
     bytecode::opcode::SSTORE,
     context::{
         BlockEnv, CfgEnv, ContextError, ContextSetters, ContextTr, FrameStack, JournalTr, TxEnv,
         journaled_state::account::JournaledAccountTr,
         result::{EVMError, ExecResultAndState, ExecutionResult, HaltReason, ResultAndState},
     },
-    context_interface::cfg::{
-        GasId, GasParams,
-        gas::{SSTORE_RESET, SSTORE_SET},
-    },
     database::bal::EvmDatabaseError,
     handler::{
         EthFrame, EvmTr, FrameInitOrResult, FrameResult, Handler, ItemOrResult, MainnetHandler, SystemCallTx,
         evm::FrameInitResult, instructions::EthInstructions,
     },
-    inspector::NoOpInspector,
+    inspector::{InspectorEvmTr, InspectorHandler, NoOpInspector},
     interpreter::{
-        CreateInputs, CreateOutcome, FrameInput, Gas, Host, Instruction, InstructionContext, InstructionExecResult,
-        InstructionResult, InterpreterResult, instructions::host::sstore_with_gas_accounting,
+        CreateInputs, CreateOutcome, FrameInput, Gas, Instruction, InstructionResult, InterpreterResult,
         interpreter::EthInterpreter, interpreter_action::FrameInit,
     },
     precompile::{PrecompileSpecId, Precompiles},
@@ -36,10 +33,20 @@ use revm::{
 };
 use std::fmt::Debug;
 
-type MachineContext<D> = EthEvmContext<D>;
+/// What instructions and inspectors see of a machine.
+pub(crate) type MachineContext<D> = EthEvmContext<D>;
 /// The table of a machine's instructions.
 pub(crate) type MachineInstructions<D> = EthInstructions<EthInterpreter, MachineContext<D>>;
-type Inner<D> = revm::context::Evm<MachineContext<D>, NoOpInspector, MachineInstructions<D>, PrecompilesMap, EthFrame>;
+type Inner<D, I> = revm::context::Evm<MachineContext<D>, I, MachineInstructions<D>, PrecompilesMap, EthFrame>;
+type AllParts<'a, D, I> =
+    (&'a MachineContext<D>, &'a MachineInstructions<D>, &'a PrecompilesMap, &'a FrameStack<EthFrame>, &'a I);
+type AllPartsMut<'a, D, I> = (
+    &'a mut MachineContext<D>,
+    &'a mut MachineInstructions<D>,
+    &'a mut PrecompilesMap,
+    &'a mut FrameStack<EthFrame>,
+    &'a mut I,
+);
 
 /// An error of the database below the machine.
 pub(crate) type MachineDatabaseError = EvmDatabaseError<StateError>;
@@ -53,11 +60,19 @@ pub(crate) trait MachineDatabase: Database<Error = MachineDatabaseError> + Debug
 
     /// Whether any slot of the account was nonzero before the block.
     fn has_storage(&self, address: Address) -> Result<bool, MachineDatabaseError>;
+
+    /// Whether the transaction has to end, some ticks later: asked by machines that are watched.
+    fn is_time_over(&mut self, ticks: u32) -> bool {
+        let _ = ticks;
+        false
+    }
 }
 
-/// Runs transactions and system calls over a database.
-pub(crate) struct Machine<D: MachineDatabase> {
-    inner: Inner<D>,
+/// Runs transactions and system calls over a database. An inspector sees the transactions that run while it is enabled,
+/// and no system call.
+pub(crate) struct Machine<D: MachineDatabase, I = NoOpInspector> {
+    inner: Inner<D, I>,
+    is_inspected: bool,
     is_fee_recipient_met: bool,
 }
 
@@ -66,7 +81,7 @@ impl<D: MachineDatabase> Machine<D> {
     pub(crate) fn new(state: D, environment: EvmEnv, is_constantinople: bool) -> Self {
         let EvmEnv { mut cfg_env, block_env } = environment;
         if is_constantinople {
-            cfg_env.set_gas_params(constantinople_gas(cfg_env.spec));
+            cfg_env.set_gas_params(constantinople::gas_params(cfg_env.spec));
         }
         let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(cfg_env.spec));
         let mut inner = Context::mainnet()
@@ -76,9 +91,17 @@ impl<D: MachineDatabase> Machine<D> {
             .build_mainnet_with_inspector(NoOpInspector {})
             .with_precompiles(PrecompilesMap::from_static(precompiles));
         if is_constantinople {
-            inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople_sstore::<D>), 0);
+            inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople::sstore::<D>), 0);
         }
-        Self { inner, is_fee_recipient_met: false }
+        Self { inner, is_inspected: false, is_fee_recipient_met: false }
+    }
+}
+
+impl<D: MachineDatabase, I> Machine<D, I> {
+    /// The same machine with an inspector, which is enabled.
+    pub(crate) fn inspected_by<J>(self, inspector: J) -> Machine<D, J> {
+        let Self { inner, is_fee_recipient_met, .. } = self;
+        Machine { inner: inner.with_inspector(inspector), is_inspected: true, is_fee_recipient_met }
     }
 
     /// Whether the last transaction loaded the fee recipient before it was paid.
@@ -167,7 +190,7 @@ fn has_only_storage<D: MachineDatabase>(
     Ok(exists_bare && journal.database.has_storage(address)?)
 }
 
-impl<D: MachineDatabase> EvmTr for Machine<D> {
+impl<D: MachineDatabase, I> EvmTr for Machine<D, I> {
     type Context = MachineContext<D>;
     type Instructions = MachineInstructions<D>;
     type Precompiles = PrecompilesMap;
@@ -207,7 +230,20 @@ impl<D: MachineDatabase> EvmTr for Machine<D> {
     }
 }
 
-impl<D: MachineDatabase> Evm for Machine<D> {
+/// Frames begin as they do without an inspector: by [`EvmTr::frame_init`] above.
+impl<D: MachineDatabase, I: Inspector<MachineContext<D>>> InspectorEvmTr for Machine<D, I> {
+    type Inspector = I;
+
+    fn all_inspector(&self) -> AllParts<'_, D, I> {
+        self.inner.all_inspector()
+    }
+
+    fn all_mut_inspector(&mut self) -> AllPartsMut<'_, D, I> {
+        self.inner.all_mut_inspector()
+    }
+}
+
+impl<D: MachineDatabase, I: Inspector<MachineContext<D>>> Evm for Machine<D, I> {
     type DB = D;
     type Tx = TxEnv;
     type Error = MachineError;
@@ -215,7 +251,7 @@ impl<D: MachineDatabase> Evm for Machine<D> {
     type Spec = SpecId;
     type BlockEnv = BlockEnv;
     type Precompiles = PrecompilesMap;
-    type Inspector = NoOpInspector;
+    type Inspector = I;
 
     fn block(&self) -> &BlockEnv {
         &self.inner.ctx.block
@@ -231,7 +267,8 @@ impl<D: MachineDatabase> Evm for Machine<D> {
 
     fn transact_raw(&mut self, transaction: TxEnv) -> Result<ResultAndState, MachineError> {
         self.inner.ctx.set_tx(transaction);
-        let result = BlockHandler::default().run(self);
+        let mut handler = BlockHandler::default();
+        let result = if self.is_inspected { handler.inspect_run(self) } else { handler.run(self) };
         self.finish_run(result)
     }
 
@@ -251,43 +288,16 @@ impl<D: MachineDatabase> Evm for Machine<D> {
         (journaled_state.database, EvmEnv { block_env: block, cfg_env: cfg })
     }
 
-    /// Nothing inspects.
-    fn set_inspector_enabled(&mut self, _enabled: bool) {}
+    fn set_inspector_enabled(&mut self, enabled: bool) {
+        self.is_inspected = enabled;
+    }
 
-    fn components(&self) -> (&D, &NoOpInspector, &PrecompilesMap) {
+    fn components(&self) -> (&D, &I, &PrecompilesMap) {
         (&self.inner.ctx.journaled_state.database, &self.inner.inspector, &self.inner.precompiles)
     }
 
-    fn components_mut(&mut self) -> (&mut D, &mut NoOpInspector, &mut PrecompilesMap) {
+    fn components_mut(&mut self) -> (&mut D, &mut I, &mut PrecompilesMap) {
         let inner = &mut self.inner;
         (&mut inner.ctx.journaled_state.database, &mut inner.inspector, &mut inner.precompiles)
     }
-}
-
-/// EIP-1283 is EIP-2200 with Constantinople's price of a read, and without the gas that EIP-2200 asks to be left.
-fn constantinople_gas(spec: SpecId) -> GasParams {
-    const SLOAD: u64 = 200;
-    let mut gas = GasParams::new_spec(spec);
-    gas.override_gas([
-        (GasId::sstore_static(), SLOAD),
-        (GasId::sstore_set_without_load_cost(), SSTORE_SET - SLOAD),
-        (GasId::sstore_reset_without_cold_load_cost(), SSTORE_RESET - SLOAD),
-        (GasId::sstore_set_refund(), SSTORE_SET - SLOAD),
-        (GasId::sstore_reset_refund(), SSTORE_RESET - SLOAD),
-    ]);
-    gas
-}
-
-fn constantinople_sstore<D: MachineDatabase>(
-    context: InstructionContext<'_, MachineContext<D>, EthInterpreter>,
-) -> InstructionExecResult {
-    sstore_with_gas_accounting(context, |context, _, load| {
-        let gas = context.host.gas_params();
-        let (cost, refund) = (gas.sstore_dynamic_gas(true, &load.data, false), gas.sstore_refund(true, &load.data));
-        if !context.interpreter.gas.record_regular_cost(cost) {
-            return Err(InstructionResult::OutOfGas);
-        }
-        context.interpreter.gas.record_refund(refund);
-        Ok(())
-    })
 }

@@ -16,6 +16,11 @@ impl StateError {
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
     }
+
+    /// What the store said, if it is of this type.
+    pub fn cause<T: Error + 'static>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
 }
 
 /// The state after one block, with the hashes of the block's ancestors. Reads must be consistent with each other.

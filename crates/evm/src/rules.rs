@@ -98,6 +98,11 @@ impl ChainRules {
         self.has_early_access_lists || self.is_amsterdam_active_at_timestamp(header.timestamp)
     }
 
+    /// The address that the genesis gives the deposit contract, if it gives one.
+    pub(crate) fn deposit_contract(&self) -> Option<Address> {
+        self.deposit_contract
+    }
+
     /// The chain's stance on the DAO fork, if it knows of it.
     pub(crate) fn dao_fork(&self) -> Option<DaoFork> {
         self.dao_fork

@@ -3,7 +3,7 @@
 use crate::accesses::Accesses;
 use crate::database::{FirstFailure, ReaderDatabase};
 use crate::gas::GasLedger;
-use crate::machine::{Machine, MachineDatabase, MachineDatabaseError};
+use crate::machine::{Machine, MachineContext, MachineDatabase, MachineDatabaseError};
 use crate::parallel::Results;
 use crate::receipt::{TypedReceipts, with_state_root};
 use crate::rules::BlockRules;
@@ -27,9 +27,10 @@ use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::Address;
 use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
-    DatabaseCommit,
-    context::result::ExecutionResult,
+    DatabaseCommit, Inspector,
+    context::result::{ExecutionResult, ResultAndState},
     database::{State, bal::EvmDatabaseError, states::bundle_state::BundleRetention},
+    inspector::NoOpInspector,
 };
 use std::borrow::Cow;
 
@@ -43,8 +44,9 @@ pub(crate) trait BlockState: MachineDatabase + DatabaseCommit {
 pub(crate) type Recorder<'a> = State<ReaderDatabase<'a>>;
 
 /// A block under execution: started, given transactions, finished.
-pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>> {
-    executor: EthBlockExecutor<'a, Machine<D>, BlockRules<'a>, TypedReceipts>,
+pub(crate) struct BlockRun<'a, D: BlockState = Recorder<'a>, I = NoOpInspector> {
+    executor: EthBlockExecutor<'a, Machine<D, I>, BlockRules<'a>, TypedReceipts>,
+    rules: &'a ChainRules,
     reader: &'a dyn StateReader,
     failure: FirstFailure,
     call: Option<&'a ChainCall>,
@@ -68,7 +70,7 @@ pub(crate) struct Executed<'a> {
 }
 
 impl<'a> BlockRun<'a> {
-    /// Applies what comes before the first transaction: the DAO fork's moves, or the calls of [`Self::begin`].
+    /// Applies what comes before the first transaction: see [`Self::apply_start`].
     /// `is_listed`: whether the block's access list is built.
     pub(crate) fn start(
         rules: &'a ChainRules,
@@ -78,10 +80,7 @@ impl<'a> BlockRun<'a> {
         is_listed: bool,
     ) -> Result<Self, ExecutionError> {
         let mut run = Self::open(rules, reader, context, transaction_count_hint, is_listed);
-        if rules.is_dao_fork_at(context.header.number) {
-            dao::move_balances(run.executor.evm.db_mut()).map_err(into_state_error)?;
-        }
-        run.begin()?;
+        run.apply_start()?;
         Ok(run)
     }
 
@@ -97,6 +96,31 @@ impl<'a> BlockRun<'a> {
         let failure = database.failure();
         let state = database.into_recorder(is_listed);
         Self::over(rules, reader, context, transaction_count_hint, state, failure)
+    }
+}
+
+impl<'a, I: Inspector<MachineContext<Recorder<'a>>>> BlockRun<'a, Recorder<'a>, I> {
+    /// As [`BlockRun::open`], with an inspector that sees the transactions.
+    pub(crate) fn inspected(
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+        inspector: I,
+    ) -> Self {
+        let database = ReaderDatabase::new(reader);
+        let failure = database.failure();
+        let machine = machine(rules, context, database.into_recorder(false)).inspected_by(inspector);
+        Self::by(machine, rules, reader, context, transaction_count_hint, failure)
+    }
+
+    /// Applies what comes before the first transaction: the DAO fork's moves, or the calls of [`Self::begin`].
+    pub(crate) fn apply_start(&mut self) -> Result<(), ExecutionError> {
+        let evm = &mut self.executor.evm;
+        if self.rules.is_dao_fork_at(evm.block().number.saturating_to()) {
+            dao::move_balances(evm.db_mut()).map_err(into_state_error)?;
+        }
+        self.begin()
     }
 
     /// Replaces the last receipt's status by the state root after its transaction, as blocks before Byzantium have it.
@@ -116,14 +140,14 @@ impl<'a> BlockRun<'a> {
 
     /// Applies what comes after the last transaction: requests, rewards, withdrawals.
     pub(crate) fn finish(self) -> Result<ExecutionOutcome, ExecutionError> {
-        let Ended { result, has_call_failed, state } = self.end()?;
-        let (changes, access_list) = settle(state);
+        let Ended { result, has_call_failed, mut state } = self.end()?;
+        let (changes, access_list) = settle(&mut state);
         Ok(outcome(result, has_call_failed, changes, access_list))
     }
 
     /// Ends the run as it stands: the receipts and changes of the transactions alone.
     pub(crate) fn stop(self) -> (Vec<Receipt>, StateChanges) {
-        (self.executor.receipts, settle(self.executor.evm.finish().0).0)
+        (self.executor.receipts, settle(&mut self.executor.evm.finish().0).0)
     }
 }
 
@@ -137,8 +161,22 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
         state: D,
         failure: FirstFailure,
     ) -> Self {
+        let machine = machine(rules, context, state);
+        Self::by(machine, rules, reader, context, transaction_count_hint, failure)
+    }
+}
+
+impl<'a, D: BlockState, I: Inspector<MachineContext<D>>> BlockRun<'a, D, I> {
+    /// Prepares to run a block by the given machine.
+    fn by(
+        machine: Machine<D, I>,
+        rules: &'a ChainRules,
+        reader: &'a dyn StateReader,
+        context: &BlockContext<'a>,
+        transaction_count_hint: usize,
+        failure: FirstFailure,
+    ) -> Self {
         let header = context.header;
-        let evm = Machine::new(state, rules.environment(header), rules.is_constantinople_only(header));
         let executor_context = EthBlockExecutionCtx {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
@@ -148,8 +186,8 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
             tx_count_hint: Some(transaction_count_hint),
             slot_number: header.slot_number,
         };
-        let executor = EthBlockExecutor::new(evm, executor_context, rules.at(header), TypedReceipts);
-        Self { executor, reader, failure, call: context.call, has_call_failed: false }
+        let executor = EthBlockExecutor::new(machine, executor_context, rules.at(header), TypedReceipts);
+        Self { executor, rules, reader, failure, call: context.call, has_call_failed: false }
     }
 
     /// Makes the calls that come before the first transaction: those of EIP-2935 and EIP-4788, and the chain's own.
@@ -176,22 +214,32 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
         transaction: &RecoveredTransaction,
         inspect: impl FnOnce(&Executed<'_>),
     ) -> Result<(), BlockExecutionError> {
+        self.transact_on(transaction, |machine, done| {
+            inspect(&Executed {
+                result: &done.result,
+                accesses: Accesses {
+                    transaction,
+                    state: &done.state,
+                    fee_recipient: machine.block().beneficiary,
+                    is_fee_recipient_met: machine.is_fee_recipient_met(),
+                    are_new_accounts_charged: machine.cfg_env().enable_amsterdam_eip8037,
+                },
+            });
+        })
+    }
+
+    /// As [`Self::transact`], and shows the machine, and what the execution did before that becomes part of the block.
+    pub(crate) fn transact_on<T>(
+        &mut self,
+        transaction: &RecoveredTransaction,
+        look: impl FnOnce(&mut Machine<D, I>, &ResultAndState) -> T,
+    ) -> Result<T, BlockExecutionError> {
         let index = self.executor.receipts.len() as u64 + 1;
         self.executor.evm.db_mut().set_index(index);
         let done = self.executor.execute_transaction_without_commit(transaction)?;
-        let evm = &self.executor.evm;
-        inspect(&Executed {
-            result: &done.result.result,
-            accesses: Accesses {
-                transaction,
-                state: &done.result.state,
-                fee_recipient: evm.block().beneficiary,
-                is_fee_recipient_met: evm.is_fee_recipient_met(),
-                are_new_accounts_charged: evm.cfg_env().enable_amsterdam_eip8037,
-            },
-        });
+        let seen = look(&mut self.executor.evm, &done.result);
         self.executor.commit_transaction(done);
-        Ok(())
+        Ok(seen)
     }
 
     /// Takes over transactions that were executed elsewhere.
@@ -201,6 +249,16 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
         self.executor.block_regular_gas_used = results.gas.regular;
         self.executor.block_state_gas_used = results.gas.state;
         self.executor.blob_gas_used += results.blob_gas_used;
+    }
+
+    /// The receipts of the transactions so far; before Byzantium those sealed have a state root.
+    pub(crate) fn receipts(&self) -> &[Receipt] {
+        &self.executor.receipts
+    }
+
+    /// The machine that the block is executed by.
+    pub(crate) fn machine_mut(&mut self) -> &mut Machine<D, I> {
+        &mut self.executor.evm
     }
 
     /// How many transactions the block has so far.
@@ -305,6 +363,12 @@ impl<'a, D: BlockState> BlockRun<'a, D> {
     }
 }
 
+/// A machine for a block's transactions.
+fn machine<D: MachineDatabase>(rules: &ChainRules, context: &BlockContext<'_>, state: D) -> Machine<D> {
+    let header = context.header;
+    Machine::new(state, rules.environment(header), rules.is_constantinople_only(header))
+}
+
 /// A block's result with what it changed.
 pub(crate) fn outcome(
     result: BlockExecutionResult<Receipt>,
@@ -316,8 +380,8 @@ pub(crate) fn outcome(
     ExecutionOutcome { receipts, changes, requests, gas_used, blob_gas_used, access_list, has_call_failed }
 }
 
-/// What was recorded, in the form that is stored.
-fn settle(mut state: Recorder<'_>) -> (StateChanges, Option<BlockAccessList>) {
+/// What was recorded, in the form that is stored: all changes, and the access list since the last time.
+pub(crate) fn settle(state: &mut Recorder<'_>) -> (StateChanges, Option<BlockAccessList>) {
     state.merge_transitions(BundleRetention::PlainState);
     (changes::state_changes(&state.bundle_state), state.take_built_alloy_bal())
 }

@@ -1,10 +1,14 @@
 //! Messages without a block: calls and estimates.
 
 use super::chain::{BASE_FEE, COUNTER, ETHER, REVERTER, TestChain, address, init_code, sign, transaction};
-use crate::{BlockContext, CallError, CallRequest, CallStatus, Mode, call, estimate_gas, execute};
+use crate::{
+    BlockContext, CallError, CallLimits, CallRequest, CallStatus, Mode, Overrides, call, estimate_gas, execute,
+};
 use alloy_primitives::{Address, Bytes, U256};
+use std::time::Duration;
 
-const GAS_CAP: u64 = 50_000_000;
+const LIMITS: CallLimits<'static> =
+    CallLimits { gas: 50_000_000, memory: 64 << 20, time: Duration::MAX, elapsed: &|| Duration::ZERO };
 /// Stops if more than 100,000 gas are left, otherwise fails.
 const NEEDS_GAS: &[u8] = &[0x62, 0x01, 0x86, 0xa0, 0x5a, 0x11, 0x60, 10, 0x57, 0xfe, 0x5b, 0x00];
 
@@ -19,11 +23,11 @@ fn to(address: Address) -> CallRequest {
 }
 
 fn run(chain: &TestChain, request: &CallRequest) -> Result<crate::CallOutcome, CallError> {
-    call(&chain.rules, &chain.state, chain.genesis.header(), request, GAS_CAP)
+    call(&chain.rules, &chain.state, chain.genesis.header(), request, &Overrides::default(), &LIMITS)
 }
 
 fn estimate(chain: &TestChain, request: &CallRequest) -> Result<u64, CallError> {
-    estimate_gas(&chain.rules, &chain.state, chain.genesis.header(), request, GAS_CAP)
+    estimate_gas(&chain.rules, &chain.state, chain.genesis.header(), request, &Overrides::default(), &LIMITS)
 }
 
 #[test]

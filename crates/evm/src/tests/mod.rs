@@ -3,11 +3,14 @@
 mod build;
 mod call;
 mod chain;
+mod created_list;
 mod execution;
 mod header;
 mod legacy;
 mod machine;
 mod ommers;
+mod overrides;
 mod parallelism;
+mod simulate;
 mod transact;
 mod transaction;
