@@ -5,6 +5,7 @@ use crate::beginning::Beginning;
 use crate::block_store::{BlockRows, BlockStore};
 use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
+use crate::log_index::Indexer;
 use crate::schedule::{keep_genesis, require_same_past, stored_genesis};
 use crate::snapshots::Snapshots;
 use crate::state_reader::ChainStateReader;
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) commit_door: Mutex<()>,
     /// Held by the one pruning at a time, which the commit does not wait for.
     pub(crate) pruning: Mutex<()>,
+    /// Held by who indexes logs, which the commit does not wait for.
+    pub(crate) log_indexer: Mutex<Indexer>,
     pub(crate) events: broadcast::Sender<Arc<CommittedBlock>>,
 }
 
@@ -119,6 +122,7 @@ impl Chain {
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
             pruning: Mutex::new(()),
+            log_indexer: Mutex::default(),
             pending_evidence: Mutex::new(load_pending(&database)?),
             genesis,
             rules,

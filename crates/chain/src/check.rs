@@ -13,7 +13,7 @@ use crate::block_store::{
     META_ACCESS_LISTS_FROM, META_BLOCKS_FROM, META_GENESIS, META_GENESIS_FILE, META_HEAD, META_HEADERS_FROM,
     META_TOTAL_DIFFICULTY,
 };
-use crate::{Chain, ChainError};
+use crate::{Chain, ChainError, log_index};
 use blocks::Last;
 use heddle_state::{CheckObserver, Findings, META_KEYS};
 use heddle_storage::{META_FORMAT_KEY, Snapshot, Table};
@@ -29,6 +29,7 @@ impl Chain {
         let last = blocks::check(self, &snapshot, &mut findings, observer)?;
         indices::check(&snapshot, &last, &mut findings, observer)?;
         access_lists::check(self, &snapshot, &last, &mut findings, observer)?;
+        log_index::check(&snapshot, |number| last.has_body(number), &mut findings, observer)?;
         membership::check(self, &snapshot, &last, &mut findings, observer)?;
         self.check_meta(&snapshot, &last, &mut findings)?;
         heddle_state::check(&snapshot, last.number, last.state_root, &mut findings, observer)?;

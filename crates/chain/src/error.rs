@@ -2,7 +2,7 @@
 
 use crate::{BackfillError, BaseError, EvidenceRuleError};
 use alloy_primitives::{Address, B256};
-use heddle_evm::{CallError, ExecutionError, RuleError, TransactionError};
+use heddle_evm::{CallError, ExecutionError, RuleError, SimulationError, TraceError, TransactionError};
 use heddle_primitives::CertificateError;
 use heddle_state::StateError;
 use heddle_storage::StorageError;
@@ -148,7 +148,7 @@ pub enum ChainError {
     #[error("not a part of this chain: {0}")]
     Backfill(#[from] BackfillError),
     /// A search over too many blocks, or backwards: the caller's fault.
-    #[error("block range {from} to {to} is invalid or longer than {blocks_max} blocks")]
+    #[error("{}", range_problem(*from, *to, *blocks_max))]
     LogRange {
         /// First block asked for.
         from: u64,
@@ -158,24 +158,37 @@ pub enum ChainError {
         blocks_max: u64,
     },
     /// More logs than one answer may hold: the caller's fault.
-    #[error("query returned more than {logs_max} logs by block {number}")]
+    #[error("query exceeds {logs_max} logs, {}", narrower(*from, *number))]
     TooManyLogs {
         /// The bound.
         logs_max: usize,
+        /// First block asked for.
+        from: u64,
         /// The block at which the bound was passed.
         number: u64,
     },
     /// More bytes of log data than one answer may hold: the caller's fault.
-    #[error("query returned more than {bytes_max} bytes of log data by block {number}")]
+    #[error("query exceeds {bytes_max} bytes of log data, {}", narrower(*from, *number))]
     TooManyLogBytes {
         /// The bound.
         bytes_max: usize,
+        /// First block asked for.
+        from: u64,
         /// The block at which the bound was passed.
         number: u64,
     },
     /// A call or gas estimate that has no result; [`CallError`] says whether that is the caller's fault.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Transactions are not traced.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// Genesis has no parent on whose state it was executed.
+    #[error("genesis is not traceable")]
+    UntraceableGenesis,
+    /// Blocks that cannot be simulated; [`SimulationError`] says whether that is the caller's fault.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
     /// The genesis has no `heddle` section, so nobody may propose or commit: the caller's fault.
     #[error("the genesis has no heddle section: this chain is read-only")]
     ReadOnly,
@@ -277,6 +290,22 @@ pub enum ChainError {
     Execution(ExecutionError),
 }
 
+/// What is wrong with the range of a search, and what would be right.
+fn range_problem(from: u64, to: u64, blocks_max: u64) -> String {
+    match from <= to {
+        true => format!("query exceeds {blocks_max} blocks, {}", narrower(from, from.saturating_add(blocks_max))),
+        false => format!("block range {from} to {to} is backwards"),
+    }
+}
+
+/// What would be within the bounds of a search that passed them at block `end`.
+fn narrower(from: u64, end: u64) -> String {
+    match end.checked_sub(1).filter(|last| *last >= from) {
+        Some(last) => format!("try with this block range [{from:#x}, {last:#x}]"),
+        None => format!("block {end} alone has more: ask for fewer addresses or topics"),
+    }
+}
+
 impl ChainError {
     /// Who has to act.
     pub fn fault(&self) -> Fault {
@@ -295,10 +324,18 @@ impl ChainError {
             | Self::Uncertified
             | Self::ForkMismatch { .. }
             | Self::Conflict { .. } => Fault::Caller,
-            Self::Call(CallError::State(_) | CallError::Internal(_)) => Fault::Ours,
-            Self::Call(_) | Self::State(StateError::HistoryPruned { .. } | StateError::ProofTooOld { .. }) => {
-                Fault::Caller
-            }
+            Self::Call(CallError::State(_) | CallError::Internal(_))
+            | Self::Simulation(SimulationError::Call(CallError::State(_) | CallError::Internal(_)))
+            | Self::Trace(
+                TraceError::Execution(_)
+                | TraceError::Internal(_)
+                | TraceError::Call(CallError::State(_) | CallError::Internal(_)),
+            ) => Fault::Ours,
+            Self::Call(_)
+            | Self::Simulation(_)
+            | Self::Trace(_)
+            | Self::UntraceableGenesis
+            | Self::State(StateError::HistoryPruned { .. } | StateError::ProofTooOld { .. }) => Fault::Caller,
             Self::SafetyViolation { .. }
             | Self::InvalidCertified { .. }
             | Self::GenesisMismatch { .. }

@@ -40,14 +40,20 @@ mod history;
 mod import;
 mod importer;
 mod light_client;
+mod log_index;
+mod log_search;
 mod logs;
+mod lookup;
+mod pending;
 mod propose;
 mod reads;
+mod rlp_rows;
 mod schedule;
 mod snapshots;
 mod state_reader;
 mod stats;
 mod steps;
+mod traces;
 mod validators;
 mod verify;
 
@@ -55,7 +61,7 @@ mod verify;
 mod tests;
 
 pub use adopt::{AdoptedBase, BaseError};
-pub use assemble::BlockTemplate;
+pub use assemble::{BlockTemplate, DraftedBlock};
 pub use backfill::{BackfillError, check_finalized};
 pub use block::{CommittedBlock, StoredBlock, Timings, TransactionLocation};
 pub use chain::Chain;
@@ -64,8 +70,11 @@ pub use error::{BlockError, ChainError, Fault};
 pub use evidence::EvidenceRuleError;
 pub use head::Head;
 pub use heddle_evm::{
-    CallError, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location, Parallelism, RuleError,
-    next_base_fee,
+    BlockRequest, CallError, CallLimits, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location,
+    NumberedCall, Overrides, Parallelism, RuleError, SIMULATED_BLOCKS_MAX, SimulatedBlock, SimulatedCall,
+    SimulationError, SimulationRequest, TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCall,
+    TransactionError, block_rewards, next_base_fee, to_bounded_json, trace_call_geth, trace_call_parity, trace_geth,
+    trace_operations, trace_parity,
 };
 pub use heddle_state::{
     AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, RestoreObserver, RestoreProgress,
@@ -75,6 +84,9 @@ pub use history::{History, HistoryParseError, PruneStep};
 pub use import::RecoveredBlock;
 pub use importer::{Importer, RecoveredCertifiedBlock};
 pub use logs::{LogEntry, LogFilter, LogLimits, LogMatcher};
+pub use lookup::{MinedReceipt, MinedTransaction};
+pub use pending::PendingBlock;
 pub use propose::{BuildRequest, BuiltBlock};
+pub use reads::Place;
 pub use stats::{ChainStats, CodeCacheStats};
 pub use verify::KnownSenders;

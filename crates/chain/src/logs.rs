@@ -1,9 +1,7 @@
 //! Finding logs: what to look for, and where it was found.
 
+use crate::CommittedBlock;
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Log, keccak256};
-
-use crate::{ChainError, CommittedBlock, StoredBlock};
-use heddle_primitives::{Receipt, SealedHeader, Transaction};
 
 /// Which logs are wanted, with the meaning of `eth_getLogs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,10 +17,19 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
+    /// How many addresses and topics it names.
+    pub fn alternatives(&self) -> usize {
+        self.addresses.len() + self.topics.iter().map(Vec::len).sum::<usize>()
+    }
+
     /// Whether this log is wanted; its block is not looked at.
     pub fn matches(&self, log: &Log) -> bool {
-        let topics = log.topics();
-        (self.addresses.is_empty() || self.addresses.contains(&log.address))
+        self.wants(&log.address, log.topics())
+    }
+
+    /// As [`Self::matches`], for a log of this contract with these topics.
+    pub(crate) fn wants(&self, address: &Address, topics: &[B256]) -> bool {
+        (self.addresses.is_empty() || self.addresses.contains(address))
             && self.topics.len() <= topics.len()
             && self.topics.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
     }
@@ -37,6 +44,11 @@ pub struct LogMatcher {
 }
 
 impl LogMatcher {
+    /// What is looked for.
+    pub(crate) fn filter(&self) -> &LogFilter {
+        &self.filter
+    }
+
     /// Whether a block with this bloom can hold a matching log; no false negatives.
     pub fn may_match(&self, bloom: &Bloom) -> bool {
         let contains = |hash: &B256| bloom.contains_input(BloomInput::Hash(*hash));
@@ -66,21 +78,7 @@ pub struct LogLimits {
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { blocks_max: 100_000, logs_max: 20_000, bytes_max: 12_000_000 }
-    }
-}
-
-impl LogLimits {
-    /// Whether the answer may be as large as it is after block `number`.
-    pub(crate) fn check(&self, logs: usize, bytes: usize, number: u64) -> Result<(), ChainError> {
-        let Self { logs_max, bytes_max, .. } = *self;
-        if logs > logs_max {
-            return Err(ChainError::TooManyLogs { logs_max, number });
-        }
-        if bytes > bytes_max {
-            return Err(ChainError::TooManyLogBytes { bytes_max, number });
-        }
-        Ok(())
+        Self { blocks_max: 10_000, logs_max: 20_000, bytes_max: 12_000_000 }
     }
 }
 
@@ -106,40 +104,32 @@ pub struct LogEntry {
 impl CommittedBlock {
     /// The block's logs that `matcher` wants, in order; the filter's range is not looked at.
     pub fn logs(&self, matcher: &LogMatcher) -> Vec<LogEntry> {
-        select(matcher, &self.header, &self.block.body.transactions, &self.receipts)
+        self.some_logs(matcher, 0, usize::MAX)
     }
-}
 
-impl StoredBlock {
-    /// The block's logs that `matcher` wants, given its receipts.
-    pub(crate) fn logs(&self, matcher: &LogMatcher, receipts: &[Receipt]) -> Vec<LogEntry> {
-        select(matcher, &self.header, &self.block.body.transactions, receipts)
-    }
-}
-
-fn select(
-    matcher: &LogMatcher,
-    header: &SealedHeader,
-    transactions: &[Transaction],
-    receipts: &[Receipt],
-) -> Vec<LogEntry> {
-    if !matcher.may_match(&header.logs_bloom) {
-        return Vec::new();
-    }
-    let logs =
-        transactions.iter().zip(receipts).zip(0..).flat_map(|((transaction, receipt), index)| {
+    /// At most `most` of them, after the first `skipped`.
+    pub fn some_logs(&self, matcher: &LogMatcher, skipped: usize, most: usize) -> Vec<LogEntry> {
+        let header = &self.header;
+        if !matcher.may_match(&header.logs_bloom) {
+            return Vec::new();
+        }
+        let transactions = self.block.body.transactions.iter().zip(&self.receipts).zip(0..);
+        let logs = transactions.flat_map(|((transaction, receipt), index)| {
             receipt.logs().iter().map(move |log| (transaction, index, log))
         });
-    let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.filter.matches(log));
-    wanted
-        .map(|((transaction, transaction_index, log), log_index)| LogEntry {
-            log: log.clone(),
-            block_number: header.number,
-            block_hash: header.seal(),
-            block_timestamp: header.timestamp,
-            transaction_hash: *transaction.tx_hash(),
-            transaction_index,
-            log_index,
-        })
-        .collect()
+        let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.filter.matches(log));
+        wanted
+            .skip(skipped)
+            .take(most)
+            .map(|((transaction, transaction_index, log), log_index)| LogEntry {
+                log: log.clone(),
+                block_number: header.number,
+                block_hash: header.seal(),
+                block_timestamp: header.timestamp,
+                transaction_hash: *transaction.tx_hash(),
+                transaction_index,
+                log_index,
+            })
+            .collect()
+    }
 }

@@ -1,11 +1,14 @@
 //! Building a block on the head.
 
 use crate::execution::Execution;
-use crate::{Chain, ChainError, Timings};
+use crate::{Chain, ChainError, Head, Timings};
 use alloy_consensus::BlockBody;
 use alloy_primitives::{Address, B256, Sealable, TxHash};
 use heddle_evm::{BlockContext, BuildLimits, NextBlock, complete_header, next_header};
-use heddle_primitives::{Block, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction, consensus_root};
+use heddle_primitives::{
+    Block, Evidence, MAX_BLOCK_BYTES, ProposedBlock, RecoveredTransaction, StateChanges, consensus_root,
+};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,31 +46,51 @@ impl Chain {
     pub fn build(&self, request: BuildRequest<'_>) -> Result<BuiltBlock, ChainError> {
         let head = self.head();
         let evidence = self.evidence_for_next(&head)?;
+        let Next { execution, invalid, .. } = self.next(&head, evidence, request, self.inner.config.build_threads())?;
+        let (proposed, hash) = (execution.proposed.clone(), execution.header.seal());
+        self.inner.executions.insert(execution);
+        Ok(BuiltBlock { proposed, hash, invalid })
+    }
+
+    /// The block after `head` with this evidence and the candidates that fit.
+    pub(crate) fn next(
+        &self,
+        head: &Head,
+        evidence: Vec<Evidence>,
+        request: BuildRequest<'_>,
+        threads: NonZeroUsize,
+    ) -> Result<Next, ChainError> {
         let inner = &self.inner;
+        let is_heddle = inner.rules.is_heddle();
+        // Only a Heddle chain may date a block as its parent.
+        let earliest = head.header.timestamp.saturating_add(u64::from(!is_heddle));
         let next = NextBlock {
-            timestamp: request.timestamp.max(head.header.timestamp),
+            timestamp: request.timestamp.max(earliest),
             fee_recipient: request.fee_recipient,
             parent_beacon_block_root: consensus_root(head.certificate.as_ref(), &evidence),
             gas_limit_target: inner.config.gas_limit_target.unwrap_or(inner.genesis.header().gas_limit),
         };
         let header = next_header(&inner.rules, &head.header, &next);
-        let limits = BuildLimits {
-            transaction_bytes_max: TRANSACTION_BYTES_MAX,
-            threads: inner.config.build_threads(),
-            deadline: request.deadline,
+        let limits = BuildLimits { transaction_bytes_max: TRANSACTION_BYTES_MAX, threads, deadline: request.deadline };
+        let equivocators = self.convicted_keys(head, &evidence)?;
+        let call = match is_heddle {
+            true => self.registry_call_on(head, head.certificate.as_ref(), equivocators)?,
+            false => None,
         };
-        let equivocators = self.convicted_keys(&head, &evidence)?;
-        let call = self.registry_call_on(&head, head.certificate.as_ref(), equivocators)?;
         let context = BlockContext::new(&header).with_call(call.as_ref());
         let mut candidates = request.candidates;
         let started = Instant::now();
-        let built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &context, &mut candidates, &limits)
+        let mut built = heddle_evm::build(&inner.rules, &self.reader(head.state()), &context, &mut candidates, &limits)
             .map_err(ChainError::Execution)?;
         let mut timings = Timings { execution: started.elapsed(), ..Timings::default() };
         let started = Instant::now();
         let update = inner.states.compute(&head.state(), &built.outcome.changes)?;
         timings.state_root = started.elapsed();
-        let next_set = self.next_set(&head.state(), header.number, &built.outcome.changes)?;
+        let changes = std::mem::take(&mut built.outcome.changes);
+        let next_set = match is_heddle {
+            true => self.next_set(&head.state(), header.number, &changes)?,
+            false => None,
+        };
 
         let (transactions, senders): (Vec<_>, Vec<_>) =
             built.transactions.into_iter().map(RecoveredTransaction::into_parts).unzip();
@@ -79,19 +102,26 @@ impl Chain {
         let mut proposed = ProposedBlock::new(block, head.certificate.clone());
         proposed.evidence = evidence;
         proposed.hints = built.hints;
-        let hash = header.seal();
-        inner.executions.insert(Execution {
+        let execution = Execution {
             header,
-            proposed: proposed.clone(),
+            proposed,
             senders,
             receipts: built.outcome.receipts,
-            changed_accounts: built.outcome.changes.accounts.into_keys().collect(),
+            changed_accounts: changes.accounts.keys().copied().collect(),
             access_list: built.outcome.access_list,
             next_set,
             has_call_failed: built.outcome.has_call_failed,
             update,
             timings,
-        });
-        Ok(BuiltBlock { proposed, hash, invalid: built.invalid })
+        };
+        Ok(Next { execution, changes, invalid: built.invalid })
     }
+}
+
+/// A block that may come next.
+pub(crate) struct Next {
+    pub(crate) execution: Execution,
+    /// What it changes.
+    pub(crate) changes: StateChanges,
+    invalid: Vec<(TxHash, String)>,
 }

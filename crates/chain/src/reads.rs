@@ -2,17 +2,33 @@
 
 use crate::block_store::missing;
 use crate::{
-    AccountProof, CallOutcome, CallRequest, Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher, ProofLimits,
-    StateView, StoredBlock, TransactionLocation,
+    AccountProof, CallError, CallLimits, CallOutcome, CallRequest, Chain, ChainError, ChainRules, Overrides,
+    PendingBlock, ProofLimits, SimulatedBlock, SimulationError, SimulationRequest, StateView, StoredBlock,
+    TransactionLocation,
 };
-use alloy_eips::eip7928::BlockAccessList;
+use alloy_eips::{eip2930::AccessList, eip7928::BlockAccessList};
 use alloy_primitives::{Address, B256, U256};
-use heddle_evm::{BlockContext, ChainCall, Parallelism, analyze};
+use heddle_evm::{ChainCall, StateReader};
 use heddle_primitives::{
     CommitCertificate, EncodedAccessList, FinalizedBlock, Height, MAX_ACCESS_LIST_BYTES, ProposedBlock, Receipt,
-    RecoveredTransaction, SealedHeader, Transaction,
+    SealedHeader,
 };
 use std::sync::Arc;
+
+/// Where a question to the EVM is asked.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// After the committed block of this number.
+    After(u64),
+    /// After this one.
+    Pending(&'a PendingBlock),
+}
+
+impl From<u64> for Place<'_> {
+    fn from(number: u64) -> Self {
+        Self::After(number)
+    }
+}
 
 /// Each of these fails only when the database does, unless it says otherwise; what was never committed is `None`, and so is
 /// what lies before the state that the chain began with ([`Chain::blocks_from`]).
@@ -105,34 +121,6 @@ impl Chain {
         Ok(Some(FinalizedBlock { proposed, certificate }))
     }
 
-    /// The logs that `filter` wants, in order. Blocks beyond the head hold none.
-    ///
-    /// # Errors
-    /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`] and [`ChainError::TooManyLogBytes`] when `limits` are
-    /// passed, [`ChainError::AbsentBlock`] for a range that begins before the oldest block, or the database's.
-    pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
-        let (from, to) = (filter.from, filter.to);
-        if to.checked_sub(from).is_none_or(|distance| distance >= limits.blocks_max) {
-            return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
-        }
-        self.require_blocks(from, to)?;
-        let matcher = LogMatcher::from(filter.clone());
-        let (mut logs, mut bytes) = (Vec::new(), 0);
-        for number in from..=to.min(self.head().header.number) {
-            let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
-            if !matcher.may_match(&header.logs_bloom) {
-                continue;
-            }
-            let block = self.block(number)?.ok_or_else(|| missing("header", number))?;
-            let receipts = self.receipts(number)?.ok_or_else(|| missing("receipts", number))?;
-            let found = block.logs(&matcher, &receipts);
-            bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
-            logs.extend(found);
-            limits.check(logs.len(), bytes, number)?;
-        }
-        Ok(logs)
-    }
-
     /// The state after the head, from memory: a snapshot that later blocks do not change.
     pub fn state(&self) -> StateView {
         self.head().state()
@@ -153,6 +141,14 @@ impl Chain {
         Ok(self.inner.states.view_at(number)?)
     }
 
+    /// The oldest block whose state [`Self::state_at`] can give.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn states_from(&self) -> Result<u64, ChainError> {
+        Ok(self.inner.states.oldest()?)
+    }
+
     /// Proves an account and some of its slots against the state root of block `number` (EIP-1186).
     ///
     /// # Errors
@@ -167,47 +163,84 @@ impl Chain {
         Ok(self.state_at(number)?.proof(address, slots, limits)?)
     }
 
-    /// Runs a call in the environment of block `number`, on the state after it, as `eth_call` does.
+    /// Runs a call in the environment of a block, on the state after it, as `eth_call` does.
     ///
     /// # Errors
     /// As [`Self::state_at`], and [`ChainError::Call`]; a revert is an outcome, not an error.
-    pub fn call(&self, number: u64, request: &CallRequest, gas_cap: u64) -> Result<CallOutcome, ChainError> {
-        let (header, state) = self.after(number)?;
-        Ok(heddle_evm::call(&self.inner.rules, &self.reader(state), &header, request, gas_cap)?)
+    pub fn call<'a>(
+        &self,
+        place: impl Into<Place<'a>>,
+        request: &CallRequest,
+        overrides: &Overrides,
+        limits: &CallLimits<'_>,
+    ) -> Result<CallOutcome, ChainError> {
+        self.ask(place.into(), |rules, reader, header| {
+            heddle_evm::call(rules, reader, header, request, overrides, limits)
+        })
     }
 
-    /// The least gas limit with which a transaction succeeds in the environment of block `number`, as
-    /// `eth_estimateGas` finds it.
+    /// The least gas limit with which a transaction succeeds in the environment of a block, as `eth_estimateGas` finds
+    /// it.
     ///
     /// # Errors
     /// As [`Self::call`]; here a revert is an error, with its data.
-    pub fn estimate_gas(&self, number: u64, request: &CallRequest, gas_cap: u64) -> Result<u64, ChainError> {
-        let (header, state) = self.after(number)?;
-        Ok(heddle_evm::estimate_gas(&self.inner.rules, &self.reader(state), &header, request, gas_cap)?)
+    pub fn estimate_gas<'a>(
+        &self,
+        place: impl Into<Place<'a>>,
+        request: &CallRequest,
+        overrides: &Overrides,
+        limits: &CallLimits<'_>,
+    ) -> Result<u64, ChainError> {
+        self.ask(place.into(), |rules, reader, header| {
+            heddle_evm::estimate_gas(rules, reader, header, request, overrides, limits)
+        })
     }
 
-    /// How far the transactions of block `number` could have run side by side, found by executing them again.
+    /// The access list with which a message touches nothing cold in the environment of a block, and how it ends with
+    /// that list, as `eth_createAccessList` finds them.
     ///
     /// # Errors
-    /// As [`Self::state_at`], for the state before the block.
-    pub fn parallelism(&self, number: u64) -> Result<Parallelism, ChainError> {
-        let head = self.head().header.number;
-        self.require_block(number)?;
-        let stored = self.block(number)?.ok_or(ChainError::UnknownBlock { number, head })?;
-        let Some(parent) = number.checked_sub(1) else { return Ok(Parallelism::default()) };
-        let state = self.state_at(parent)?;
-        let call = self.stored_call(number, parent, &state)?;
-        let reader = self.reader(state);
-        let context = BlockContext::of(&stored.block).with_call(call.as_ref());
-        let recovered = |(transaction, sender): (&Transaction, &Address)| {
-            RecoveredTransaction::new_unchecked(transaction.clone(), *sender)
-        };
-        let transactions: Vec<_> = stored.block.body.transactions.iter().zip(&stored.senders).map(recovered).collect();
-        analyze(&self.inner.rules, &reader, &context, &transactions).map_err(ChainError::Execution)
+    /// As [`Self::call`].
+    pub fn create_access_list<'a>(
+        &self,
+        place: impl Into<Place<'a>>,
+        request: &CallRequest,
+        overrides: &Overrides,
+        limits: &CallLimits<'_>,
+    ) -> Result<(AccessList, CallOutcome), ChainError> {
+        self.ask(place.into(), |rules, reader, header| {
+            heddle_evm::create_access_list(rules, reader, header, request, overrides, limits)
+        })
+    }
+
+    /// Runs blocks that nobody proposed on top of block `number`, as `eth_simulateV1` does.
+    ///
+    /// # Errors
+    /// As [`Self::state_at`], and [`ChainError::Simulation`]; a call that reverts or halts is no error.
+    pub fn simulate(
+        &self,
+        number: u64,
+        request: &SimulationRequest,
+        limits: &CallLimits<'_>,
+    ) -> Result<Vec<SimulatedBlock>, ChainError> {
+        let (header, state) = self.after(number)?;
+        let done = heddle_evm::simulate(&self.inner.rules, &self.reader(state), &header, request, limits);
+        if let Err(SimulationError::Call(CallError::State(error))) = &done
+            && let Some(heddle_state::StateError::ProofTooOld { number, oldest }) = error.cause()
+        {
+            // The caller's fault: the roots of simulated blocks are proofs of the state that they stand on.
+            return Err(heddle_state::StateError::ProofTooOld { number: *number, oldest: *oldest }.into());
+        }
+        Ok(done?)
     }
 
     /// What a committed block told the registry.
-    fn stored_call(&self, number: u64, parent: u64, state: &StateView) -> Result<Option<ChainCall>, ChainError> {
+    pub(crate) fn stored_call(
+        &self,
+        number: u64,
+        parent: u64,
+        state: &StateView,
+    ) -> Result<Option<ChainCall>, ChainError> {
         if !self.inner.rules.is_heddle() {
             return Ok(None);
         }
@@ -216,7 +249,23 @@ impl Chain {
         self.registry_call(height, state, &*self.validators(height)?, certificate.as_ref(), equivocators)
     }
 
-    fn after(&self, number: u64) -> Result<(SealedHeader, StateView), ChainError> {
+    /// Puts a question to the EVM.
+    fn ask<T>(
+        &self,
+        place: Place<'_>,
+        question: impl FnOnce(&ChainRules, &dyn StateReader, &SealedHeader) -> Result<T, CallError>,
+    ) -> Result<T, ChainError> {
+        let rules = &self.inner.rules;
+        Ok(match place {
+            Place::After(number) => {
+                let (header, state) = self.after(number)?;
+                question(rules, &self.reader(state), &header)?
+            }
+            Place::Pending(pending) => question(rules, &self.pending_reader(pending), pending.header())?,
+        })
+    }
+
+    pub(crate) fn after(&self, number: u64) -> Result<(SealedHeader, StateView), ChainError> {
         let state = self.state_at(number)?;
         let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
         Ok((header, state))

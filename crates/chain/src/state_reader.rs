@@ -5,7 +5,7 @@ use alloy_consensus::EMPTY_ROOT_HASH;
 use alloy_primitives::{Address, B256, U256};
 use heddle_evm::{Code, CodeCache, StateError, StateReader};
 use heddle_primitives::{Account, StateChanges};
-use heddle_state::{StateStore, StateView};
+use heddle_state::{ProofLimits, StateStore, StateView};
 
 /// A state with the chain below it.
 pub(crate) struct ChainStateReader<'a> {
@@ -37,6 +37,10 @@ impl StateReader for ChainStateReader<'_> {
     }
 
     fn root_with(&self, changes: &StateChanges) -> Result<B256, StateError> {
-        Ok(self.states.compute(&self.state, changes).map_err(StateError::new)?.state_root)
+        let root = match self.states.compute(&self.state, changes) {
+            Err(heddle_state::StateError::NotHead { .. }) => self.state.root_with(changes, &ProofLimits::default()),
+            update => update.map(|update| update.state_root),
+        };
+        root.map_err(StateError::new)
     }
 }

@@ -8,6 +8,7 @@ mod fixture;
 mod import;
 mod importer;
 mod lifecycle;
+mod log_index;
 mod membership;
 mod reads;
 mod rules;

@@ -1,10 +1,12 @@
 //! Chains that begin with a state: what they can do, what they lack, and how they get it.
 
 use super::check::{in_memory, problems, rows};
-use super::fixture::{HASHER, LOGGER, user};
+use super::fixture::{HASHER, LIMITS, LOGGER, user};
 use super::membership::{World, addCall, administered, genesis, key, removeCall};
+use crate::log_index::Indexer;
 use crate::{
     AdoptedBase, BackfillError, CallRequest, Chain, ChainConfig, ChainError, Fault, Head, LogFilter, LogLimits,
+    Overrides,
 };
 use alloy_primitives::{Address, B256, U256, hex, keccak256};
 use heddle_primitives::{
@@ -133,6 +135,35 @@ impl Joining {
     }
 }
 
+#[test]
+fn logs_are_indexed_at_both_ends_while_the_past_comes_in() {
+    let world = source();
+    let mut joining = Joining::at(&world, 8);
+    let found = |chain: &Chain, from| {
+        let filter = LogFilter { from, to: HEAD, addresses: vec![LOGGER], ..LogFilter::default() };
+        chain.logs(&filter, LogLimits::default()).unwrap()
+    };
+    *joining.chain.inner.log_indexer.lock() = Indexer::with_bounds(3, 100);
+    assert!(joining.chain.index_logs().unwrap(), "no block yet");
+    import(&joining.chain, &world, 9..=HEAD);
+    while !joining.chain.index_logs().unwrap() {}
+    for number in (1..=8).rev() {
+        joining.chain.backfill_blocks(blocks(&world, [number])).unwrap();
+        while !joining.chain.index_logs().unwrap() {}
+        let from = joining.chain.blocks_from();
+        assert_eq!(found(&joining.chain, from), found(&world.chain, from), "from block {from}");
+        joining.check();
+        if number % 2 == 0 {
+            joining.reopen();
+            *joining.chain.inner.log_indexer.lock() = Indexer::with_bounds(3, 100);
+        }
+    }
+    let snapshot = joining.database.snapshot();
+    let stretches = snapshot.scan(Table::LogIndex, &[]).unwrap().map(Result::unwrap).filter(|(key, _)| key.len() == 8);
+    let lasts: Vec<_> = stretches.map(|(key, _)| u64::from_be_bytes(key.try_into().unwrap())).collect();
+    assert_eq!(lasts, [2, 5, 8, 11, 14]);
+}
+
 /// Blocks as a peer sends them, with receipts.
 fn blocks(world: &World, numbers: impl IntoIterator<Item = u64>) -> Vec<(FinalizedBlock, Vec<Receipt>)> {
     let block = |number| {
@@ -221,7 +252,8 @@ fn a_contract_still_learns_the_hashes_of_blocks_that_are_absent() {
     for number in 0..=10u64 {
         let data = U256::from(number).to_be_bytes_vec().into();
         let request = CallRequest { to: Some(HASHER), data, ..CallRequest::default() };
-        let asked = [&joining.chain, &world.chain].map(|chain| chain.call(10, &request, 1_000_000).unwrap().output);
+        let asked = [&joining.chain, &world.chain]
+            .map(|chain| chain.call(10u64, &request, &Overrides::default(), &LIMITS).unwrap().output);
         assert_eq!(asked[0], asked[1], "{number}");
         assert_eq!(asked[0].iter().all(|byte| *byte == 0), number == 10);
     }

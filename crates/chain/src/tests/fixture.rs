@@ -1,6 +1,6 @@
 //! Two or more nodes' chains of one genesis, and the hands of its four validators and one user.
 
-use crate::{BuildRequest, Chain, ChainConfig, ChainError, Head};
+use crate::{BuildRequest, CallLimits, Chain, ChainConfig, ChainError, Head};
 use alloy_consensus::{SignableTransaction, TxEip1559, transaction::SignerRecoverable};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex};
@@ -19,7 +19,8 @@ use tempfile::TempDir;
 
 pub(super) const CHAIN_ID: u64 = 31_337;
 pub(super) const GENESIS_TIME: u64 = 1_700_000_000;
-pub(super) const GAS_CAP: u64 = 50_000_000;
+pub(super) const LIMITS: CallLimits<'static> =
+    CallLimits { gas: 50_000_000, memory: 64 << 20, time: Duration::MAX, elapsed: &|| Duration::ZERO };
 /// Logs its first argument as a topic, and stores it in slot 0.
 pub(super) const LOGGER: Address = address!("0x00000000000000000000000000000000000000aa");
 /// Reverts with the number 42.
@@ -30,6 +31,9 @@ pub(super) const HASHER: Address = address!("0x000000000000000000000000000000000
 pub(super) const ANCESTOR: Address = Address::repeat_byte(0xee);
 /// Emits a log of 32 bytes of data and no topic.
 pub(super) const SPEAKER: Address = Address::repeat_byte(0xdd);
+
+/// Logs its first two arguments as topics.
+pub(super) const PAIR_LOGGER: Address = Address::repeat_byte(0xab);
 
 /// The user's key, funded in genesis.
 pub(super) fn user() -> PrivateKeySigner {
@@ -49,6 +53,7 @@ pub(super) fn contracts() -> Vec<(Address, GenesisAccount)> {
     alloc.push((REVERTER, contract(&hex!("602a5f5260205ffd"))));
     alloc.push((HASHER, contract(&hex!("5f35405f5260205ff3"))));
     alloc.push((ANCESTOR, contract(&hex!("60014303405f5500"))));
+    alloc.push((PAIR_LOGGER, contract(&hex!("6020355f355f5fa200"))));
     alloc.push((SPEAKER, contract(&hex!("60205fa000"))));
     alloc
 }

@@ -1,7 +1,10 @@
 //! Reading blocks, logs and old states; calls.
 
-use super::fixture::{GAS_CAP, HASHER, LOGGER, Node, REVERTER, SPEAKER, transaction, user};
-use crate::{CallError, CallRequest, CallStatus, ChainError, Fault, LogFilter, LogLimits, TransactionLocation};
+use super::fixture::{HASHER, LIMITS, LOGGER, Node, REVERTER, SPEAKER, transaction, user};
+use crate::{
+    CallError, CallRequest, CallStatus, ChainError, Fault, LogFilter, LogLimits, MinedReceipt, MinedTransaction,
+    Overrides, TransactionLocation,
+};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 const RECIPIENT: Address = Address::repeat_byte(0x99);
@@ -39,12 +42,26 @@ fn blocks_are_read_by_number_hash_and_transaction() {
         assert_eq!(node.number_of(hash).unwrap(), Some(number));
         assert_eq!(stored.senders, vec![user().address(); 3]);
         assert_eq!(stored.size, alloy_rlp::encode(&stored.block).len());
-        assert_eq!(node.receipts(number).unwrap().unwrap().len(), 3);
+        let receipts = node.receipts(number).unwrap().unwrap();
+        assert_eq!(receipts.len(), 3);
         assert_eq!(node.certificate(number).unwrap().unwrap().block_hash, hash);
         for (tx, index) in stored.block.body.transactions.iter().zip(0..) {
-            assert_eq!(node.transaction(*tx.tx_hash()).unwrap(), Some(TransactionLocation { number, index }));
+            let location = TransactionLocation { number, index };
+            assert_eq!(node.transaction(*tx.tx_hash()).unwrap(), Some(location));
+            let (header, sender) = (stored.header.clone(), user().address());
+            let mined = MinedTransaction { header, transaction: tx.clone(), sender };
+            assert_eq!(node.transaction_at(location).unwrap(), Some(mined));
+            let (before, from) = receipts.split_at(index as usize);
+            let mined = MinedReceipt {
+                receipt: from[0].clone(),
+                gas_before: before.last().map_or(0, |receipt| receipt.cumulative_gas_used()),
+                logs_before: before.iter().map(|receipt| receipt.logs().len() as u64).sum(),
+            };
+            assert_eq!(node.receipt_at(location).unwrap(), Some(mined));
         }
     }
+    let beyond = TransactionLocation { number: 3, index: 3 };
+    assert!(node.transaction_at(beyond).unwrap().is_none() && node.receipt_at(beyond).unwrap().is_none());
     let genesis = node.block(0).unwrap().unwrap();
     assert_eq!(
         alloy_rlp::decode_exact::<heddle_primitives::Block>(alloy_rlp::encode(&genesis.block)),
@@ -100,10 +117,13 @@ fn log_searches_are_bounded() {
     let limits = LogLimits { blocks_max: 3, logs_max: 4, bytes_max: 100 };
     assert_eq!(node.logs(&range(1, 2), limits).unwrap().len(), 4);
     let error = node.logs(&range(1, 3), limits).unwrap_err();
-    assert!(matches!(error, ChainError::TooManyLogs { logs_max: 4, number: 3 }), "{error}");
-    for filter in [range(0, 3), range(2, 1), range(0, u64::MAX)] {
+    assert!(matches!(error, ChainError::TooManyLogs { logs_max: 4, from: 1, number: 3 }), "{error}");
+    assert_eq!(error.to_string(), "query exceeds 4 logs, try with this block range [0x1, 0x2]");
+    assert!(node.logs(&range(2, 1), limits).unwrap().is_empty());
+    for filter in [range(0, 3), range(0, u64::MAX)] {
         let error = node.logs(&filter, limits).unwrap_err();
         assert!(matches!(error, ChainError::LogRange { blocks_max: 3, .. }), "{error}");
+        assert_eq!(error.to_string(), "query exceeds 3 blocks, try with this block range [0x0, 0x2]");
         assert_eq!(error.fault(), Fault::Caller);
     }
 }
@@ -118,7 +138,7 @@ fn the_data_of_found_logs_is_bounded() {
     let limits = |bytes_max| LogLimits { bytes_max, ..LogLimits::default() };
     assert_eq!(node.logs(&all, limits(96)).unwrap().len(), 3);
     let error = node.logs(&all, limits(95)).unwrap_err();
-    assert!(matches!(error, ChainError::TooManyLogBytes { bytes_max: 95, number: 3 }), "{error}");
+    assert!(matches!(error, ChainError::TooManyLogBytes { bytes_max: 95, from: 0, number: 3 }), "{error}");
     assert_eq!(error.fault(), Fault::Caller);
 }
 
@@ -147,25 +167,31 @@ fn a_view_is_not_moved_by_later_blocks() {
 #[test]
 fn calls_run_on_the_state_after_a_block() {
     let node = node_with_history();
-    let outcome = node.call(3, &call(LOGGER, topic(9).0), GAS_CAP).unwrap();
+    let outcome = node.call(3u64, &call(LOGGER, topic(9).0), &Overrides::default(), &LIMITS).unwrap();
     assert_eq!((outcome.status, outcome.logs.len()), (CallStatus::Success, 1));
     assert_eq!(node.state().storage(LOGGER, U256::ZERO).unwrap(), U256::from(6), "a call leaves no trace");
 
-    let outcome = node.call(1, &call(REVERTER, []), GAS_CAP).unwrap();
+    let outcome = node.call(1u64, &call(REVERTER, []), &Overrides::default(), &LIMITS).unwrap();
     assert_eq!((outcome.status, outcome.output), (CallStatus::Revert, U256::from(42).to_be_bytes::<32>().into()));
 
-    let hash_of =
-        |number: u64| node.call(3, &call(HASHER, U256::from(number).to_be_bytes::<32>()), GAS_CAP).unwrap().output;
+    let hash_of = |number: u64| {
+        node.call(3u64, &call(HASHER, U256::from(number).to_be_bytes::<32>()), &Overrides::default(), &LIMITS)
+            .unwrap()
+            .output
+    };
     assert_eq!(hash_of(2), Bytes::from(node.header(2).unwrap().unwrap().seal().0));
     assert_eq!(hash_of(9), Bytes::from([0; 32]));
-    assert!(matches!(node.call(4, &call(LOGGER, []), GAS_CAP), Err(ChainError::UnknownBlock { .. })));
+    assert!(matches!(
+        node.call(4u64, &call(LOGGER, []), &Overrides::default(), &LIMITS),
+        Err(ChainError::UnknownBlock { .. })
+    ));
 }
 
 #[test]
 fn estimates_are_enough_and_revert_with_data() {
     let node = node_with_history();
-    assert_eq!(node.estimate_gas(3, &call(RECIPIENT, []), GAS_CAP).unwrap(), 21_000);
-    let error = node.estimate_gas(3, &call(REVERTER, []), GAS_CAP).unwrap_err();
+    assert_eq!(node.estimate_gas(3u64, &call(RECIPIENT, []), &Overrides::default(), &LIMITS).unwrap(), 21_000);
+    let error = node.estimate_gas(3u64, &call(REVERTER, []), &Overrides::default(), &LIMITS).unwrap_err();
     assert_eq!(error.fault(), Fault::Caller);
     let ChainError::Call(CallError::Reverted(data)) = error else { panic!("{error}") };
     assert_eq!(data, Bytes::from(U256::from(42).to_be_bytes::<32>()));

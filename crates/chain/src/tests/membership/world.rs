@@ -1,7 +1,7 @@
 //! A chain with a registry, and the keys of all who are or may become validators.
 
-use crate::tests::fixture::{CHAIN_ID, GENESIS_TIME, contracts, recovered, user};
-use crate::{BuildRequest, CallRequest, Chain, ChainConfig, Head};
+use crate::tests::fixture::{CHAIN_ID, GENESIS_TIME, LIMITS, contracts, recovered, user};
+use crate::{BuildRequest, CallRequest, Chain, ChainConfig, Head, Overrides};
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_genesis::GenesisAccount;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
@@ -215,7 +215,7 @@ impl World {
     pub fn ask<C: SolCall>(&self, call: C) -> C::Return {
         let request =
             CallRequest { to: Some(registry::ADDRESS), data: call.abi_encode().into(), ..CallRequest::default() };
-        let outcome = self.chain.call(self.number(), &request, 30_000_000).unwrap();
+        let outcome = self.chain.call(self.number(), &request, &Overrides::default(), &LIMITS).unwrap();
         C::abi_decode_returns(&outcome.output).unwrap()
     }
 

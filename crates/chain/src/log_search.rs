@@ -1,0 +1,103 @@
+//! Searching the logs of committed blocks.
+
+use crate::block_store::missing;
+use crate::log_index::candidates;
+use crate::rlp_rows::{RawBody, RawReceipt, damaged, raw_receipts};
+use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher};
+use alloy_primitives::Log;
+use heddle_storage::Table;
+
+/// A log in its block.
+struct Found {
+    log: Log,
+    transaction: usize,
+    place: u64,
+}
+
+impl Chain {
+    /// The logs that `filter` wants, in order. Blocks beyond the head hold none.
+    ///
+    /// # Errors
+    /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`] and [`ChainError::TooManyLogBytes`] when `limits` are
+    /// passed, [`ChainError::AbsentBlock`] for a range that begins before the oldest block, or the database's.
+    pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
+        let (from, to) = (filter.from, filter.to);
+        if to.saturating_sub(from) >= limits.blocks_max {
+            return Err(ChainError::LogRange { from, to, blocks_max: limits.blocks_max });
+        }
+        self.require_blocks(from, to)?;
+        let to = to.min(self.head().header.number);
+        let snapshot = self.inner.database.snapshot();
+        let matcher = LogMatcher::from(filter.clone());
+        let (mut logs, mut bytes, mut next) = (Vec::new(), 0, from);
+        while next <= to {
+            let (numbers, searched) = candidates(&snapshot, &matcher, next, to)?;
+            for number in numbers {
+                let found = self.block_logs(number, filter)?;
+                bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
+                logs.extend(found);
+                limits.check(from, number, logs.len(), bytes)?;
+            }
+            next = searched.saturating_add(1);
+        }
+        Ok(logs)
+    }
+
+    /// The logs of a block that `filter` wants.
+    fn block_logs(&self, number: u64, filter: &LogFilter) -> Result<Vec<LogEntry>, ChainError> {
+        let (database, key) = (&self.inner.database, number.to_be_bytes());
+        let found = database.with_row(Table::Receipts, key, |row| find(row, filter))?;
+        let found = found.ok_or_else(|| missing("receipts", number))?.map_err(damaged("receipts", number))?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut transactions: Vec<_> = found.iter().map(|found| found.transaction).collect();
+        transactions.dedup();
+        let hashes =
+            database.with_row(Table::Bodies, key, |row| RawBody::read(row)?.hashes(transactions.iter().copied()))?;
+        let hashes = hashes.ok_or_else(|| missing("body", number))?.map_err(damaged("body", number))?;
+        let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
+        let entry = |Found { log, transaction, place }| {
+            let hash = transactions.binary_search(&transaction).ok().and_then(|index| hashes.get(index));
+            LogEntry {
+                log,
+                block_number: number,
+                block_hash: header.seal(),
+                block_timestamp: header.timestamp,
+                transaction_hash: hash.copied().unwrap_or_default(),
+                transaction_index: transaction as u64,
+                log_index: place,
+            }
+        };
+        Ok(found.into_iter().map(entry).collect())
+    }
+}
+
+/// The logs in a row of receipts that `filter` wants.
+fn find(row: &[u8], filter: &LogFilter) -> Result<Vec<Found>, alloy_rlp::Error> {
+    let (mut found, mut place) = (Vec::new(), 0);
+    for (transaction, receipt) in raw_receipts(row)?.enumerate() {
+        for log in RawReceipt::logs(&receipt?) {
+            let log = log?;
+            if log.is_wanted(filter) {
+                found.push(Found { log: log.to_log(), transaction, place });
+            }
+            place += 1;
+        }
+    }
+    Ok(found)
+}
+
+impl LogLimits {
+    /// Whether the answer of a search from block `from` on may be as large as it is after block `number`.
+    fn check(&self, from: u64, number: u64, logs: usize, bytes: usize) -> Result<(), ChainError> {
+        let Self { logs_max, bytes_max, .. } = *self;
+        if logs > logs_max {
+            return Err(ChainError::TooManyLogs { logs_max, from, number });
+        }
+        if bytes > bytes_max {
+            return Err(ChainError::TooManyLogBytes { bytes_max, from, number });
+        }
+        Ok(())
+    }
+}
