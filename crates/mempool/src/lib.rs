@@ -20,6 +20,7 @@
 //! - what the pool's core decides depends on its inputs alone: it reads no clock and no chain.
 
 mod additions;
+mod announced;
 mod best;
 mod config;
 mod error;
@@ -45,5 +46,5 @@ pub use metrics::MempoolMetrics;
 pub use ports::{BlockFeed, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, Gossip, HeadInfo};
 pub use sender::Origin;
 pub use service::MempoolService;
-pub use state::{PoolContent, PoolStatus};
+pub use state::{PoolContent, PoolStatus, SenderContent};
 pub use transaction::PoolTransaction;

@@ -1,16 +1,17 @@
 //! The handle: decodes and recovers without a lock, reads accounts, and keeps the pool behind one.
 
 use crate::additions::{Accounts, Additions};
+use crate::announced::Announced;
 use crate::sender::Entry;
 use crate::service::Arrivals;
 use crate::state::{Changes, Pool};
 use crate::{
     Best, ChainReadError, ChainReader, ChangedAccounts, CommittedHead, ConfigError, Fault, MempoolConfig,
-    MempoolMetrics, MempoolService, Origin, PoolContent, PoolError, PoolStatus, PoolTransaction,
+    MempoolMetrics, MempoolService, Origin, PoolContent, PoolError, PoolStatus, PoolTransaction, SenderContent,
 };
 use alloy_primitives::{Address, Bytes, TxHash, keccak256};
 use heddle_primitives::{Genesis, ShortId, ShortIdKey, TransactionAnnouncement};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +57,7 @@ struct Shared {
     pool: RwLock<Pool>,
     chain: Arc<dyn ChainReader>,
     new_pending: broadcast::Sender<NewPending>,
+    announced: Mutex<Announced>,
     /// To the service. Of what does not fit, local transactions are announced later.
     arrivals: mpsc::Sender<Arrivals>,
     metrics: MempoolMetrics,
@@ -76,7 +78,8 @@ impl Mempool {
         let (arrivals, arrivals_out) = mpsc::channel(config.events_buffered);
         let (new_pending, _) = broadcast::channel(config.events_buffered);
         let pool = RwLock::new(Pool::new(config.clone(), genesis, chain.head()));
-        let mempool = Self { shared: Arc::new(Shared { pool, chain, new_pending, arrivals, metrics }) };
+        let announced = Mutex::default();
+        let mempool = Self { shared: Arc::new(Shared { pool, chain, new_pending, announced, arrivals, metrics }) };
         let service = MempoolService::new(&config, mempool.clone(), arrivals_out);
         Ok((mempool, service))
     }
@@ -163,6 +166,23 @@ impl Mempool {
     /// Everything the pool holds.
     pub fn content(&self) -> PoolContent {
         self.shared.pool.read().content()
+    }
+
+    /// What the pool holds of one sender.
+    pub fn content_from(&self, sender: Address) -> SenderContent {
+        self.shared.pool.read().content_from(&sender)
+    }
+
+    /// The position in [`Self::pending_since`] of what becomes pending next.
+    pub fn pending_position(&self) -> u64 {
+        self.shared.announced.lock().next()
+    }
+
+    /// The hashes of what became pending at this position and after it, in order, and the position to go on from. Of more
+    /// than 65,536 the first are forgotten.
+    pub fn pending_since(&self, position: u64) -> (Vec<TxHash>, u64) {
+        let announced = self.shared.announced.lock();
+        (announced.since(position), announced.next())
     }
 
     /// Follows what becomes pending; one that is too slow loses the oldest.
@@ -259,6 +279,9 @@ impl Mempool {
             }
         }
         if !promoted.is_empty() {
+            let mut announced = self.shared.announced.lock();
+            promoted.iter().for_each(|entry| announced.push(entry.transaction.hash()));
+            drop(announced);
             let new_pending = promoted.into_iter().map(|entry| entry.transaction).collect();
             let _ = self.shared.new_pending.send(new_pending);
         }

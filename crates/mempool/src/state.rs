@@ -32,6 +32,15 @@ pub struct PoolContent {
     pub queued: BTreeMap<Address, Vec<Arc<PoolTransaction>>>,
 }
 
+/// What the pool holds of one sender, in nonce order.
+#[derive(Clone, Debug, Default)]
+pub struct SenderContent {
+    /// The pending ones.
+    pub pending: Vec<Arc<PoolTransaction>>,
+    /// The queued ones.
+    pub queued: Vec<Arc<PoolTransaction>>,
+}
+
 /// What a change of the pool did.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
@@ -255,6 +264,14 @@ impl Pool {
             }
         }
         content
+    }
+
+    pub(crate) fn content_from(&self, sender: &Address) -> SenderContent {
+        let entries = self.senders.get(sender).into_iter().flat_map(SenderQueue::entries);
+        let (pending, queued): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.rank.pending);
+        let transactions =
+            |entries: Vec<&Entry>| entries.into_iter().map(|entry| Arc::clone(&entry.transaction)).collect();
+        SenderContent { pending: transactions(pending), queued: transactions(queued) }
     }
 
     /// EIP-7702: whoever holds a delegated account's key shares its balance and nonce with others, and one transaction
