@@ -1,6 +1,7 @@
 //! Positional arguments of a call, taken in order and named in errors.
 
 use crate::error::MethodError;
+use alloy_primitives::B256;
 use jsonrpsee::types::Params;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -49,6 +50,19 @@ impl<'a> Arguments<'a> {
         value.ok_or_else(|| MethodError::InvalidParams(format!("missing value for required argument {place}")))
     }
 
+    /// The next argument, which must be a hash, with `0x` before it: libraries take it without, go-ethereum does not.
+    pub(crate) fn hash(&mut self) -> Result<B256, MethodError> {
+        let place = self.place();
+        let is_prefixed = self.values.as_slice().first().is_none_or(|value| {
+            let text = value.get();
+            !text.starts_with('"') || text.starts_with("\"0x")
+        });
+        if is_prefixed {
+            return self.required();
+        }
+        Err(MethodError::InvalidParams(format!("invalid argument {place}: hex string without 0x prefix")))
+    }
+
     /// The next argument, if it is there and not `null`.
     pub(crate) fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, MethodError> {
         let place = self.place();
@@ -79,6 +93,20 @@ mod tests {
         let params = Params::new(Some(text));
         let mut arguments = Arguments::parse(&params, NAMES)?;
         Ok((arguments.required()?, arguments.optional()?))
+    }
+
+    #[test]
+    fn a_hash_has_a_prefix() {
+        let parse = |text: &str| {
+            let params = Params::new(Some(text));
+            Arguments::parse(&params, NAMES)?.hash()
+        };
+        let hash = B256::repeat_byte(0x12);
+        assert_eq!(parse(&format!(r#"["{hash}"]"#)).unwrap(), hash);
+        let bare = format!(r#"["{}"]"#, &hash.to_string()[2..]);
+        for text in [&bare, "[]", "[7]", r#"["0x12"]"#] {
+            assert_eq!(parse(text).unwrap_err().code(), -32602, "{text}");
+        }
     }
 
     #[test]

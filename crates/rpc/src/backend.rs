@@ -2,13 +2,19 @@
 
 use crate::error::MethodError;
 use crate::eth::TipSamples;
+use crate::filters::Filters;
+use crate::pending::{Pending, State};
 use crate::recent::Recent;
+use crate::texts::Texts;
 use crate::{DevAccounts, NodeStatus, RpcLimits, RpcMetrics, TransactionIntake};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use heddle_chain::{Chain, StateView, StoredBlock};
+use heddle_chain::{CallLimits, Chain, StoredBlock};
 use heddle_mempool::Mempool;
 use heddle_primitives::Receipt;
+use jsonrpsee::Methods;
+use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The parts of the node that the methods read.
 pub struct RpcContext {
@@ -23,9 +29,14 @@ pub struct RpcContext {
     /// Accounts whose keys the node holds, on development chains: `eth_accounts` lists them and
     /// `eth_sendTransaction` signs with them.
     pub dev_accounts: Option<DevAccounts>,
+    /// The methods of the namespace `admin`.
+    pub admin: Methods,
     /// What is counted.
     pub metrics: RpcMetrics,
 }
+
+/// A block with its receipts.
+pub(crate) type BlockAndReceipts = (Arc<StoredBlock>, Arc<Vec<Receipt>>);
 
 /// The context with what the methods keep between calls.
 pub(crate) struct Backend {
@@ -37,13 +48,16 @@ pub(crate) struct Backend {
     pub(crate) metrics: RpcMetrics,
     pub(crate) limits: RpcLimits,
     pub(crate) tip_samples: TipSamples,
+    pub(crate) pending: Pending,
+    pub(crate) filters: Mutex<Filters>,
+    pub(crate) texts: Texts,
     blocks: Recent<StoredBlock>,
     receipts: Recent<Vec<Receipt>>,
 }
 
 impl Backend {
     pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
-        let RpcContext { chain, mempool, intake, node, dev_accounts, metrics } = context;
+        let RpcContext { chain, mempool, intake, node, dev_accounts, metrics, admin: _ } = context;
         Self {
             chain,
             mempool,
@@ -53,9 +67,19 @@ impl Backend {
             metrics,
             limits: limits.clone(),
             tip_samples: TipSamples::default(),
+            pending: Pending::default(),
+            filters: Mutex::new(Filters::new(limits.filters)),
+            texts: Texts::default(),
             blocks: Recent::default(),
             receipts: Recent::default(),
         }
+    }
+
+    /// Runs something that executes code, within the limits for that. Its time begins now.
+    pub(crate) fn limited<T>(&self, run: impl FnOnce(&CallLimits<'_>) -> T) -> T {
+        let RpcLimits { call_gas: gas, call_memory: memory, call_time: time, .. } = self.limits;
+        let started = Instant::now();
+        run(&CallLimits { gas, memory, time, elapsed: &|| started.elapsed() })
     }
 
     /// Number of the last committed block.
@@ -95,12 +119,18 @@ impl Backend {
     }
 
     /// The state after a block.
-    pub(crate) fn state(&self, id: Option<BlockId>) -> Result<StateView, MethodError> {
-        Ok(self.chain.state_at(self.state_number(id)?)?)
+    pub(crate) fn state(&self, id: Option<BlockId>) -> Result<State, MethodError> {
+        match self.pending_for(id.unwrap_or_default())? {
+            Some(pending) => Ok(State::Pending(pending)),
+            None => Ok(State::Committed(self.chain.state_at(self.state_number(id)?)?)),
+        }
     }
 
     /// The block with this identifier.
     pub(crate) fn block(&self, id: BlockId) -> Result<Option<Arc<StoredBlock>>, MethodError> {
+        if let Some(pending) = self.pending_for(id)? {
+            return Ok(Some(Arc::clone(&pending.block)));
+        }
         match self.number_of(id)? {
             Some(number) => self.block_at(number),
             None => Ok(None),
@@ -110,6 +140,14 @@ impl Backend {
     /// The block at a height.
     pub(crate) fn block_at(&self, number: u64) -> Result<Option<Arc<StoredBlock>>, MethodError> {
         self.blocks.get_or_load(number, |number| self.chain.block(number))
+    }
+
+    /// The block at a height and its receipts, when more than one of its transactions is asked for.
+    pub(crate) fn busy_block(&self, number: u64) -> Result<Option<BlockAndReceipts>, MethodError> {
+        let Some(block) = self.blocks.get_if_asked_again(number, |number| self.chain.block(number))? else {
+            return Ok(None);
+        };
+        Ok(self.receipts_at(number)?.map(|receipts| (block, receipts)))
     }
 
     /// The receipts of the block at a height.

@@ -4,10 +4,13 @@ use crate::error::MethodError;
 use alloy_consensus::{Transaction as _, transaction::TransactionInfo};
 use alloy_eips::eip7840::BlobParams;
 use alloy_network_primitives::BlockTransactions;
-use alloy_primitives::{Address, TxKind, U256};
+use alloy_primitives::{Address, Sealable, TxKind, U256};
+use alloy_rlp::Encodable;
 use alloy_rpc_types_eth as rpc;
 use heddle_chain::{CallRequest, LogEntry, LogFilter, StoredBlock};
+use heddle_mempool::PoolTransaction;
 use heddle_primitives::{Header, Receipt, RecoveredTransaction, SealedHeader, Transaction};
+use serde::Serialize;
 
 /// A transaction with its place in the chain.
 pub(crate) type RpcTransaction = rpc::Transaction<Transaction>;
@@ -36,24 +39,73 @@ pub(crate) fn block(stored: &StoredBlock, full: bool) -> RpcBlock {
     }
 }
 
+/// An uncle: a header that has no block here.
+pub(crate) fn uncle(uncle: Header) -> RpcBlock {
+    let block = heddle_primitives::Block { header: uncle, ..Default::default() };
+    let size = Some(U256::from(block.length()));
+    let sealed = block.header.seal_slow();
+    rpc::Block {
+        header: rpc::Header { size, ..header(&sealed) },
+        uncles: Vec::new(),
+        transactions: BlockTransactions::Uncle,
+        withdrawals: None,
+    }
+}
+
 /// The transaction at a place of a block; `None` beyond the last.
 pub(crate) fn mined_transaction(stored: &StoredBlock, index: usize) -> Option<RpcTransaction> {
     let (transaction, sender) = transaction_at(stored, index)?;
+    Some(placed_transaction(&stored.header, index, transaction.clone(), sender))
+}
+
+/// A transaction at a place of the block with this header.
+pub(crate) fn placed_transaction(
+    header: &SealedHeader,
+    index: usize,
+    transaction: Transaction,
+    sender: Address,
+) -> RpcTransaction {
     let info = TransactionInfo {
         hash: Some(*transaction.tx_hash()),
         index: Some(index as u64),
-        block_hash: Some(stored.header.seal()),
-        block_number: Some(stored.header.number),
-        base_fee: stored.header.base_fee_per_gas,
-        block_timestamp: Some(stored.header.timestamp),
+        block_hash: Some(header.seal()),
+        block_number: Some(header.number),
+        base_fee: header.base_fee_per_gas,
+        block_timestamp: Some(header.timestamp),
     };
-    let recovered = RecoveredTransaction::new_unchecked(transaction.clone(), sender);
-    Some(RpcTransaction::from_transaction(recovered, info))
+    RpcTransaction::from_transaction(RecoveredTransaction::new_unchecked(transaction, sender), info)
+}
+
+/// A transaction, in a block or on its way to one.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum FoundTransaction {
+    Mined(Box<RpcTransaction>),
+    Waiting(Box<WaitingTransaction>),
+}
+
+/// A transaction that waits in the mempool: its block is `null`, and so is all that a block would say.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WaitingTransaction {
+    #[serde(flatten)]
+    transaction: RpcTransaction,
+    block_timestamp: (),
 }
 
 /// A transaction that waits in the mempool.
-pub(crate) fn pending_transaction(transaction: RecoveredTransaction) -> RpcTransaction {
-    RpcTransaction::from_transaction(transaction, TransactionInfo::default())
+pub(crate) fn pending_transaction(transaction: &PoolTransaction) -> WaitingTransaction {
+    let recovered = transaction.recovered().clone();
+    let transaction = RpcTransaction::from_transaction(recovered, TransactionInfo::default());
+    WaitingTransaction { transaction, block_timestamp: () }
+}
+
+/// What was found in a block, or else in the mempool.
+pub(crate) fn found(mined: Option<RpcTransaction>, pooled: Option<&PoolTransaction>) -> Option<FoundTransaction> {
+    match mined {
+        Some(mined) => Some(FoundTransaction::Mined(Box::new(mined))),
+        None => pooled.map(|pooled| FoundTransaction::Waiting(Box::new(pending_transaction(pooled)))),
+    }
 }
 
 fn transaction_at(stored: &StoredBlock, index: usize) -> Option<(&Transaction, Address)> {
@@ -68,8 +120,11 @@ pub(crate) fn receipts(
 ) -> Vec<rpc::TransactionReceipt> {
     let mut before = Before::default();
     let mut answers = Vec::with_capacity(receipts.len());
-    for (index, receipt) in receipts.iter().enumerate() {
-        answers.extend(receipt_at(stored, receipt, index, before, blob_params));
+    let header = &stored.header;
+    let transactions = stored.block.body.transactions.iter().zip(&stored.senders);
+    for (index, ((transaction, sender), receipt)) in transactions.zip(receipts).enumerate() {
+        let place = Place { header, index, transaction, sender: *sender };
+        answers.push(placed_receipt(&place, receipt.clone(), before, blob_params));
         before.pass(receipt);
     }
     answers
@@ -86,14 +141,26 @@ pub(crate) fn receipt(
     for receipt in receipts.iter().take(index) {
         before.pass(receipt);
     }
-    receipt_at(stored, receipts.get(index)?, index, before, blob_params)
+    let (transaction, sender) = transaction_at(stored, index)?;
+    let place = Place { header: &stored.header, index, transaction, sender };
+    Some(placed_receipt(&place, receipts.get(index)?.clone(), before, blob_params))
 }
 
 /// What the earlier transactions of the block add up to.
 #[derive(Clone, Copy, Default)]
-struct Before {
-    gas: u64,
-    logs: u64,
+pub(crate) struct Before {
+    /// Gas used.
+    pub(crate) gas: u64,
+    /// Number of logs.
+    pub(crate) logs: u64,
+}
+
+/// A transaction and where it stands.
+pub(crate) struct Place<'a> {
+    pub(crate) header: &'a SealedHeader,
+    pub(crate) index: usize,
+    pub(crate) transaction: &'a Transaction,
+    pub(crate) sender: Address,
 }
 
 impl Before {
@@ -103,18 +170,18 @@ impl Before {
     }
 }
 
-fn receipt_at(
-    stored: &StoredBlock,
-    receipt: &Receipt,
-    index: usize,
+/// The receipt of the transaction at a place, behind those before it.
+pub(crate) fn placed_receipt(
+    place: &Place<'_>,
+    receipt: Receipt,
     before: Before,
     blob_params: Option<BlobParams>,
-) -> Option<rpc::TransactionReceipt> {
-    let (transaction, sender) = transaction_at(stored, index)?;
-    let header = &stored.header;
+) -> rpc::TransactionReceipt {
+    let Place { header, index, transaction, sender } = *place;
+    let gas_used = receipt.cumulative_gas_used().saturating_sub(before.gas);
     let transaction_hash = *transaction.tx_hash();
     let mut log_index = before.logs..;
-    let inner = receipt.clone().map_logs(|log| rpc::Log {
+    let inner = receipt.map_logs(|log| rpc::Log {
         inner: log,
         block_hash: Some(header.seal()),
         block_number: Some(header.number),
@@ -125,20 +192,20 @@ fn receipt_at(
         removed: false,
     });
     let blob_gas_used = transaction.blob_gas_used();
-    Some(rpc::TransactionReceipt {
+    rpc::TransactionReceipt {
         inner,
         transaction_hash,
         transaction_index: Some(index as u64),
         block_hash: Some(header.seal()),
         block_number: Some(header.number),
-        gas_used: receipt.cumulative_gas_used().saturating_sub(before.gas),
+        gas_used,
         effective_gas_price: transaction.effective_gas_price(header.base_fee_per_gas),
         blob_gas_used,
         blob_gas_price: blob_gas_used.and(blob_params).and_then(|params| header.blob_fee(params)),
         from: sender,
         to: transaction.to(),
         contract_address: transaction.is_create().then(|| sender.create(transaction.nonce())),
-    })
+    }
 }
 
 /// A log with its place in the chain.
@@ -175,8 +242,8 @@ pub(crate) fn call_request(request: rpc::TransactionRequest, chain_id: u64) -> R
         let message = format!("chainId does not match node's (have={theirs}, want={chain_id})");
         return Err(MethodError::Rejected(message));
     }
-    if request.blob_versioned_hashes.is_some() || request.sidecar.is_some() {
-        return Err(MethodError::Rejected("blob transactions are not supported here".to_owned()));
+    if request.sidecar.is_some() {
+        return Err(MethodError::Rejected("a call takes blobVersionedHashes, not blobs".to_owned()));
     }
     let data = request.input.try_into_unique_input().map_err(|_| {
         let rule = r#"both "data" and "input" are set and not equal"#;
@@ -193,5 +260,7 @@ pub(crate) fn call_request(request: rpc::TransactionRequest, chain_id: u64) -> R
         max_priority_fee_per_gas: request.max_priority_fee_per_gas,
         access_list: request.access_list.unwrap_or_default(),
         authorization_list: request.authorization_list.unwrap_or_default(),
+        blob_hashes: request.blob_versioned_hashes.unwrap_or_default(),
+        max_fee_per_blob_gas: request.max_fee_per_blob_gas,
     })
 }

@@ -1,6 +1,7 @@
 //! The `heddle` namespace: what this chain has and other clients do not.
 
 mod membership;
+mod pending;
 mod status;
 
 pub use status::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
@@ -19,6 +20,7 @@ use serde::Serialize;
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.scan("heddle_blockParallelism", &["block", "withDependencies"], block_parallelism)?;
     membership::register(registry)?;
+    pending::register(registry)?;
     status::register(registry)
 }
 

@@ -2,40 +2,62 @@
 //!
 //! Rules of this crate:
 //! - results, error codes and error messages are go-ethereum's, so that every client, wallet and library works;
-//! - every committed block is final: `latest`, `safe`, `finalized` and `pending` name the same block, and only
-//!   `eth_getTransactionCount` looks past it into the mempool;
+//! - every committed block is final: `latest`, `safe` and `finalized` name the same block; `pending` is what this node would
+//!   propose now, made of what waits in the mempool;
 //! - a method either reads memory and answers at once, or runs on a blocking thread under a semaphore: database reads
-//!   under one, EVM calls under a smaller one. No caller can occupy the node;
-//! - sizes of bodies, batches, answers, log searches and subscriptions, and the number of connections are bounded;
+//!   under one, EVM calls under a smaller one; what waits for an event holds no thread. All of it runs on threads of this
+//!   crate, of low priority: no caller can occupy the node, and consensus waits for none;
+//! - every connection, byte, level, call and second that a caller can take is bounded ([`RpcLimits`]), and what all callers
+//!   take together is;
 //! - a caller's mistake is answered with its cause; a fault of the node is logged and answered as an internal error.
 //!
 //! ```text
-//! HTTP, WebSocket ── server ── middleware ── registry ── net, web3, heddle, eth::{blocks, state, transactions, ..}
-//!                                                             │ backend
-//!                                              heddle-chain, heddle-mempool, ports::NodeStatus
+//! transport ── dispatch ── registry ── net, web3, heddle, eth::{blocks, state, transactions, ..}
+//!                                             │ backend
+//!                              heddle-chain, heddle-mempool, ports::NodeStatus
 //! ```
 
 mod arguments;
 mod backend;
+mod budget;
 mod config;
 mod convert;
+mod debug;
+mod depth;
 mod dev_accounts;
+mod dispatch;
+mod erigon;
 mod error;
 mod eth;
+mod filters;
 mod heddle;
 mod intake;
 mod lane;
 mod metrics;
-mod middleware;
+mod modules;
 mod net;
+mod obstacle;
+mod openrpc;
+mod ots;
+mod pending;
 mod ports;
+mod rate;
 mod recent;
 mod registry;
 mod server;
+mod shared;
+mod testing;
+mod texts;
+mod threads;
+mod trace;
+mod trace_budget;
+mod transport;
+mod txpool;
+mod waiting;
 mod web3;
 
 pub use backend::RpcContext;
-pub use config::{Api, ParseApiError, RpcConfig, RpcLimits};
+pub use config::{Api, AuthConfig, ParseApiError, RpcConfig, RpcLimits};
 pub use dev_accounts::DevAccounts;
 pub use error::RpcError;
 pub use heddle::{ForkIdReport, HeadReport, MempoolReport, StatusReport};
@@ -46,3 +68,5 @@ pub use ports::{
     ValidatorReport, VoteReport,
 };
 pub use server::RpcServer;
+
+pub use alloy_rpc_types_engine::JwtSecret;

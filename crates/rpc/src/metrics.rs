@@ -28,6 +28,7 @@ struct MethodLabel {
 pub(crate) enum Transport {
     Http,
     WebSocket,
+    Ipc,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,7 +37,7 @@ struct TransportLabel {
 }
 
 impl Transport {
-    const ALL: [Self; 2] = [Self::Http, Self::WebSocket];
+    const ALL: [Self; 3] = [Self::Http, Self::WebSocket, Self::Ipc];
 }
 
 impl From<Transport> for TransportLabel {
@@ -44,18 +45,33 @@ impl From<Transport> for TransportLabel {
         let transport = match transport {
             Transport::Http => "http",
             Transport::WebSocket => "websocket",
+            Transport::Ipc => "ipc",
         };
         Self { transport }
     }
 }
 
-/// A bound that turned a request away before any method saw it.
+/// A bound that turned a connection, a request or a call away before any method saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// Too many requests and WebSockets at a time.
+    /// Too many connections.
     Connections,
-    /// Too long a body.
+    /// Too long a message.
     RequestBytes,
+    /// A body that did not come to its end in time.
+    BodyTime,
+    /// Too many calls in a batch.
+    BatchCalls,
+    /// Nested too deep.
+    Depth,
+    /// No memory for more requests and answers.
+    BufferedBytes,
+    /// Too many calls of one address.
+    Rate,
+    /// Too many subscriptions of one connection.
+    Subscriptions,
+    /// A subscription whose client is too slow for its events, or a connection of many calls that is not read: it was ended.
+    SlowReader,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,7 +80,17 @@ struct LimitLabel {
 }
 
 impl Limit {
-    const ALL: [Self; 2] = [Self::Connections, Self::RequestBytes];
+    const ALL: [Self; 9] = [
+        Self::Connections,
+        Self::RequestBytes,
+        Self::BodyTime,
+        Self::BatchCalls,
+        Self::Depth,
+        Self::BufferedBytes,
+        Self::Rate,
+        Self::Subscriptions,
+        Self::SlowReader,
+    ];
 }
 
 impl From<Limit> for LimitLabel {
@@ -72,6 +98,13 @@ impl From<Limit> for LimitLabel {
         let limit = match limit {
             Limit::Connections => "connections",
             Limit::RequestBytes => "request_bytes",
+            Limit::BodyTime => "body_time",
+            Limit::BatchCalls => "batch_calls",
+            Limit::Depth => "depth",
+            Limit::BufferedBytes => "buffered_bytes",
+            Limit::Rate => "rate",
+            Limit::Subscriptions => "subscriptions",
+            Limit::SlowReader => "slow_reader",
         };
         Self { limit }
     }
@@ -108,10 +141,10 @@ impl RpcMetrics {
         r.register("requests", requests, metrics.requests.clone());
         let durations = "Time from a call's arrival to its result, waiting for its turn included, by method";
         r.register("request_duration_seconds", durations, metrics.durations.clone());
-        let connections = "HTTP requests that are being answered, and open WebSockets";
+        let connections = "Open connections of HTTP (those that became WebSockets included), of those the WebSockets, and connections to the Unix socket";
         r.register("connections", connections, metrics.connections.clone());
         r.register("subscriptions", "Subscriptions over WebSockets", metrics.subscriptions.clone());
-        let refused = "HTTP requests refused by a limit before any method saw them";
+        let refused = "Connections, requests, calls and subscriptions that a limit turned away, by limit";
         r.register("refused", refused, metrics.refused.clone());
         metrics.start_at_zero();
         metrics

@@ -11,11 +11,15 @@ use std::sync::Arc;
 const KEPT_MAX: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// What blocks have, by block number. Blocks are final, so nothing kept ever becomes wrong.
-pub(crate) struct Recent<T>(Mutex<LruCache<u64, Arc<T>>>);
+pub(crate) struct Recent<T> {
+    kept: Mutex<LruCache<u64, Arc<T>>>,
+    /// Blocks of which a part was asked for.
+    asked: Mutex<LruCache<u64, ()>>,
+}
 
 impl<T> Default for Recent<T> {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(KEPT_MAX)))
+        Self { kept: Mutex::new(LruCache::new(KEPT_MAX)), asked: Mutex::new(LruCache::new(KEPT_MAX)) }
     }
 }
 
@@ -26,12 +30,23 @@ impl<T> Recent<T> {
         number: u64,
         load: impl FnOnce(u64) -> Result<Option<T>, ChainError>,
     ) -> Result<Option<Arc<T>>, MethodError> {
-        if let Some(kept) = self.0.lock().get(&number) {
+        if let Some(kept) = self.kept.lock().get(&number) {
             return Ok(Some(Arc::clone(kept)));
         }
         let Some(loaded) = load(number)?.map(Arc::new) else { return Ok(None) };
-        self.0.lock().put(number, Arc::clone(&loaded));
+        self.kept.lock().put(number, Arc::clone(&loaded));
         Ok(Some(loaded))
+    }
+
+    /// For who wants only a part of what a block has: the whole of it when it is kept, or loaded because a part was asked for
+    /// before. `None` says that the part alone is less work.
+    pub(crate) fn get_if_asked_again(
+        &self,
+        number: u64,
+        load: impl FnOnce(u64) -> Result<Option<T>, ChainError>,
+    ) -> Result<Option<Arc<T>>, MethodError> {
+        let is_first = !self.kept.lock().contains(&number) && self.asked.lock().put(number, ()).is_none();
+        if is_first { Ok(None) } else { self.get_or_load(number, load) }
     }
 }
 
@@ -50,6 +65,9 @@ mod tests {
             recent.get_or_load(number, |number| Ok(Some(number))).unwrap();
         }
         assert!(recent.get_or_load(1, |_| Ok(None)).unwrap().is_none());
+        assert!(recent.get_if_asked_again(1, unread).unwrap().is_none(), "the first time a part is less");
+        assert_eq!(*recent.get_if_asked_again(1, |number| Ok(Some(number))).unwrap().unwrap(), 1);
+        assert_eq!(*recent.get_if_asked_again(9, unread).unwrap().unwrap(), 9);
         assert_eq!(*recent.get_or_load(9, unread).unwrap().unwrap(), 9);
     }
 }

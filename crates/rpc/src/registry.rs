@@ -2,19 +2,32 @@
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
+use crate::config::TRACES;
 use crate::error::MethodError;
 use crate::lane::Lane;
+use crate::modules::Namespaces;
+use crate::shared::Slot;
+use crate::texts::Text;
+use crate::waiting::Waiting;
 use crate::{RpcContext, RpcLimits, RpcMetrics};
-use jsonrpsee::RpcModule;
+use heddle_chain::TraceError;
 use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
 use jsonrpsee::types::{ErrorCode, Params};
+use jsonrpsee::{Extensions, RpcModule};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
+use tokio::sync::Semaphore;
+
+/// Calls of one method that wait for events at a time.
+const WAITING_MAX: usize = 512;
 
 /// A method: takes its arguments in order and returns its result.
 pub(crate) type Handler<R> = fn(&Backend, &mut Arguments<'_>) -> Result<R, MethodError>;
+
+/// Gives a method's result where that is in memory.
+pub(crate) type Recent<R> = fn(&Backend, &mut Arguments<'_>) -> Option<R>;
 
 /// The names of a method's arguments, in order.
 pub(crate) type Names = &'static [&'static str];
@@ -26,6 +39,9 @@ pub(crate) struct Registry {
     reads: Lane,
     scans: Lane,
     calls: Lane,
+    traces: Lane,
+    /// Most bytes of an answer.
+    response_bytes: usize,
 }
 
 impl Registry {
@@ -36,6 +52,8 @@ impl Registry {
             reads: Lane::new(limits.reads, limits.calls_queued),
             scans: Lane::new(limits.scans, limits.calls_queued),
             calls: Lane::new(limits.calls, limits.calls_queued),
+            traces: Lane::new(TRACES, limits.traces_queued),
+            response_bytes: limits.response_bytes as usize,
         }
     }
 
@@ -60,6 +78,25 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds a method without arguments that tells a caller what it is served.
+    pub(crate) fn of_caller<R: Serialize + Clone + 'static>(
+        &mut self,
+        name: &'static str,
+        handler: fn(&Namespaces) -> Result<R, MethodError>,
+    ) -> Result<(), RegisterMethodError> {
+        self.metrics.know(name);
+        self.module.register_method(name, move |params, backend, extensions| {
+            let started = Instant::now();
+            let namespaces = extensions.get::<Namespaces>();
+            let result = Arguments::parse(&params, &[]).and_then(|_| {
+                handler(namespaces.ok_or_else(|| MethodError::Internal("a caller without namespaces".to_owned()))?)
+            });
+            backend.metrics.count(name, code(&result), started);
+            result
+        })?;
+        Ok(())
+    }
+
     /// Adds a method that reads the database or recovers signatures.
     pub(crate) fn read<R: Serialize + 'static>(
         &mut self,
@@ -68,6 +105,22 @@ impl Registry {
         handler: Handler<R>,
     ) -> Result<(), RegisterMethodError> {
         self.blocking(name, names, handler, self.reads.clone())
+    }
+
+    /// As [`Self::read`], for a method that may know its answer from memory, and then gives it at once.
+    pub(crate) fn recall<R: Serialize + Clone + Send + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        recent: Recent<R>,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.metrics.know(name);
+        let lane = self.reads.clone();
+        self.module.register_async_method(name, move |params, backend, _| {
+            recall_or_run(lane.clone(), params, (name, names), recent, handler, backend)
+        })?;
+        Ok(())
     }
 
     /// Adds a method that reads many blocks from the database, or executes a whole one.
@@ -90,6 +143,46 @@ impl Registry {
         self.blocking(name, names, handler, self.calls.clone())
     }
 
+    /// Adds a method that executes blocks again under a tracer: one call of all these runs at a time.
+    pub(crate) fn trace<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.blocking(name, names, handler, self.traces.clone())
+    }
+
+    /// Adds a method that waits for events between reads of the database. A bounded number of calls wait.
+    pub(crate) fn waiting<R, Fut>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        serve: fn(Waiting) -> Fut,
+    ) -> Result<(), RegisterMethodError>
+    where
+        R: Serialize + Clone + 'static,
+        Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
+    {
+        self.metrics.know(name);
+        let (lane, places) = (self.reads.clone(), Arc::new(Semaphore::new(WAITING_MAX)));
+        self.module.register_async_method(name, move |params, backend, _| {
+            let (lane, places) = (lane.clone(), Arc::clone(&places));
+            let (received, started) = (SystemTime::now(), Instant::now());
+            let code = ErrorCode::InternalError.code();
+            let counted = Counted { metrics: backend.metrics.clone(), method: name, started, code };
+            async move {
+                let result = match places.try_acquire() {
+                    Ok(_place) => serve(Waiting::new((params, names), backend, received, lane)).await,
+                    Err(_) => Err(MethodError::Busy),
+                };
+                counted.ended(self::code(&result));
+                result
+            }
+        })?;
+        Ok(())
+    }
+
     /// Parses the arguments, runs the handler, and turns its result into JSON, on a blocking thread while it holds a
     /// permit: a call that waits is no more than its text.
     fn blocking<R: Serialize + 'static>(
@@ -100,8 +193,35 @@ impl Registry {
         lane: Lane,
     ) -> Result<(), RegisterMethodError> {
         self.metrics.know(name);
+        let bytes_max = self.response_bytes;
         self.module.register_async_method(name, move |params, backend, _| {
-            run(lane.clone(), params, (name, names), handler, backend)
+            let answer = move |backend: &Backend, arguments: &mut Arguments<'_>| {
+                let result = handler(backend, arguments)?;
+                // Not only counted when it is there: a short result may be long as text.
+                heddle_chain::to_bounded_json(&result, bytes_max).map_err(|error| match error {
+                    TraceError::TooLarge(_) => MethodError::ResponseTooBig,
+                    error => error.into(),
+                })
+            };
+            run(lane.clone(), params, (name, names), answer, backend)
+        })?;
+        Ok(())
+    }
+
+    /// Adds a method whose answers are kept as text: `recent` finds one that is, in memory, and the handler makes it as
+    /// [`Self::read`] does.
+    pub(crate) fn text(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        recent: Recent<Option<Text>>,
+        handler: Handler<Option<Text>>,
+    ) -> Result<(), RegisterMethodError> {
+        self.metrics.know(name);
+        let (lane, bytes_max) = (self.reads.clone(), self.response_bytes);
+        self.module.register_async_method(name, move |params, backend, extensions| {
+            let text = recall_or_run(lane.clone(), params, (name, names), recent, handler, backend);
+            async move { Ok::<_, MethodError>(text.await?.and_then(|text| deliver(text, &extensions, bytes_max))) }
         })?;
         Ok(())
     }
@@ -146,14 +266,13 @@ impl Drop for Counted {
 }
 
 /// Runs a handler on a blocking thread, when it is its turn.
-async fn run<R: Serialize + 'static>(
+async fn run<R: Send + 'static>(
     lane: Lane,
     params: Params<'static>,
     (method, names): (&'static str, Names),
-    handler: Handler<R>,
+    handler: impl FnOnce(&Backend, &mut Arguments<'_>) -> Result<R, MethodError> + Send + 'static,
     backend: Arc<Backend>,
-) -> Result<Box<RawValue>, MethodError> {
-    let internal = |error: &dyn std::error::Error| MethodError::Internal(error.to_string());
+) -> Result<R, MethodError> {
     let (received, started) = (SystemTime::now(), Instant::now());
     let entered = lane.enter(params.len_bytes()).await;
     let mut counted = Counted { metrics: backend.metrics.clone(), method, started, code: code(&entered) };
@@ -162,14 +281,42 @@ async fn run<R: Serialize + 'static>(
     counted.code = ErrorCode::InternalError.code();
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let result = Arguments::parse(&params, names).and_then(|arguments| {
-            let result = handler(&backend, &mut arguments.received_at(received))?;
-            serde_json::value::to_raw_value(&result).map_err(|error| internal(&error))
-        });
+        let result = Arguments::parse(&params, names)
+            .and_then(|arguments| handler(&backend, &mut arguments.received_at(received)));
         counted.ended(code(&result));
         result
     });
-    task.await.map_err(|panic| internal(&panic))?
+    task.await.map_err(|panic| MethodError::Internal(panic.to_string()))?
+}
+
+/// Gives what is in memory at once, or else runs a handler.
+async fn recall_or_run<R: Send + 'static>(
+    lane: Lane,
+    params: Params<'static>,
+    (method, names): (&'static str, Names),
+    recent: Recent<R>,
+    handler: Handler<R>,
+    backend: Arc<Backend>,
+) -> Result<R, MethodError> {
+    let started = Instant::now();
+    match Arguments::parse(&params, names).ok().and_then(|mut arguments| recent(&backend, &mut arguments)) {
+        Some(result) => {
+            backend.metrics.count(method, 0, started);
+            Ok(result)
+        }
+        None => run(lane, params, (method, names), handler, backend).await,
+    }
+}
+
+/// Leaves a text to be sent as it is, where the caller's transport allows that, with no result in its place.
+fn deliver(text: Text, extensions: &Extensions, bytes_max: usize) -> Option<Box<RawValue>> {
+    match extensions.get::<Slot>().filter(|_| text.len() <= bytes_max) {
+        Some(slot) => {
+            slot.put(text);
+            None
+        }
+        None => Some(text.to_raw()),
+    }
 }
 
 /// The JSON-RPC code that a call ends with; 0 for a result.

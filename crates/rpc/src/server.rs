@@ -1,145 +1,156 @@
-//! The listener and what stands around the methods: limits, CORS, the `Host` check.
+//! The server: its methods, its doors, its threads.
 
 use crate::backend::Backend;
-use crate::middleware::{Gate, count_refusal, note_connection};
+use crate::dispatch::Dispatcher;
+use crate::modules::Namespaces;
 use crate::registry::Registry;
-use crate::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, eth, heddle, net, web3};
-use hyper::Method;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use jsonrpsee::RpcModule;
-use jsonrpsee::core::middleware::RpcServiceBuilder;
-use jsonrpsee::core::traits::IdProvider;
-use jsonrpsee::server::middleware::http::HostFilterLayer;
-use jsonrpsee::server::{BatchRequestConfig, PingConfig, ServerBuilder, ServerConfig, ServerHandle};
-use jsonrpsee::types::SubscriptionId;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use crate::threads::Threads;
+use crate::transport::{Access, IpcSocket, Proxies, Shared, TcpDoor};
+use crate::{
+    Api, RpcConfig, RpcContext, RpcError, debug, erigon, eth, heddle, modules, net, openrpc, ots, testing, trace,
+    txpool, web3,
+};
+use jsonrpsee::{Methods, RpcModule};
+use std::net::SocketAddr;
 use std::time::Duration;
-use tower_http::cors::{AllowOrigin, CorsLayer};
+use tokio::runtime::Handle;
 
 /// How long [`RpcServer::stop`] waits for calls in flight.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A running server; dropping it stops it.
 pub struct RpcServer {
-    local_addr: SocketAddr,
-    handle: ServerHandle,
+    local_addr: Option<SocketAddr>,
+    auth_addr: Option<SocketAddr>,
+    shared: Shared,
+    _threads: Threads,
+}
+
+/// Where callers come in.
+struct Doors {
+    open: Option<TcpDoor>,
+    auth: Option<TcpDoor>,
+    ipc: Option<IpcSocket>,
 }
 
 impl RpcServer {
-    /// Binds the port and serves from then on. To be called inside a Tokio runtime.
+    /// Binds ports and socket, and serves from then on, on threads of its own. To be called inside a Tokio runtime.
     ///
     /// # Errors
-    /// [`RpcError::Bind`] when the port is taken; the others when a setting is malformed.
+    /// [`RpcError::Bind`] when a port is taken, [`RpcError::Ipc`] when the socket cannot be made, [`RpcError::Threads`] when
+    /// the system gives no threads; the others when a setting is malformed.
     pub async fn start(config: RpcConfig, context: RpcContext) -> Result<Self, RpcError> {
+        if config.http && config.apis.contains(&Api::Admin) {
+            return Err(RpcError::AdminInTheOpen);
+        }
         let metrics = context.metrics.clone();
-        let (of_requests, of_responses) = (metrics.clone(), metrics.clone());
-        let module = methods(&config, context)?;
-        let names = Arc::new(module.method_names().collect());
-        let cors = cors_layer(&config.cors_origins)?;
-        let hosts = host_layer(&config.hosts)?;
-        let address = config.socket_addr();
-        let bind_error = |source| RpcError::Bind { address, source };
-        let listener = tokio::net::TcpListener::bind(address).await.map_err(bind_error)?;
-        let listener: TcpListener = listener.into_std().map_err(bind_error)?;
-        let local_addr = listener.local_addr().map_err(bind_error)?;
-        let server = ServerBuilder::with_config(server_config(&config.limits))
-            .set_http_middleware(
-                tower::ServiceBuilder::new()
-                    .option_layer(hosts)
-                    .option_layer(cors)
-                    .map_request(move |request| note_connection(request, &of_requests))
-                    .map_response(move |response| count_refusal(response, &of_responses)),
-            )
-            .set_rpc_middleware(
-                RpcServiceBuilder::new().layer_fn(move |inner| Gate::new(inner, Arc::clone(&names), metrics.clone())),
-            )
-            .build_from_tcp(listener)
-            .map_err(bind_error)?;
-        Ok(Self { local_addr, handle: server.start(module) })
+        let methods = methods(&config, context)?;
+        let threads = Threads::start(&config.limits)?;
+        let handle = threads.handle().clone();
+        let shared = Shared::new(Dispatcher::new(methods, config.limits.clone(), metrics));
+        // A socket belongs to the runtime that it is bound in.
+        let doors = handle.spawn(Doors::bind(config)).await??;
+        let address = |door: &Option<TcpDoor>| door.as_ref().map(TcpDoor::address);
+        let (local_addr, auth_addr) = (address(&doors.open), address(&doors.auth));
+        doors.serve(&shared, &handle);
+        Ok(Self { local_addr, auth_addr, shared, _threads: threads })
     }
 
-    /// Where the server listens; the port is a real one even if 0 was asked for.
-    pub fn local_addr(&self) -> SocketAddr {
+    /// The open port, if there is one; a real port even if 0 was asked for.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
         self.local_addr
+    }
+
+    /// The port that wants a token, if there is one.
+    pub fn auth_addr(&self) -> Option<SocketAddr> {
+        self.auth_addr
     }
 
     /// Takes no more calls, and waits a bounded time for those in flight.
     pub async fn stop(self) {
-        // An error says that the server has stopped already.
-        if self.handle.stop().is_ok() && tokio::time::timeout(STOP_TIMEOUT, self.handle.stopped()).await.is_err() {
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.shared.tasks.wait()).await.is_err() {
             tracing::warn!("JSON-RPC calls were still running when the server stopped");
         }
     }
 
     /// Resolves when the server has ended by itself.
     pub async fn stopped(&self) {
-        self.handle.clone().stopped().await;
+        self.shared.stop.cancelled().await;
     }
 }
 
-/// The methods of the namespaces that are served.
-fn methods(config: &RpcConfig, context: RpcContext) -> Result<RpcModule<Backend>, RpcError> {
-    let mut registry = Registry::new(context, &config.limits);
-    let mut registered = Vec::new();
-    for api in &config.apis {
-        if registered.contains(api) {
-            continue;
+impl Doors {
+    async fn bind(config: RpcConfig) -> Result<Self, RpcError> {
+        let proxies = || Proxies(config.trusted_proxies.clone());
+        let open = match config.http {
+            true => {
+                let namespaces = Namespaces(config.apis.iter().map(Into::into).collect());
+                Some(TcpDoor::bind(config.socket_addr(), Access::open(&config)?, namespaces, proxies()).await?)
+            }
+            false => None,
+        };
+        let auth = match &config.auth {
+            Some(auth) => {
+                let access = Access::authenticated(&auth.hosts, auth.secret)?;
+                Some(TcpDoor::bind(auth.address, access, Namespaces(Api::names().into()), proxies()).await?)
+            }
+            None => None,
+        };
+        let ipc = match &config.ipc {
+            Some(path) => Some(IpcSocket::bind(path).await?),
+            None => None,
+        };
+        Ok(Self { open, auth, ipc })
+    }
+
+    /// Serves at each, until the first ends.
+    fn serve(self, shared: &Shared, handle: &Handle) {
+        for door in [self.open, self.auth].into_iter().flatten() {
+            serve_until_stopped(shared, handle, door.serve(shared.clone()));
         }
-        registered.push(*api);
+        if let Some(ipc) = self.ipc {
+            serve_until_stopped(shared, handle, ipc.serve(shared.clone()));
+        }
+    }
+}
+
+/// Serves at a door; the server stops when it ends, in whatever way.
+fn serve_until_stopped(shared: &Shared, handle: &Handle, serving: impl Future<Output = ()> + Send + 'static) {
+    let ends = shared.stop.clone().drop_guard();
+    let serving = async move {
+        serving.await;
+        drop(ends);
+    };
+    drop(shared.tasks.spawn_on(serving, handle));
+}
+
+/// The methods of the namespaces that any door serves.
+fn methods(config: &RpcConfig, context: RpcContext) -> Result<Methods, RpcError> {
+    let admin = context.admin.clone();
+    let mut registry = Registry::new(context, &config.limits);
+    modules::register(&mut registry)?;
+    openrpc::register(&mut registry)?;
+    let serves_all = config.auth.is_some() || config.ipc.is_some();
+    for api in Api::ALL.iter().filter(|api| serves_all || config.apis.contains(api)) {
         match api {
             Api::Eth => eth::register(&mut registry)?,
             Api::Net => net::register(&mut registry)?,
             Api::Web3 => web3::register(&mut registry)?,
             Api::Heddle => heddle::register(&mut registry)?,
+            Api::Txpool => txpool::register(&mut registry)?,
+            Api::Debug => debug::register(&mut registry)?,
+            Api::Trace => trace::register(&mut registry)?,
+            Api::Ots => ots::register(&mut registry)?,
+            Api::Erigon => erigon::register(&mut registry)?,
+            Api::Testing => testing::register(&mut registry)?,
+            Api::Admin => {}
         }
     }
-    Ok(registry.into_module())
-}
-
-fn server_config(limits: &RpcLimits) -> ServerConfig {
-    ServerConfig::builder()
-        .max_request_body_size(limits.request_bytes)
-        .max_response_body_size(limits.response_bytes)
-        .max_connections(limits.connections)
-        .max_subscriptions_per_connection(limits.subscriptions_per_connection)
-        .set_batch_request_config(BatchRequestConfig::Limit(limits.batch_calls))
-        // A WebSocket whose client is gone would hold its subscriptions for ever.
-        .enable_ws_ping(PingConfig::default())
-        .set_id_provider(HexIds)
-        .build()
-}
-
-fn cors_layer(origins: &[String]) -> Result<Option<CorsLayer>, RpcError> {
-    if origins.is_empty() {
-        return Ok(None);
+    let mut module: RpcModule<Backend> = registry.into_module();
+    if serves_all {
+        module.merge(admin)?;
     }
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        let value = |origin: &String| HeaderValue::from_str(origin).map_err(|_| RpcError::CorsOrigin(origin.clone()));
-        AllowOrigin::list(origins.iter().map(value).collect::<Result<Vec<_>, _>>()?)
-    };
-    Ok(Some(CorsLayer::new().allow_origin(allowed).allow_methods([Method::POST]).allow_headers([CONTENT_TYPE])))
-}
-
-fn host_layer(hosts: &[String]) -> Result<Option<HostFilterLayer>, RpcError> {
-    if hosts.is_empty() {
-        return Ok(None);
-    }
-    for host in hosts {
-        HostFilterLayer::new([host.as_str()])
-            .map_err(|error| RpcError::Host { host: host.clone(), reason: error.to_string() })?;
-    }
-    Ok(HostFilterLayer::new(hosts.iter().map(String::as_str)).ok())
-}
-
-/// Subscription ids as go-ethereum gives them: 16 random bytes in hex, so that nobody guesses another's.
-#[derive(Debug)]
-struct HexIds;
-
-impl IdProvider for HexIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        SubscriptionId::from(format!("{:#x}", rand::random::<u128>()))
-    }
+    Ok(module.into())
 }

@@ -2,6 +2,7 @@
 
 use super::state::pending_nonce;
 use super::transactions::submit;
+use crate::DevAccounts;
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
@@ -12,6 +13,8 @@ use alloy_eips::Encodable2718;
 use alloy_primitives::{Address, TxHash, TxKind};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
+use heddle_chain::Overrides;
 use jsonrpsee::server::RegisterMethodError;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -26,25 +29,32 @@ fn accounts(backend: &Backend, _: &mut Arguments<'_>) -> Result<Vec<Address>, Me
 /// Fills in what the request leaves open, signs, and submits.
 fn send(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TxHash, MethodError> {
     let mut request: TransactionRequest = arguments.required()?;
-    let unknown = || MethodError::Rejected("unknown account".to_owned());
-    let from = request.from.ok_or_else(unknown)?;
-    let accounts = backend.dev_accounts.as_ref().ok_or_else(unknown)?;
-    let signer = accounts.signer(from).ok_or_else(unknown)?;
+    let signer = dev_signer(backend, request.from)?;
     fill(backend, &mut request)?;
 
-    let _sending = accounts.lock_sending();
+    let _sending = backend.dev_accounts.as_ref().map(DevAccounts::lock_sending);
     if request.nonce.is_none() {
-        request.nonce = Some(pending_nonce(backend, from)?);
+        request.nonce = Some(pending_nonce(backend, signer.address())?);
     }
-    let unsigned: TypedTransaction =
-        request.build_consensus_tx().map_err(|error| MethodError::Rejected(error.error))?;
+    let unsigned = build(request)?;
     let signature =
         signer.sign_hash_sync(&unsigned.signature_hash()).map_err(|error| MethodError::Internal(error.to_string()))?;
     submit(backend, &unsigned.into_envelope(signature).encoded_2718(), arguments.received())
 }
 
+/// The key of a sender, which must be one of the node's.
+pub(super) fn dev_signer(backend: &Backend, sender: Option<Address>) -> Result<&PrivateKeySigner, MethodError> {
+    let signer = sender.zip(backend.dev_accounts.as_ref()).and_then(|(sender, accounts)| accounts.signer(sender));
+    signer.ok_or_else(|| MethodError::Rejected("unknown account".to_owned()))
+}
+
+/// The transaction that a request describes in full.
+pub(super) fn build(request: TransactionRequest) -> Result<TypedTransaction, MethodError> {
+    request.build_consensus_tx().map_err(|error| MethodError::Rejected(error.error))
+}
+
 /// Chain id, fees and gas; everything but the nonce.
-fn fill(backend: &Backend, request: &mut TransactionRequest) -> Result<(), MethodError> {
+pub(super) fn fill(backend: &Backend, request: &mut TransactionRequest) -> Result<(), MethodError> {
     let is_dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() && is_dynamic {
         let message = "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified";
@@ -64,7 +74,9 @@ fn fill(backend: &Backend, request: &mut TransactionRequest) -> Result<(), Metho
         request.max_fee_per_gas.get_or_insert(tip.saturating_add(2 * base_fee));
     }
     if request.gas.is_none() {
-        request.gas = Some(backend.chain.estimate_gas(backend.head_number(), &call, backend.limits.call_gas)?);
+        let (number, overrides) = (backend.head_number(), Overrides::default());
+        let gas = backend.limited(|limits| backend.chain.estimate_gas(number, &call, &overrides, limits))?;
+        request.gas = Some(gas);
     }
     Ok(())
 }

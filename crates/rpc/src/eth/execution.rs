@@ -4,29 +4,50 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
-use crate::registry::Registry;
+use crate::pending::Spot;
+use crate::registry::{Names, Registry};
 use alloy_primitives::{Bytes, U64};
-use heddle_chain::CallStatus;
+use heddle_chain::{CallOutcome, CallRequest, CallStatus, Overrides};
 use jsonrpsee::server::RegisterMethodError;
 
+/// What every question to the EVM takes.
+pub(super) const NAMES: Names = &["transaction", "block", "stateOverrides", "blockOverrides"];
+
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
-    registry.execute("eth_call", &["transaction", "block"], call)?;
-    registry.execute("eth_estimateGas", &["transaction", "block"], estimate_gas)
+    registry.execute("eth_call", NAMES, call)?;
+    registry.execute("eth_estimateGas", NAMES, estimate_gas)
+}
+
+/// A message, the block after which it runs, and what to pretend.
+pub(super) struct Question {
+    pub(super) request: CallRequest,
+    pub(super) spot: Spot,
+    pub(super) overrides: Overrides,
+}
+
+impl Question {
+    pub(super) fn parse(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Self, MethodError> {
+        let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
+        let spot = backend.spot(arguments.optional()?)?;
+        let state = arguments.optional()?.unwrap_or_default();
+        let block = arguments.optional()?.unwrap_or_default();
+        Ok(Self { request, spot, overrides: Overrides { state, block } })
+    }
 }
 
 fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Bytes, MethodError> {
-    let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
-    let number = backend.state_number(arguments.optional()?)?;
-    let outcome = backend.chain.call(number, &request, backend.limits.call_gas)?;
-    match outcome.status {
-        CallStatus::Success => Ok(outcome.output),
-        CallStatus::Revert => Err(MethodError::Reverted(outcome.output)),
+    let Question { request, spot, overrides } = Question::parse(backend, arguments)?;
+    let CallOutcome { status, output, .. } =
+        backend.limited(|limits| backend.chain.call(spot.place(), &request, &overrides, limits))?;
+    match status {
+        CallStatus::Success => Ok(output),
+        CallStatus::Revert => Err(MethodError::Reverted(output)),
         CallStatus::Halt(reason) => Err(MethodError::Rejected(reason)),
     }
 }
 
 fn estimate_gas(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U64, MethodError> {
-    let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
-    let number = backend.state_number(arguments.optional()?)?;
-    Ok(U64::from(backend.chain.estimate_gas(number, &request, backend.limits.call_gas)?))
+    let Question { request, spot, overrides } = Question::parse(backend, arguments)?;
+    let gas = backend.limited(|limits| backend.chain.estimate_gas(spot.place(), &request, &overrides, limits))?;
+    Ok(U64::from(gas))
 }

@@ -35,6 +35,7 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.read("eth_gasPrice", &[], gas_price)?;
     registry.read("eth_maxPriorityFeePerGas", &[], max_priority_fee_per_gas)?;
     registry.scan("eth_feeHistory", &["blockCount", "newestBlock", "rewardPercentiles"], fee_history)?;
+    registry.memory("eth_baseFee", &[], base_fee)?;
     registry.memory("eth_blobBaseFee", &[], blob_base_fee)
 }
 
@@ -79,6 +80,11 @@ fn gas_price(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodErr
 
 fn max_priority_fee_per_gas(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodError> {
     Ok(U256::from(backend.tip_samples.suggest(backend)?))
+}
+
+/// The base fee of the next block, in wei per gas; zero before London.
+fn base_fee(backend: &Backend, _: &mut Arguments<'_>) -> Result<U256, MethodError> {
+    Ok(U256::from(backend.chain.head().next_base_fee))
 }
 
 /// The price of blob gas in the next block, in wei per blob gas.

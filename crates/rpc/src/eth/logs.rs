@@ -14,20 +14,24 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 }
 
 fn logs(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Log>, MethodError> {
-    let filter: Filter = arguments.required()?;
-    let Some((from, to)) = range(backend, filter.block_option)? else { return Ok(Vec::new()) };
-    let wanted = convert::log_filter(&filter, from, to)?;
+    search(backend, &arguments.required()?)
+}
+
+/// The logs that a filter looks for.
+pub(super) fn search(backend: &Backend, filter: &Filter) -> Result<Vec<Log>, MethodError> {
+    let (from, to) = range(backend, filter.block_option)?;
+    let wanted = convert::log_filter(filter, from, to)?;
     let entries = backend.chain.logs(&wanted, backend.limits.logs)?;
     Ok(entries.into_iter().map(convert::log).collect())
 }
 
-/// First and last block to search; `None` when the range lies beyond the head. Both ends are `latest` by default.
-fn range(backend: &Backend, option: FilterBlockOption) -> Result<Option<(u64, u64)>, MethodError> {
+/// First and last block to search, none beyond the head. Both ends are `latest` by default.
+fn range(backend: &Backend, option: FilterBlockOption) -> Result<(u64, u64), MethodError> {
     let (from, to) = match option {
         FilterBlockOption::AtBlockHash(hash) => {
             let number = backend.chain.number_of(hash)?;
             let number = number.ok_or_else(|| MethodError::Rejected("unknown block".to_owned()))?;
-            return Ok(Some((number, number)));
+            return Ok((number, number));
         }
         FilterBlockOption::Range { from_block, to_block } => (from_block, to_block),
     };
@@ -37,11 +41,12 @@ fn range(backend: &Backend, option: FilterBlockOption) -> Result<Option<(u64, u6
         Some(BlockNumberOrTag::Earliest) => backend.chain.blocks_from(),
         _ => head,
     };
-    let backwards =
-        matches!((from, to), (Some(BlockNumberOrTag::Number(from)), Some(BlockNumberOrTag::Number(to))) if from > to);
-    if backwards {
+    let (from, to) = (number(from), number(to));
+    if from > to {
         return Err(MethodError::InvalidParams("invalid block range params".to_owned()));
     }
-    let (from, to) = (number(from), number(to).min(head));
-    Ok((from <= to).then_some((from, to)))
+    if to > head {
+        return Err(MethodError::InvalidParams("block range extends beyond current head block".to_owned()));
+    }
+    Ok((from, to))
 }

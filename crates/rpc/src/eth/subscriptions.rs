@@ -1,10 +1,17 @@
-//! `eth_subscribe`: new heads, logs and pending transactions, pushed over a WebSocket.
+//! `eth_subscribe`: new heads, logs, pending transactions and the state of syncing, pushed over a WebSocket or the Unix
+//! socket.
+//!
+//! Events wait, shared by all, in the bounded buffers of chain and mempool. A client that is too slow for them is told so,
+//! and subscribes again: it would otherwise miss some without knowing.
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
+use crate::metrics::Limit;
 use crate::registry::{Registry, code};
+use crate::{RpcMetrics, SyncProgress};
+use alloy_primitives::U64;
 use alloy_rpc_types_eth::Filter;
 use heddle_chain::LogMatcher;
 use jsonrpsee::core::SubscriptionError;
@@ -12,18 +19,51 @@ use jsonrpsee::server::{PendingSubscriptionSink, RegisterMethodError, Subscripti
 use jsonrpsee::types::Params;
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.eth_subscription(serve)
 }
 
+/// Messages of one event that are made at a time.
+const MESSAGES_AT_A_TIME: usize = 64;
+
 /// What is subscribed to.
 enum Kind {
     NewHeads,
     Logs(LogMatcher),
     NewPendingTransactions { full: bool },
+    Syncing,
+}
+
+/// How often it is looked whether the node is syncing.
+const SYNCING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a client of `syncing` is told, as go-ethereum does.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum SyncingNews {
+    Syncing { syncing: bool, status: SyncStatus },
+    NotSyncing(bool),
+}
+
+/// Numbers of blocks.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SyncStatus {
+    starting_block: U64,
+    current_block: U64,
+    highest_block: U64,
+}
+
+impl From<Option<SyncProgress>> for SyncingNews {
+    fn from(progress: Option<SyncProgress>) -> Self {
+        let Some(SyncProgress { starting, current, highest, .. }) = progress else { return Self::NotSyncing(false) };
+        let (starting_block, current_block) = (U64::from(starting), U64::from(current));
+        let status = SyncStatus { starting_block, current_block, highest_block: U64::from(highest) };
+        Self::Syncing { syncing: true, status }
+    }
 }
 
 fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
@@ -38,6 +78,7 @@ fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
         "newPendingTransactions" => {
             Ok(Kind::NewPendingTransactions { full: arguments.optional()?.unwrap_or_default() })
         }
+        "syncing" => Ok(Kind::Syncing),
         _ => Err(MethodError::UnknownSubscription(name)),
     }
 }
@@ -58,35 +99,45 @@ async fn serve(
         }
     };
     // Events are received from before the client learns that it is subscribed: it misses none after that.
+    let metrics = &backend.metrics;
     match kind {
+        Kind::Syncing => watch_syncing(pending, &backend).await,
         Kind::NewHeads => {
             let events = backend.chain.subscribe();
-            forward(pending, events, |block| vec![convert::header(&block.header)]).await
+            forward(pending, metrics, events, |block, _| vec![convert::header(&block.header)]).await
         }
         Kind::Logs(matcher) => {
             let events = backend.chain.subscribe();
-            forward(pending, events, |block| block.logs(&matcher).into_iter().map(convert::log).collect()).await
+            forward(pending, metrics, events, |block, sent| {
+                block.some_logs(&matcher, sent, MESSAGES_AT_A_TIME).into_iter().map(convert::log).collect()
+            })
+            .await
         }
         Kind::NewPendingTransactions { full: false } => {
             let events = backend.mempool.subscribe();
-            forward(pending, events, |batch| batch.iter().map(|tx| tx.hash()).collect()).await
+            forward(pending, metrics, events, |batch, sent| {
+                batch.iter().skip(sent).take(MESSAGES_AT_A_TIME).map(|tx| tx.hash()).collect()
+            })
+            .await
         }
         Kind::NewPendingTransactions { full: true } => {
             let events = backend.mempool.subscribe();
-            forward(pending, events, |batch| {
-                batch.iter().map(|tx| convert::pending_transaction(tx.recovered().clone())).collect()
+            forward(pending, metrics, events, |batch, sent| {
+                let some = batch.iter().skip(sent).take(MESSAGES_AT_A_TIME);
+                some.map(|tx| convert::pending_transaction(tx)).collect()
             })
             .await
         }
     }
 }
 
-/// Accepts the subscription and sends each event's messages until the client leaves. A client too slow for the
-/// events' buffer is told so and has to subscribe again: it would otherwise miss some without knowing.
+/// Accepts the subscription and sends each event's messages until the client leaves. `messages` makes the next of them, after
+/// as many as were sent: what waits longer waits as the event that all subscriptions share.
 async fn forward<E: Clone, M: Serialize>(
     pending: PendingSubscriptionSink,
+    metrics: &RpcMetrics,
     mut events: Receiver<E>,
-    messages: impl Fn(&E) -> Vec<M>,
+    messages: impl Fn(&E, usize) -> Vec<M>,
 ) -> Result<(), SubscriptionError> {
     let Ok(sink) = pending.accept().await else { return Ok(()) };
     loop {
@@ -96,14 +147,43 @@ async fn forward<E: Clone, M: Serialize>(
         };
         match event {
             Ok(event) => {
-                if !send(&sink, messages(&event)).await? {
-                    return Ok(());
+                let mut sent = 0;
+                loop {
+                    let some = messages(&event, sent);
+                    let count = some.len();
+                    if !send(&sink, some).await? {
+                        return Ok(());
+                    }
+                    sent += count;
+                    if count < MESSAGES_AT_A_TIME {
+                        break;
+                    }
                 }
             }
             Err(RecvError::Lagged(missed)) => {
+                metrics.count_refused(Limit::SlowReader);
                 return Err(format!("subscription closed: the client is too slow, {missed} events were missed").into());
             }
             Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+/// Accepts the subscription and tells whether the node is syncing: now, and when that changes.
+async fn watch_syncing(pending: PendingSubscriptionSink, backend: &Backend) -> Result<(), SubscriptionError> {
+    let Ok(sink) = pending.accept().await else { return Ok(()) };
+    let mut told = None;
+    let mut looks = tokio::time::interval(SYNCING_INTERVAL);
+    loop {
+        tokio::select! {
+            () = sink.closed() => return Ok(()),
+            _ = looks.tick() => {}
+        }
+        let progress = backend.node.sync_progress();
+        if told.replace(progress.is_some()) != Some(progress.is_some())
+            && !send(&sink, vec![SyncingNews::from(progress)]).await?
+        {
+            return Ok(());
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Blocks and their receipts.
 
+use crate::client::post;
 use crate::node::{FEE_RECIPIENT, GENESIS_TIME, LOGGER, TestNode, keys, logging, transaction, user};
+use crate::subscriptions::connect;
 use alloy_primitives::{Address, B256};
+use heddle_rpc::{RpcConfig, RpcLimits};
+use jsonrpsee::core::client::ClientT;
 use serde_json::{Value, json};
 
 const HEADER_KEYS: [&str; 22] = [
@@ -68,7 +72,7 @@ async fn every_tag_of_the_head_names_the_last_committed_block() {
     assert_eq!(keys(&genesis), block_keys());
     node.mine();
     let head = node.mine().header.seal();
-    for tag in ["latest", "safe", "finalized", "pending", "0x2"] {
+    for tag in ["latest", "safe", "finalized", "0x2"] {
         let block = node.get("eth_getBlockByNumber", json!([tag, true])).await;
         assert_eq!(block["hash"], json!(head), "{tag}");
     }
@@ -169,4 +173,46 @@ async fn a_receipt_has_the_shape_of_go_ethereums() {
             "removed": false,
         }])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_text_is_the_same_answer_by_every_way() {
+    let node = TestNode::start().await;
+    node.mine_all(&[&logging(0, 0, B256::ZERO), &logging(0, 1, B256::ZERO)]).await;
+    let socket = connect(&node).await;
+    for (method, params) in [
+        ("eth_getBlockByNumber", json!(["0x1", true])),
+        ("eth_getBlockByNumber", json!(["0x1", false])),
+        ("eth_getBlockReceipts", json!(["0x1"])),
+    ] {
+        let made = node.get(method, params.clone()).await;
+        assert!(made.is_object() || made.as_array().is_some_and(|receipts| receipts.len() == 2), "{method}: {made}");
+        assert_eq!(node.get(method, params.clone()).await, made, "{method}, kept");
+        let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let batch = post(node.address(), json!([call("a"), call("b")]).to_string()).await.json();
+        assert_eq!(
+            batch,
+            json!([
+                {"jsonrpc": "2.0", "id": "a", "result": made},
+                {"jsonrpc": "2.0", "id": "b", "result": made},
+            ])
+        );
+        let answer = post(node.address(), call("a name").to_string()).await;
+        assert_eq!(answer.json(), json!({"jsonrpc": "2.0", "id": "a name", "result": made}));
+        assert!(answer.head.contains(&format!("content-length: {}", answer.body.len())), "{}", answer.head);
+        let params = params.as_array().unwrap().clone();
+        assert_eq!(socket.request::<Value, _>(method, params).await.unwrap(), made, "{method}, over a WebSocket");
+    }
+    assert_eq!(node.get("eth_getBlockByNumber", json!(["0x2", true])).await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_is_longer_than_an_answer_may_be_is_refused() {
+    let limits = RpcLimits { response_bytes: 1_000, ..RpcLimits::default() };
+    let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
+    node.mine();
+    for _ in 0..2 {
+        let (code, message) = node.error("eth_getBlockByNumber", json!(["0x1", true])).await;
+        assert_eq!((code, &*message), (-32008, "Response is too big"));
+    }
 }

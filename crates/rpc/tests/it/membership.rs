@@ -92,5 +92,5 @@ async fn evidence_waits_and_is_then_in_a_block() {
     let none = node.get("heddle_getEvidence", json!(["0x0", "0x1"])).await;
     assert_eq!(none["included"], json!([]));
     assert_eq!(node.error("heddle_getEvidence", json!(["0x2", "0x1"])).await.0, -32000);
-    assert_eq!(node.error("heddle_getEvidence", json!(["0x0", "0xffffffff"])).await.0, -32000);
+    assert_eq!(node.error("heddle_getEvidence", json!(["0x0", "0xffffffff"])).await.0, -32005);
 }

@@ -20,10 +20,11 @@ use heddle_primitives::{
     Round, SignedVote, Transaction, Validator, ValidatorSet, Vote, VoteKind,
 };
 use heddle_rpc::{
-    ConsensusReport, DevAccounts, NodeReport, NodeStatus, PeerCounts, RpcConfig, RpcContext, RpcMetrics, RpcServer,
-    SyncProgress,
+    ConsensusReport, DevAccounts, NodeReport, NodeStatus, PeerCounts, RpcConfig, RpcContext, RpcError, RpcMetrics,
+    RpcServer, SyncProgress,
 };
 use heddle_storage::{Database, DatabaseConfig};
+use jsonrpsee::{Methods, RpcModule};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -160,15 +161,26 @@ impl TestNode {
         let status = Arc::new(TestStatus::default());
         let mut registry = Registry::default();
         let metrics = RpcMetrics::new(&mut registry);
-        let (intake, node, mempool_of_server) = (Arc::new(mempool.clone()), status.clone(), mempool.clone());
-        let context =
-            RpcContext { chain: chain.clone(), mempool: mempool_of_server, intake, node, dev_accounts, metrics };
+        let context = RpcContext {
+            chain: chain.clone(),
+            mempool: mempool.clone(),
+            intake: Arc::new(mempool.clone()),
+            node: status.clone(),
+            dev_accounts,
+            admin: admin(),
+            metrics,
+        };
         let server = RpcServer::start(config, context).await.unwrap();
         Self { chain, mempool, status, server, registry, _directory: directory }
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.server.local_addr()
+        self.server.local_addr().unwrap()
+    }
+
+    /// The port that wants a token.
+    pub fn auth_address(&self) -> SocketAddr {
+        self.server.auth_addr().unwrap()
     }
 
     /// What the server counted.
@@ -235,10 +247,31 @@ impl TestNode {
         block
     }
 
+    /// A second server over the same chain.
+    pub async fn try_server(&self, config: RpcConfig) -> Result<RpcServer, RpcError> {
+        let context = RpcContext {
+            chain: self.chain.clone(),
+            mempool: self.mempool.clone(),
+            intake: Arc::new(self.mempool.clone()),
+            node: self.status.clone(),
+            dev_accounts: None,
+            admin: admin(),
+            metrics: RpcMetrics::default(),
+        };
+        RpcServer::start(config, context).await
+    }
+
     /// Stops the server.
     pub async fn stop(self) {
         self.server.stop().await;
     }
+}
+
+/// What stands for the namespace `admin`.
+fn admin() -> Methods {
+    let mut module = RpcModule::new(());
+    module.register_method("admin_test", |_, _, _| "an answer").unwrap();
+    module.into()
 }
 
 /// A transaction as `eth_sendRawTransaction` takes it.
@@ -246,7 +279,8 @@ pub fn raw(transaction: &Transaction) -> Bytes {
     transaction.encoded_2718().into()
 }
 
-fn signed<T: SignableTransaction<alloy_primitives::Signature>>(index: u8, unsigned: T) -> Transaction
+/// A transaction with a user's signature.
+pub fn signed<T: SignableTransaction<alloy_primitives::Signature>>(index: u8, unsigned: T) -> Transaction
 where
     alloy_consensus::Signed<T>: Into<Transaction>,
 {
@@ -265,6 +299,21 @@ pub fn transaction(index: u8, nonce: u64, to: Address, value: u64, input: impl I
         to: TxKind::Call(to),
         value: U256::from(value),
         input: input.into(),
+        ..TxEip1559::default()
+    };
+    signed(index, unsigned)
+}
+
+/// A plain transfer of a user to [`LOGGER`] at these prices.
+pub fn transaction_of(index: u8, nonce: u64, fee_cap: u128, tip: u128, value: U256) -> Transaction {
+    let unsigned = TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: fee_cap,
+        max_priority_fee_per_gas: tip,
+        to: TxKind::Call(LOGGER),
+        value,
         ..TxEip1559::default()
     };
     signed(index, unsigned)

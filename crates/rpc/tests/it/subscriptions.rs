@@ -3,6 +3,7 @@
 use crate::client::post;
 use crate::node::{LOGGER, TestNode, keys, logging, transaction, user};
 use alloy_primitives::{Address, B256};
+use heddle_rpc::SyncProgress;
 use jsonrpsee::client_transport::ws::{Url, WsTransportClientBuilder};
 use jsonrpsee::core::client::{Client, ClientT, Error, Subscription, SubscriptionClientT};
 use jsonrpsee::core::params::ArrayParams;
@@ -71,6 +72,20 @@ async fn pending_transactions_arrive_as_hashes_or_whole() {
     assert_eq!(next(&mut hashes).await, json!(hash));
     let sent = next(&mut whole).await;
     assert_eq!((&sent["hash"], &sent["from"]), (&json!(hash), &json!(user(0).address())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn syncing_is_told_at_once_and_when_it_changes() {
+    let node = TestNode::start().await;
+    let client = connect(&node).await;
+    let mut news = subscribe(&client, json!(["syncing"])).await.unwrap();
+    assert_eq!(next(&mut news).await, json!(false));
+    let progress = SyncProgress { starting: 1, current: 2, highest: 16, state: None };
+    *node.status.progress.lock() = Some(progress);
+    let status = json!({"startingBlock": "0x1", "currentBlock": "0x2", "highestBlock": "0x10"});
+    assert_eq!(next(&mut news).await, json!({"syncing": true, "status": status}));
+    *node.status.progress.lock() = None;
+    assert_eq!(next(&mut news).await, json!(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

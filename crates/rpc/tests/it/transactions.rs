@@ -69,8 +69,8 @@ async fn a_waiting_transaction_is_found_and_then_mined() {
     let waiting = node.get("eth_getTransactionByHash", json!([sent.tx_hash()])).await;
     assert_eq!(waiting["from"], json!(user(0).address()));
     assert_eq!(waiting["gasPrice"], waiting["maxFeePerGas"]);
-    for key in ["blockHash", "blockNumber", "transactionIndex"] {
-        assert_eq!(waiting[key], Value::Null);
+    for key in ["blockHash", "blockNumber", "blockTimestamp", "transactionIndex"] {
+        assert_eq!(waiting.get(key), Some(&Value::Null), "{key}");
     }
     assert_eq!(node.get("eth_getTransactionReceipt", json!([sent.tx_hash()])).await, Value::Null);
 

@@ -2,9 +2,8 @@
 
 use crate::client::{abandon, exchange, post, request};
 use crate::node::TestNode;
-use heddle_rpc::{Api, RpcConfig, RpcContext, RpcError, RpcLimits, RpcMetrics, RpcServer};
+use heddle_rpc::{Api, RpcConfig, RpcError, RpcLimits};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 fn config() -> RpcConfig {
     RpcConfig { port: 0, ..RpcConfig::default() }
@@ -95,7 +94,7 @@ async fn batches_are_answered_call_by_call() {
 async fn bodies_and_batches_are_bounded() {
     let node = TestNode::start().await;
     let too_large = post(node.address(), vec![b' '; 5 * 1024 * 1024 + 1]).await;
-    assert_eq!(too_large.status, 413);
+    assert_eq!((too_large.status, &too_large.json()["error"]["code"]), (413, &json!(-32007)));
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"});
     let batch = |count| Value::Array(vec![call.clone(); count]).to_string();
     let answer = post(node.address(), batch(1_000)).await.json();
@@ -146,35 +145,45 @@ async fn cross_origin_pages_read_answers_only_if_allowed() {
     assert_eq!(allowed(&["https://two.example"]).await, None);
 }
 
+/// A request as a page would send it whose name was made to resolve to this node.
 #[tokio::test(flavor = "multi_thread")]
-async fn other_hosts_are_refused_if_a_list_is_given() {
-    let node = TestNode::start_with(RpcConfig { hosts: vec!["node.example:*".to_owned()], ..config() }, None).await;
+async fn a_name_that_was_rebound_is_refused() {
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"}).to_string();
-    assert_eq!(post(node.address(), &call).await.status, 403);
-    let head = "POST / HTTP/1.1\r\nHost: node.example:1\r\nConnection: close\r\nContent-Type: application/json\r\n";
-    let whole = format!("{head}Content-Length: {}\r\n\r\n{call}", call.len());
-    assert!(exchange(node.address(), whole.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    let status = async |node: &TestNode, host: &str| {
+        let head =
+            format!("POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\n");
+        let whole = format!("{head}Content-Length: {}\r\n\r\n{call}", call.len());
+        let answer = exchange(node.address(), whole.as_bytes()).await;
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    let node = TestNode::start().await;
+    for (host, expected) in
+        [("localhost:8545", 200), ("127.0.0.1:8545", 200), ("[::1]", 200), ("attacker.example:8545", 403)]
+    {
+        assert_eq!(status(&node, host).await, expected, "{host}");
+    }
+    let node = TestNode::start_with(RpcConfig { hosts: vec!["node.example".to_owned()], ..config() }, None).await;
+    for (host, expected) in [("node.example:1", 200), ("10.0.0.1", 200), ("localhost", 403)] {
+        assert_eq!(status(&node, host).await, expected, "{host}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_start_says_why() {
     let node = TestNode::start().await;
-    let context = || RpcContext {
-        chain: node.chain.clone(),
-        mempool: node.mempool.clone(),
-        intake: Arc::new(node.mempool.clone()),
-        node: node.status.clone(),
-        dev_accounts: None,
-        metrics: RpcMetrics::default(),
-    };
     let busy = RpcConfig { port: node.address().port(), ..config() };
-    let error = RpcServer::start(busy, context()).await.err().unwrap();
+    let error = node.try_server(busy).await.err().unwrap();
     assert!(matches!(error, RpcError::Bind { .. }));
     assert!(error.to_string().contains(&node.address().to_string()), "{error}");
     let cors = RpcConfig { cors_origins: vec!["a\nb".to_owned()], ..config() };
-    assert!(matches!(RpcServer::start(cors, context()).await, Err(RpcError::CorsOrigin(_))));
+    assert!(matches!(node.try_server(cors).await, Err(RpcError::CorsOrigin(_))));
     let hosts = RpcConfig { hosts: vec!["local host".to_owned()], ..config() };
-    assert!(matches!(RpcServer::start(hosts, context()).await, Err(RpcError::Host { .. })));
+    assert!(matches!(node.try_server(hosts).await, Err(RpcError::Host(_))));
+    let admin = RpcConfig { apis: vec![Api::Eth, Api::Admin], ..config() };
+    let error = node.try_server(admin).await.err().unwrap().to_string();
+    assert!(error.contains("--authrpc") && error.contains("--ipcpath"), "{error}");
+    let ipc = RpcConfig { ipc: Some("/proc/none/socket".into()), ..config() };
+    assert!(matches!(node.try_server(ipc).await, Err(RpcError::Ipc { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
