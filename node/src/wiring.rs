@@ -11,8 +11,9 @@
 //!   chain -----> broadcast of committed blocks --> head watch, mempool, telemetry, traces, rpc
 //! ```
 //!
-//! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, telemetry,
-//! traces (and a thread of their own, behind a queue of 8192), metrics server, admin server. The first that ends stops the node.
+//! Tasks: network, block arrivals, block announcer, mempool, sync, backfill, consensus, head, peers, pruning, log index,
+//! telemetry, traces (and a thread of their own, behind a queue of 8192), metrics server, admin server. The first that ends stops the node.
+//! JSON-RPC has a runtime of its own, of low priority: nothing here waits for it.
 
 mod followers;
 mod network;
@@ -23,6 +24,7 @@ use crate::adapters::{
     Arrivals, ChainApplication, ConsensusFiles, ConsensusFilesError, GossipedPool, Inbound, Live, LocalPool,
     MempoolBlocks, MempoolChain, MempoolGossip, NetworkOutbound, NodeStatusView, Probes, SyncChain, announce_commits,
 };
+use crate::admin;
 use crate::cache::CacheSize;
 use crate::command::SyncOptions;
 use crate::database;
@@ -126,6 +128,7 @@ impl Node {
         if config.history != History::Archive {
             node.spawn("pruning", followers::prune(node.chain.clone(), config.history));
         }
+        node.spawn("log index", followers::index_logs(node.chain.clone()));
         let (started, is_started) = watch::channel(false);
         let probes = Probes { status: status.clone(), started: is_started };
         node.start_telemetry(&config, probes, node_registry).await?;
@@ -293,10 +296,22 @@ impl Node {
         let Some(rpc_config) = config.rpc else { return Ok(()) };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
         let intake = Arc::new(LocalPool { mempool: mempool.clone(), traces: self.traces.clone() });
-        let context =
-            RpcContext { chain: self.chain.clone(), mempool, intake, node: Arc::new(status), dev_accounts, metrics };
+        let admin = self.network.clone().map(admin::methods).transpose()?.map(Into::into).unwrap_or_default();
+        let (chain, node) = (self.chain.clone(), Arc::new(status));
+        let ipc = rpc_config.ipc.clone();
+        let context = RpcContext { chain, mempool, intake, node, dev_accounts, admin, metrics };
+        // Threads inherit their maker's priority: blocks are verified on these, which no call shall be the first to ask for.
+        let _ = rayon::current_num_threads();
         let server = RpcServer::start(rpc_config, context).await?;
-        tracing::info!(address = %server.local_addr(), "serving JSON-RPC");
+        if let Some(address) = server.local_addr() {
+            tracing::info!(%address, "serving JSON-RPC");
+        }
+        if let Some(address) = server.auth_addr() {
+            tracing::info!(%address, "serving JSON-RPC to operators");
+        }
+        if let Some(file) = ipc {
+            tracing::info!(file = %file.display(), "serving JSON-RPC on a Unix socket");
+        }
         self.rpc = Some(server);
         Ok(())
     }
@@ -344,7 +359,7 @@ impl Node {
 
     /// Where JSON-RPC is served.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.rpc.as_ref().map(RpcServer::local_addr)
+        self.rpc.as_ref().and_then(RpcServer::local_addr)
     }
 }
 

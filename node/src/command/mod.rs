@@ -22,6 +22,7 @@ mod man;
 mod network_options;
 mod node;
 mod peers;
+mod rpc_limit_options;
 mod rpc_options;
 mod sign_state;
 mod snapshot;

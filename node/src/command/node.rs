@@ -112,8 +112,9 @@ impl NodeArgs {
     fn into_config(self) -> Result<NodeConfig, Box<dyn Error>> {
         let traces = self.telemetry.traces()?;
         let validator_key = self.validator_key.as_deref().map(|file| self.validator_key(file)).transpose()?;
+        let genesis = Genesis::read(&self.chain)?;
+        let rpc = self.rpc.config(&self.datadir, genesis.heddle().is_some())?;
         Ok(NodeConfig {
-            genesis: Genesis::read(&self.chain)?,
             node_key_file: self.network.node_key_file(&self.datadir),
             network: self.network.config(&self.datadir)?,
             admin: self.admin.address(),
@@ -123,7 +124,8 @@ impl NodeArgs {
             history: self.history,
             sync: self.sync,
             validator_key,
-            rpc: self.rpc.config()?,
+            genesis,
+            rpc,
             dev_accounts: Vec::new(),
             metrics: self.telemetry.metrics,
             traces,
@@ -169,6 +171,8 @@ pub struct Prospect {
     pub p2p: SocketAddr,
     /// Where JSON-RPC is served.
     pub http: Option<SocketAddr>,
+    /// Where JSON-RPC is served to operators.
+    pub authrpc: Option<SocketAddr>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Where `heddle peers` is served.
@@ -193,7 +197,8 @@ impl NodeArgs {
             passphrase_file: self.validator_key_passphrase_file,
             sign_state: sign_state.unwrap_or_default(),
             init_sign_state: self.unsafe_init_sign_state,
-            http: self.rpc.config()?.map(|rpc| rpc.socket_addr()),
+            http: self.rpc.http_address(),
+            authrpc: self.rpc.auth_address(),
             metrics: self.telemetry.metrics,
             admin: self.admin.address(),
         })
@@ -209,7 +214,7 @@ pub fn rpc_url(file: &Path) -> Result<String, Box<dyn Error>> {
     let arguments = vec!["heddle".into(), "node".into(), "--config".into(), file.into()];
     let matches = program.clone().try_get_matches_from(config::expand_arguments(arguments, &program)?)?;
     let node = matches.subcommand_matches("node").ok_or("these are no options of a node")?;
-    let served = NodeArgs::from_arg_matches(node)?.rpc.config()?.map(|rpc| rpc.socket_addr());
+    let served = NodeArgs::from_arg_matches(node)?.rpc.http_address();
     let Some(mut address) = served.filter(|address| address.port() != 0) else {
         return Err(format!(
             "{}: a node with this configuration serves no JSON-RPC on a known port (http.enabled, http.port)",

@@ -42,8 +42,8 @@ fn errors_name_key_value_and_what_is_accepted() {
     assert!(range.contains("`port` = `70000`") && range.contains("0..=65535"), "{range}");
     let switch = expand("mdns = 'yes'\n").unwrap_err();
     assert!(switch.contains("`mdns` = `yes`") && switch.contains("true or false"), "{switch}");
-    let api = expand("[http]\napi = ['eth', 'debug']\n").unwrap_err();
-    assert!(api.contains("debug") && api.contains("web3"), "{api}");
+    let api = expand("[http]\napi = ['eth', 'engine']\n").unwrap_err();
+    assert!(api.contains("engine") && api.contains("web3"), "{api}");
     let syntax = expand("port = \n").unwrap_err();
     assert!(syntax.contains("not valid TOML"), "{syntax}");
 }

@@ -142,7 +142,7 @@ impl Default for Group {
             cpu: Cpu::cores(1),
             memory: Mebibytes(2 * 1_024),
             disk: Mebibytes(50 * 1_024),
-            api: Api::ALL.to_vec(),
+            api: Api::DEFAULT.to_vec(),
         }
     }
 }
@@ -287,7 +287,7 @@ mod tests {
             ("[full-nodes]\nmemory = '2GB'", &["memory", "2Gi"]),
             ("[full-nodes]\ncpu = 2", &["cpu", "string"]),
             ("[full-nodes]\ndisk = '0Mi'", &["full-nodes.disk"]),
-            ("[rpc-nodes]\napi = ['debug']", &["api", "debug", "web3"]),
+            ("[rpc-nodes]\napi = ['engine']", &["api", "engine", "web3"]),
             ("block-time = '1ms'", &["block-time", "10ms"]),
             ("name = 'Main net'", &["`name`", "Main net", "a-z"]),
             ("name = 'on'", &["`name`", "on", "YAML"]),

@@ -56,11 +56,14 @@ impl NodeFile<'_> {
              enabled = true\n\
              addr = \"{http_addr}\"\n\
              port = {http}\n\
-             api = [{api}]\n",
+             api = [{api}]\n\
+             vhosts = [\"{host}\"]\n",
             cache = self.group.memory.0 / 4,
             p2p = ports.p2p,
             metrics = ports.metrics,
             http = ports.http,
+            // Beyond this machine nodes are asked by their names, which only their operator knows.
+            host = if http_addr.is_loopback() { "localhost" } else { "*" },
         )
     }
 }

@@ -93,7 +93,7 @@ fn failure(error: &AskError) -> Failure {
         }
         AskError::Refused(reason) if reason.contains("does not exist") => (
             "its JSON-RPC does not serve heddle_status".to_owned(),
-            "start it with --http.api eth,net,web3,heddle; versions before 0.1 do not have it",
+            "start it with --http.api eth,net,web3,txpool,heddle; versions before 0.1 do not have it",
         ),
         AskError::Http(ureq::Error::Timeout(_)) => (
             "it takes the connection and does not answer".to_owned(),

@@ -74,6 +74,27 @@ pub(super) async fn prune(chain: Chain, history: History) -> String {
     }
 }
 
+/// Indexes the logs of committed blocks, beside the commits: a database that has no index yet gets one, with half the time
+/// of a thread.
+pub(super) async fn index_logs(chain: Chain) -> String {
+    let mut blocks = chain.subscribe();
+    loop {
+        let (indexed, started) = (chain.clone(), Instant::now());
+        let is_done = match tokio::task::spawn_blocking(move || indexed.index_logs()).await {
+            Ok(Ok(is_done)) => is_done,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "logs are not indexed any more: searches read all blocks; `heddle db check` names what is damaged");
+                return std::future::pending().await;
+            }
+            Err(error) => return error.to_string(),
+        };
+        tokio::time::sleep(started.elapsed()).await;
+        if is_done && next_block(&mut blocks).await.is_none() {
+            return "the chain is closed".to_owned();
+        }
+    }
+}
+
 /// Traces the transactions of committed blocks.
 pub(super) async fn trace(chain: Chain, traces: TransactionTraces) -> String {
     let mut blocks = chain.subscribe();

@@ -3,6 +3,8 @@
 mod chain;
 mod executor;
 mod memory;
+mod processes;
+mod rpc;
 mod stages;
 mod sync;
 mod workload;
@@ -18,6 +20,8 @@ pub enum BenchCommand {
     Chain(chain::ChainArgs),
     /// Execute blocks of many kinds in every mode, beside a bare revm loop over the same state.
     Executor(executor::ExecutorArgs),
+    /// Ask a node as fast as it answers, beside Anvil on the same blocks where that is installed.
+    Rpc(rpc::RpcArgs),
     /// Bring new nodes to the head of a chain with many accounts, by its state and by its blocks.
     Sync(sync::SyncArgs),
 }
@@ -27,6 +31,7 @@ pub fn run(command: BenchCommand) -> Result<Value, Box<dyn Error>> {
     match command {
         BenchCommand::Chain(args) => chain::run(&args),
         BenchCommand::Executor(args) => executor::run(&args),
+        BenchCommand::Rpc(args) => rpc::run(&args),
         BenchCommand::Sync(args) => sync::run(&args),
     }
 }

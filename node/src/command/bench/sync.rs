@@ -2,8 +2,8 @@
 //! blocks from a file.
 
 mod growth;
-mod processes;
 
+use super::processes::{Cost, NodeProcess, free_port, run as run_command};
 use super::stages::seconds;
 use crate::keys;
 use crate::progress::Progress;
@@ -13,7 +13,6 @@ use clap::Args;
 use growth::Growth;
 use heddle_chain::{Chain, ChainConfig};
 use heddle_storage::{Database, DatabaseConfig, Table};
-use processes::{Cost, NodeProcess, free_port, run as run_command};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fs;

@@ -2,13 +2,14 @@
 
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use alloy_genesis::GenesisAccount;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, hex, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, b256, hex, keccak256};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use heddle_evm::system_contracts;
 use heddle_primitives::{Genesis, Transaction};
 use rayon::prelude::*;
 use std::error::Error;
+use std::ops::Range;
 
 /// Transactions a block; of every twenty, ten are transfers, nine ERC-20 transfers, one creates a contract.
 pub const TRANSACTIONS_PER_BLOCK: u64 = 120;
@@ -16,7 +17,8 @@ pub const TRANSACTIONS_PER_BLOCK: u64 = 120;
 const SENDERS: u64 = 1_000;
 const CHAIN_ID: u64 = 1_337;
 const GAS_LIMIT: u64 = 30_000_000;
-const TOKEN: Address = address!("0x000000000000000000000000000000000000c0de");
+/// Where the token is.
+pub const TOKEN: Address = address!("0x000000000000000000000000000000000000c0de");
 
 /// A minimal ERC-20 token: `transfer` and `balanceOf`, balances in the mapping at slot 0, the Transfer event. Assembly:
 ///
@@ -39,6 +41,8 @@ const TOKEN_CODE: [u8; 146] = hex!(
     "337fddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef60205fa360015f5260205ff35b5f"
     "5ffd"
 );
+/// The first topic of ERC-20's transfers.
+pub const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
 /// Returns the 146 bytes behind it as the code of the new contract.
 const DEPLOY_CODE: [u8; 9] = hex!("60928060095f395ff3");
 
@@ -63,7 +67,20 @@ impl Workload {
     /// # Errors
     /// Never, but for a broken genesis parser.
     pub fn genesis(&self) -> Result<Genesis, Box<dyn Error>> {
+        self.genesis_with(GAS_LIMIT, [])
+    }
+
+    /// The same with another gas limit, and more accounts.
+    ///
+    /// # Errors
+    /// As [`Self::genesis`].
+    pub fn genesis_with(
+        &self,
+        gas_limit: u64,
+        accounts: impl IntoIterator<Item = (Address, GenesisAccount)>,
+    ) -> Result<Genesis, Box<dyn Error>> {
         let mut alloc = system_contracts();
+        alloc.extend(accounts);
         let ether = U256::from(10u64).pow(U256::from(24u64));
         let fund = |sender: &PrivateKeySigner| (sender.address(), GenesisAccount::default().with_balance(ether));
         alloc.extend(self.senders.iter().map(fund));
@@ -71,7 +88,7 @@ impl Workload {
         let token = GenesisAccount::default().with_nonce(Some(1)).with_code(Some(Bytes::from_static(&TOKEN_CODE)));
         alloc.push((TOKEN, token.with_storage(Some(balances.collect()))));
         let file = alloy_genesis::Genesis {
-            gas_limit: GAS_LIMIT,
+            gas_limit,
             timestamp: 1_700_000_000,
             alloc: alloc.into_iter().collect(),
             ..Default::default()
@@ -93,18 +110,35 @@ impl Workload {
     pub fn next_block(&mut self) -> Result<Vec<Transaction>, Box<dyn Error>> {
         let numbers = self.made..self.made + TRANSACTIONS_PER_BLOCK;
         self.made = numbers.end;
-        let transactions = numbers.into_par_iter().map(|number| self.transaction(number));
+        self.signed(numbers, action)
+    }
+
+    /// The transactions with these numbers, of the senders in turn, each the next of its sender.
+    ///
+    /// # Errors
+    /// Never, but for a broken signer.
+    pub fn signed(
+        &self,
+        numbers: Range<u64>,
+        action: impl Fn(u64) -> TxEip1559 + Sync,
+    ) -> Result<Vec<Transaction>, Box<dyn Error>> {
+        let transactions = numbers.into_par_iter().map(|number| self.transaction(number, action(number)));
         Ok(transactions.collect::<Result<_, alloy_signer::Error>>()?)
     }
 
-    fn transaction(&self, number: u64) -> Result<Transaction, alloy_signer::Error> {
+    /// The address of a sender, in turn.
+    pub fn sender(&self, number: u64) -> Address {
+        self.senders.get((number % SENDERS) as usize).map(PrivateKeySigner::address).unwrap_or_default()
+    }
+
+    fn transaction(&self, number: u64, action: TxEip1559) -> Result<Transaction, alloy_signer::Error> {
         let (turn, sender) = (number / SENDERS, (number % SENDERS) as usize);
         let unsigned = TxEip1559 {
             chain_id: CHAIN_ID,
             nonce: turn,
             max_fee_per_gas: 100_000_000_000,
             max_priority_fee_per_gas: 1_000_000_000,
-            ..action(number)
+            ..action
         };
         let sender = self.senders.get(sender).ok_or_else(|| alloy_signer::Error::other("no such sender"))?;
         Ok(unsigned.clone().into_signed(sender.sign_hash_sync(&unsigned.signature_hash())?).into())
@@ -119,14 +153,17 @@ fn action(number: u64) -> TxEip1559 {
             let code = [&DEPLOY_CODE[..], &TOKEN_CODE].concat();
             TxEip1559 { gas_limit: 200_000, to: TxKind::Create, input: code.into(), ..Default::default() }
         }
-        odd if odd % 2 == 1 && odd != 1 => {
-            let mut input = hex!("a9059cbb").to_vec();
-            input.extend(recipient.into_word());
-            input.extend(U256::from(1).to_be_bytes::<32>());
-            TxEip1559 { gas_limit: 100_000, to: TxKind::Call(TOKEN), input: input.into(), ..Default::default() }
-        }
+        odd if odd % 2 == 1 && odd != 1 => token_transfer(recipient),
         _ => TxEip1559 { gas_limit: 21_000, to: TxKind::Call(recipient), value: U256::from(1), ..Default::default() },
     }
+}
+
+/// A transfer of the least amount of tokens.
+pub fn token_transfer(recipient: Address) -> TxEip1559 {
+    let mut input = hex!("a9059cbb").to_vec();
+    input.extend(recipient.into_word());
+    input.extend(U256::from(1).to_be_bytes::<32>());
+    TxEip1559 { gas_limit: 100_000, to: TxKind::Call(TOKEN), input: input.into(), ..Default::default() }
 }
 
 /// Of four recipients one is new; the others had something before.

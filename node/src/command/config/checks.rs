@@ -63,6 +63,7 @@ fn same_ports(options: &ArgMatches) -> Vec<Problem> {
     let listeners = [
         ("port", port("port")),
         ("http.port", port("http.port").filter(|_| is_on(options, "http.enabled"))),
+        ("authrpc.port", port("authrpc.port").filter(|_| is_on(options, "authrpc.enabled"))),
         ("metrics", metrics),
         ("admin.port", port("admin.port").filter(|_| !is_on(options, "no-admin"))),
     ];

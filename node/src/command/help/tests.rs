@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 /// A command with more options than this shows them under headings.
 const WITHOUT_HEADINGS_MAX: usize = 12;
 /// What numbers of options count: units, or what everyone knows the range of.
-const UNITS: [&str; 9] = ["BLOCKS", "COUNT", "COUNTS", "DAYS", "GAS", "ID", "MIB", "PERCENT", "SECONDS"];
+const UNITS: [&str; 10] = ["BLOCKS", "COUNT", "COUNTS", "DAYS", "GAS", "ID", "LOGS", "MIB", "PERCENT", "SECONDS"];
 /// Numbers whose range is everyone's.
 const PLAIN: [&str; 2] = ["NUMBER", "PORT"];
 

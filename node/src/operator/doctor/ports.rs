@@ -14,6 +14,7 @@ pub(super) fn check(prospect: &Prospect, is_running: bool) -> Vec<Finding> {
     let tcp = [
         ("peers", "--port", Some(prospect.p2p)),
         ("JSON-RPC", "--http.port", prospect.http),
+        ("JSON-RPC for operators", "--authrpc.port", prospect.authrpc),
         ("metrics", "--metrics", prospect.metrics),
         ("admin", "--admin.port", prospect.admin),
     ];

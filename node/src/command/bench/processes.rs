@@ -1,12 +1,12 @@
 //! Nodes as processes of their own, so that each one's processor time and memory are its own.
 
-use super::super::memory::peak_memory_bytes;
+use super::memory::peak_memory_bytes;
 use crate::command::ask::ask;
 use alloy_primitives::B256;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const STALL_MAX: Duration = Duration::from_secs(300);
 /// A running node. Dropping it kills the process.
 pub struct NodeProcess {
     child: Child,
-    rpc: String,
+    http: SocketAddr,
     log: PathBuf,
 }
 
@@ -62,7 +62,7 @@ impl NodeProcess {
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
             .spawn()?;
-        let mut node = Self { child, rpc: format!("http://127.0.0.1:{http_port}"), log };
+        let mut node = Self { child, http: (Ipv4Addr::LOCALHOST, http_port).into(), log };
         let started = Instant::now();
         while node.height().is_none() {
             node.require_alive()?;
@@ -102,6 +102,11 @@ impl NodeProcess {
         }
     }
 
+    /// Where it serves JSON-RPC.
+    pub fn address(&self) -> SocketAddr {
+        self.http
+    }
+
     /// What it cost so far.
     pub fn cost(&self) -> Cost {
         let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
@@ -119,7 +124,7 @@ impl NodeProcess {
     }
 
     fn call(&self, method: &str, params: Value) -> Result<Value, Box<dyn Error>> {
-        Ok(ask(&self.rpc, method, params)?)
+        Ok(ask(&format!("http://{}", self.http), method, params)?)
     }
 
     fn require_alive(&mut self) -> Result<(), Box<dyn Error>> {
