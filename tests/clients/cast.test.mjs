@@ -1,21 +1,14 @@
 // Foundry's cast: the commands of the README's tour.
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { createRequire } from "node:module";
 import { test } from "node:test";
-import { promisify } from "node:util";
 import { account, compileToken, url } from "./devnet.mjs";
+import { cannotRun, foundry } from "./foundry.mjs";
 
-const bin = createRequire(import.meta.url).resolve("@foundry-rs/cast/bin.mjs");
+const skip = await cannotRun("cast");
 const stranger = "0x0000000000000000000000000000000000000ca5";
 const key = account(5).privateKey;
 
-async function cast(command, ...args) {
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, [bin, command, "--rpc-url", url, ...args]);
-    // The package's launcher does not pass the exit status on.
-    if (/^Error/m.test(stderr)) throw new Error(`cast ${command}: ${stderr}`);
-    return stdout.trim();
-}
+const cast = (command, ...args) => foundry("cast", [command, "--rpc-url", url, ...args]);
 
 /** Runs `cast send` and returns the receipt. */
 async function send(...args) {
@@ -24,16 +17,8 @@ async function send(...args) {
     return receipt;
 }
 
-let skip = false;
-try {
-    assert.equal(await cast("chain-id"), "31337");
-} catch (error) {
-    // The package has binaries for common platforms only.
-    skip = /not supported|ENOENT|Cannot find/i.test(error.message) ? `skipped: ${error.message}` : false;
-    if (!skip) throw error;
-}
-
 test("transfer", { skip }, async () => {
+    assert.equal(await cast("chain-id"), "31337");
     await send(stranger, "--value", "0.25ether");
     assert.equal(await cast("balance", "--ether", stranger), "0.250000000000000000");
     assert.equal(await cast("nonce", account(5).address), "1");

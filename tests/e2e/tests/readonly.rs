@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use alloy_primitives::Address;
-use heddle_e2e::{CallError, Process, Rpc, Signal, account, ether, eventually, free_port, transfer, turn};
+use heddle_e2e::{Process, Rpc, Signal, account, ether, eventually, free_port, transfer, turn};
 use serde_json::{Value, json};
 
 fn plain_genesis() -> Value {
@@ -48,12 +48,14 @@ async fn a_chain_without_validators_is_served_read_only() {
     let answer = rpc.call("eth_call", json!([{ "to": code }, "latest"])).await;
     assert_eq!(answer.as_str().map(|text| &text[64..]), Some("2a"));
 
+    // It waits, as it would in go-ethereum without a consensus client.
     let signed = transfer(&account(0), 0, Address::ZERO, ether(0));
-    match rpc.try_call("eth_sendRawTransaction", json!([signed.raw])).await {
-        Err(CallError::Rejected { message, .. }) => assert!(message.contains("read-only"), "{message}"),
-        other => panic!("a read-only chain took a transaction: {other:?}"),
-    }
+    rpc.call("eth_sendRawTransaction", json!([signed.raw])).await;
+    assert_eq!(rpc.call("txpool_status", json!([])).await, json!({ "pending": "0x1", "queued": "0x0" }));
+    assert_eq!(rpc.call("heddle_whyPending", json!([signed.hash])).await["reason"], "read-only");
     assert_eq!(rpc.height().await, 0);
+    // Unless told otherwise, all namespaces are served but that of those who rule the node.
+    assert!(rpc.call("debug_getRawHeader", json!(["0x0"])).await.is_string());
     process.signal(Signal::Interrupt).await;
     let (status, _) = process.ended().await;
     assert_eq!(status.code(), Some(0), "{}", process.log());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod abuser;
+mod rpc;
 
 use abuser::{Abuse, KINDS, Lifetimes, Target};
 use heddle_e2e::{Network, eventually, turn};
@@ -20,9 +21,9 @@ const GROWTH_MAX: u64 = 64 * 1024 * 1024;
 /// Connections held without a handshake.
 const HALF_OPEN: usize = 100;
 
-/// The times between blocks of a node until it has `blocks` more, sorted.
-async fn block_times(network: &Network, blocks: u64) -> Vec<Duration> {
-    let rpc = network.rpc(0);
+/// The times between blocks, as one node sees them, until it has `blocks` more, sorted.
+async fn block_times(network: &Network, node: usize, blocks: u64) -> Vec<Duration> {
+    let rpc = network.rpc(node);
     let (mut height, mut at) = (rpc.height().await, None);
     let last = height + blocks;
     let mut times = Vec::new();
@@ -80,7 +81,7 @@ async fn abuse_of_a_validator_does_not_stop_the_chain() {
     let mut network = Network::create_with(NODES, &["--block-time", "200ms"]).await;
     network.start_all().await;
     network.wait_blocks(0, 10).await;
-    let quiet = block_times(&network, BLOCKS_BEFORE).await;
+    let quiet = block_times(&network, 0, BLOCKS_BEFORE).await;
     let before = residents(&mut network);
 
     let target = target(&network);
@@ -97,7 +98,7 @@ async fn abuse_of_a_validator_does_not_stop_the_chain() {
     }
     abusers.spawn(connection_flood(address));
 
-    let abused = block_times(&network, BLOCKS_UNDER_ABUSE).await;
+    let abused = block_times(&network, 0, BLOCKS_UNDER_ABUSE).await;
     let after = residents(&mut network);
     for kind in KINDS {
         eventually(&format!("the end of a connection of {kind:?}"), async || {
