@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup \
+.PHONY: devnet test test-clients test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup \
 	docker docker-up docker-engine
 
 devnet: build
@@ -14,6 +14,10 @@ devnet: build
 
 test: build
 	cargo test $(CARGO_FLAGS)
+
+# Ethereum's own client tools, from npm and PyPI, against nodes of this build: a part of `make test`, with all they print.
+test-clients: build
+	cargo test $(CARGO_FLAGS) --test clients -- --nocapture
 
 # A network of an earlier revision's build, PREVIOUS, upgraded node by node under load to this one. That revision has a target
 # directory of its own, with the other one's dependencies linked into it: cargo takes crates at the same place of two
