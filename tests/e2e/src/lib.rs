@@ -15,6 +15,7 @@ mod devnet;
 pub mod docker;
 pub mod docs;
 pub mod kubernetes;
+mod last_words;
 pub mod netns;
 mod network;
 mod ports;

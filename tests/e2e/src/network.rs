@@ -1,5 +1,6 @@
 //! A network of separate processes, made by `heddle genesis create`.
 
+use crate::last_words::LastWords;
 use crate::{Process, Rpc, Signal, eventually, free_port, heddle, run, run_binary};
 use alloy_primitives::{Address, B256};
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub struct Network {
     nodes: Vec<Node>,
     validators: usize,
     dir: TempDir,
+    // After the nodes, which print their logs.
+    _last_words: LastWords,
 }
 
 impl Network {
@@ -40,7 +43,7 @@ impl Network {
         let (count, out) = (validators.to_string(), dir.path().join("net"));
         let create = ["genesis", "create", "--validators", &count, "--out", path_text(&out)];
         run_binary(binary, &[&create, options].concat()).await.result();
-        let mut network = Self { nodes: Vec::new(), validators, dir };
+        let mut network = Self { nodes: Vec::new(), validators, dir, _last_words: LastWords::new() };
         let ports = Vec::from_iter((0..validators).map(|_| free_port()));
         for node in 0..validators {
             let dir = out.join(format!("node{node}"));
@@ -278,11 +281,13 @@ impl Network {
         height
     }
 
-    /// Checks that these nodes have the same block at every height from genesis to `height`.
+    /// Checks that these nodes have the same block at every height from genesis to `height`, which each may still have to
+    /// reach.
     ///
     /// # Panics
-    /// When two differ, or one has no such block.
+    /// When two differ, or one does not get so far.
     pub async fn check_agreement(&self, nodes: impl IntoIterator<Item = usize> + Clone, height: u64) {
+        self.wait_heights(nodes.clone(), height).await;
         for number in 0..=height {
             let mut first = None;
             for node in nodes.clone() {
