@@ -21,6 +21,9 @@ use std::{
 /// A connection that no protocol uses is closed after this time. Honest peers keep a stream of gossip open; that of a peer
 /// that sends malformed frames is closed, and not opened again.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A dial over TCP, or a handshake, that takes longer comes to nothing; QUIC's own bound is the same. A peer that moved is
+/// dialled at its old address too, and the next dial begins when that one has ended.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// QUIC notices a vanished peer after this time; TCP hears of it from the operating system, or from ping.
 const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(6);
 const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(2);
@@ -51,6 +54,7 @@ pub(crate) async fn start(
         })
         .map_err(|error| NetworkError::setup("behaviour", error))?
         .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_connection_timeout(CONNECTION_TIMEOUT)
         .build();
     listen(&mut swarm, &config.listen).await?;
     for address in external_addresses(config, swarm.listeners()) {

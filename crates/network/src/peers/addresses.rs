@@ -25,7 +25,8 @@ pub(crate) enum Source {
 pub(crate) struct Addresses(Vec<(Source, Multiaddr)>);
 
 impl Addresses {
-    /// Adds an address, without the peer id at its end; the least sure and oldest one makes room. Of those where the peer was reached the last remains.
+    /// Adds an address, without the peer id at its end; the least sure and oldest one makes room. Of those where the peer
+    /// was reached the last remains.
     pub(crate) fn learn(&mut self, source: Source, mut address: Multiaddr) {
         if let Some(Protocol::P2p(_)) = address.iter().last() {
             address.pop();

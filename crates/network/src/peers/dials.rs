@@ -60,8 +60,9 @@ pub(super) fn subnets<'a>(addresses: impl Iterator<Item = &'a Multiaddr>) -> Vec
     distinct.into_iter().collect()
 }
 
-/// Chooses at most `places` peers, and in all at most `share` of a subnet: those of the least crowded subnets first, so that whoever owns many identities in
-/// few places fills few places here; then those that were of use before, then those that failed least.
+/// Chooses at most `places` peers, and in all at most `share` of a subnet: those of the least crowded subnets first, so
+/// that whoever owns many identities in few places fills few places here; then those that were of use before, then those
+/// that failed least.
 pub(super) fn choose(mut candidates: Vec<Candidate>, mut crowd: Crowd, places: usize, share: usize) -> Vec<PeerId> {
     let mut chosen = Vec::new();
     while chosen.len() < places {
