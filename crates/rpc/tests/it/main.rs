@@ -32,5 +32,6 @@ mod traces;
 mod transactions;
 mod transport;
 mod txpool;
+mod uploads;
 mod websocket;
 mod why_pending;
