@@ -10,6 +10,7 @@ mod client;
 mod fees;
 mod filters;
 mod fork_config;
+mod fuzz;
 mod heddle;
 mod hostile;
 mod limits;
