@@ -120,6 +120,15 @@ async fn a_message_has_its_length_and_its_time() {
         assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["error"]["code"], -32007);
     }
     assert_eq!(refused(&node, "request_bytes"), 2);
+    // Who has still much to send comes to read it, too.
+    let mut stream = open(&node).await;
+    stream.write_all(&announced(TEXT, true, 4 << 20)).await.unwrap();
+    for _ in 0..64 {
+        stream.readable().await.unwrap();
+        stream.write_all(&[b' '; 1 << 16]).await.unwrap();
+    }
+    let (_, answer) = next(&mut stream).await;
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["error"]["code"], -32007);
 
     let node = start(RpcLimits { body_timeout: Duration::from_millis(50), ..RpcLimits::default() }).await;
     for begun in [announced(TEXT, true, 1_000), frame(TEXT, false, b"{")] {
