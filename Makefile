@@ -6,7 +6,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 SEEDS ?= 0..20000
 
-.PHONY: devnet test test-clients test-upgrade simulate simulate-planted-bugs fuzz fuzz-executor model-check thread-sanitizer conformance build lint fmt setup \
+.PHONY: devnet test test-clients test-upgrade simulate simulate-planted-bugs fuzz fuzz-rpc fuzz-executor model-check thread-sanitizer conformance build lint fmt setup \
 	docker docker-up docker-engine
 
 devnet: build
@@ -59,6 +59,12 @@ fuzz: setup
 		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target $(TARGET)/fuzz/corpus/$$target tests/fuzz/seeds/$$target \
 			-- -max_total_time=$$HEDDLE_FUZZ_SECONDS -max_len=65536 -malloc_limit_mb=8 -rss_limit_mb=1024; \
 	done
+
+# Calls of every method of JSON-RPC, cut, turned and spliced, HEDDLE_FUZZ_SECONDS long: each is answered, and none makes the node
+# fail. HEDDLE_FUZZ_SEED=.. begins with others.
+fuzz-rpc: export HEDDLE_FUZZ_SECONDS ?= 60
+fuzz-rpc: setup
+	cargo test $(CARGO_FLAGS) --test it -- --nocapture any_message_is_answered
 
 # Random blocks in every mode of the executor until two modes differ; HEDDLE_FUZZ_SEED=.. begins with a known one.
 fuzz-executor: export HEDDLE_FUZZ_SECONDS := endless

@@ -153,7 +153,11 @@ fn a_trace_ends_when_it_grows_too_large_or_takes_too_long() {
 fn tracers_that_are_not_there_are_refused() {
     let workload = workload("compute");
     let trace = |options: &TraceOptions| trace_geth(&block(&workload), 0..1, options, BOUNDS);
-    for tracer in [json!("fooTracer"), json!("erc7562Tracer"), json!("{ result: 1 }")] {
+    let setup = |body: &str| {
+        json!(format!("{{ setup: function() {{ {body} }}, result: function() {{}}, fault: function() {{}} }}"))
+    };
+    let (looping, recursive) = (setup("for (;;) {}"), setup("this.setup()"));
+    for tracer in [json!("fooTracer"), json!("erc7562Tracer"), json!("{ result: 1 }"), looping, recursive] {
         let error = trace(&options(json!({ "tracer": tracer }))).unwrap_err();
         assert!(matches!(error, TraceError::Tracer(_)), "{tracer}: {error}");
     }

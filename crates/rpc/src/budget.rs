@@ -1,4 +1,4 @@
-//! Memory for requests that were read and answers that wait for their readers, shared by all callers.
+//! Memory for requests that were read and answers that wait for their readers, shared by all callers of a kind.
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -184,7 +184,7 @@ pub struct RpcLimits {
     pub idle_timeout: Duration,
     /// How long an answer may wait for a reader that takes less than 64 KiB a second of it.
     pub write_timeout: Duration,
-    /// Most bytes of requests and answers that are held at a time, for all callers.
+    /// Most bytes of requests and answers that are held at a time, for all callers; operators have a quarter as much beside.
     pub buffered_bytes: usize,
     /// Calls a second that an address may make, and as many at once; `None`: any number.
     pub calls_per_second: Option<NonZeroU32>,
@@ -209,12 +209,17 @@ pub struct RpcLimits {
     pub calls_queued: usize,
     /// Most traces (`debug_trace*`, `trace_*`, `ots_*`) that wait, at least 1: one runs at a time.
     pub traces_queued: usize,
+    /// How long `eth_sendRawTransactionSync` waits for a block when its caller does not say, at least a millisecond.
+    pub sync_wait: Duration,
+    /// How long it waits at most.
+    pub sync_wait_max: Duration,
     /// Most time that one trace runs.
     pub trace_time: Duration,
     /// Most blocks that one `trace_filter` executes.
     pub trace_blocks: u64,
-    /// Whether `debug_trace*` take tracers in JavaScript. Nothing bounds their memory, nor the time of one of their
-    /// functions: whoever may send one can stop the node.
+    /// Whether `debug_trace*` take tracers in JavaScript. A loop of theirs ends after 200,000 rounds and a recursion after 128
+    /// levels, but nothing bounds their memory, nor in effect the time of one of their functions: whoever may send one can
+    /// stop the node.
     pub js_tracers: bool,
     /// Bounds on one `eth_getLogs`.
     pub logs: LogLimits,
@@ -228,9 +233,26 @@ pub struct RpcLimits {
 }
 
 impl RpcLimits {
-    /// Most calls that run at a time, of all kinds: so many threads are busy at most.
+    /// What operators have beside what everybody has, so that nobody takes it from them: a quarter as much, and as many calls
+    /// a second as they like.
+    pub(crate) fn of_operators(&self) -> Self {
+        const PART: usize = 4;
+        Self {
+            buffered_bytes: self.buffered_bytes / PART,
+            calls_per_second: None,
+            calls: self.calls.div_ceil(PART),
+            reads: self.reads.div_ceil(PART),
+            scans: self.scans.div_ceil(PART),
+            calls_queued: self.calls_queued.div_ceil(PART),
+            traces_queued: self.traces_queued.div_ceil(PART),
+            ..self.clone()
+        }
+    }
+
+    /// Most calls that run at a time, of all kinds and callers: so many threads are busy at most.
     pub(crate) fn running(&self) -> usize {
-        self.calls.max(1) + self.reads.max(1) + self.scans.max(1) + TRACES
+        let of_one = |limits: &Self| limits.calls.max(1) + limits.reads.max(1) + limits.scans.max(1) + TRACES;
+        of_one(self) + of_one(&self.of_operators())
     }
 }
 
@@ -259,6 +281,9 @@ impl Default for RpcLimits {
             scans: 4,
             calls_queued: 256,
             traces_queued: 8,
+            // Both are go-ethereum's.
+            sync_wait: Duration::from_secs(20),
+            sync_wait_max: Duration::from_secs(60),
             trace_time: Duration::from_secs(5),
             trace_blocks: 100,
             js_tracers: false,

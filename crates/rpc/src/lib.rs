@@ -17,8 +17,10 @@
 //!                              heddle-chain, heddle-mempool, ports::NodeStatus
 //! ```
 
+mod answer;
 mod arguments;
 mod backend;
+mod batch;
 mod budget;
 mod config;
 mod convert;
@@ -26,6 +28,7 @@ mod debug;
 mod depth;
 mod dev_accounts;
 mod dispatch;
+mod entry;
 mod erigon;
 mod error;
 mod eth;

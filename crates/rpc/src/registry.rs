@@ -9,7 +9,7 @@ use crate::modules::Namespaces;
 use crate::shared::Slot;
 use crate::texts::Text;
 use crate::waiting::Waiting;
-use crate::{RpcContext, RpcLimits, RpcMetrics};
+use crate::{RpcLimits, RpcMetrics};
 use heddle_chain::TraceError;
 use jsonrpsee::server::{IntoSubscriptionCloseResponse, PendingSubscriptionSink, RegisterMethodError};
 use jsonrpsee::types::{ErrorCode, Params};
@@ -45,10 +45,11 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    pub(crate) fn new(context: RpcContext, limits: &RpcLimits) -> Self {
+    /// Methods on this backend, with lanes of their own.
+    pub(crate) fn new(backend: Arc<Backend>, limits: &RpcLimits) -> Self {
         Self {
-            metrics: context.metrics.clone(),
-            module: RpcModule::new(Backend::new(context, limits)),
+            metrics: backend.metrics.clone(),
+            module: RpcModule::from_arc(backend),
             reads: Lane::new(limits.reads, limits.calls_queued),
             scans: Lane::new(limits.scans, limits.calls_queued),
             calls: Lane::new(limits.calls, limits.calls_queued),

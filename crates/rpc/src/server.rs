@@ -7,11 +7,12 @@ use crate::registry::Registry;
 use crate::threads::Threads;
 use crate::transport::{Access, IpcSocket, Proxies, Shared, TcpDoor};
 use crate::{
-    Api, RpcConfig, RpcContext, RpcError, debug, erigon, eth, heddle, modules, net, openrpc, ots, testing, trace,
-    txpool, web3,
+    Api, RpcConfig, RpcContext, RpcError, RpcLimits, debug, erigon, eth, heddle, modules, net, openrpc, ots, testing,
+    trace, txpool, web3,
 };
-use jsonrpsee::{Methods, RpcModule};
+use jsonrpsee::Methods;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -43,17 +44,22 @@ impl RpcServer {
         if config.http && config.apis.contains(&Api::Admin) {
             return Err(RpcError::AdminInTheOpen);
         }
-        let metrics = context.metrics.clone();
-        let methods = methods(&config, context)?;
+        let serves_operators = config.auth.is_some() || config.ipc.is_some();
+        let admin = context.admin.clone();
+        let backend = Arc::new(Backend::new(context, &config.limits));
+        let open = Shared::new(dispatcher(&config.apis, Methods::new(), &backend, config.limits.clone())?);
+        let operators = match serves_operators {
+            true => Some(open.beside(dispatcher(Api::ALL, admin, &backend, config.limits.of_operators())?)),
+            false => None,
+        };
         let threads = Threads::start(&config.limits)?;
         let handle = threads.handle().clone();
-        let shared = Shared::new(Dispatcher::new(methods, config.limits.clone(), metrics));
         // A socket belongs to the runtime that it is bound in.
         let doors = handle.spawn(Doors::bind(config)).await??;
         let address = |door: &Option<TcpDoor>| door.as_ref().map(TcpDoor::address);
         let (local_addr, auth_addr) = (address(&doors.open), address(&doors.auth));
-        doors.serve(&shared, &handle);
-        Ok(Self { local_addr, auth_addr, shared, _threads: threads })
+        doors.serve(&open, operators.as_ref(), &handle);
+        Ok(Self { local_addr, auth_addr, shared: open, _threads: threads })
     }
 
     /// The open port, if there is one; a real port even if 0 was asked for.
@@ -106,12 +112,16 @@ impl Doors {
     }
 
     /// Serves at each, until the first ends.
-    fn serve(self, shared: &Shared, handle: &Handle) {
-        for door in [self.open, self.auth].into_iter().flatten() {
-            serve_until_stopped(shared, handle, door.serve(shared.clone()));
+    fn serve(self, open: &Shared, operators: Option<&Shared>, handle: &Handle) {
+        if let Some(door) = self.open {
+            serve_until_stopped(open, handle, door.serve(open.clone()));
         }
-        if let Some(ipc) = self.ipc {
-            serve_until_stopped(shared, handle, ipc.serve(shared.clone()));
+        let Some(operators) = operators else { return };
+        if let Some(door) = self.auth {
+            serve_until_stopped(operators, handle, door.serve(operators.clone()));
+        }
+        if let Some(door) = self.ipc {
+            serve_until_stopped(operators, handle, door.serve(operators.clone()));
         }
     }
 }
@@ -126,14 +136,12 @@ fn serve_until_stopped(shared: &Shared, handle: &Handle, serving: impl Future<Ou
     drop(shared.tasks.spawn_on(serving, handle));
 }
 
-/// The methods of the namespaces that any door serves.
-fn methods(config: &RpcConfig, context: RpcContext) -> Result<Methods, RpcError> {
-    let admin = context.admin.clone();
-    let mut registry = Registry::new(context, &config.limits);
+/// The methods of these namespaces and `more`, with bounds of their own for those who call them.
+fn dispatcher(apis: &[Api], more: Methods, backend: &Arc<Backend>, limits: RpcLimits) -> Result<Dispatcher, RpcError> {
+    let mut registry = Registry::new(Arc::clone(backend), &limits);
     modules::register(&mut registry)?;
     openrpc::register(&mut registry)?;
-    let serves_all = config.auth.is_some() || config.ipc.is_some();
-    for api in Api::ALL.iter().filter(|api| serves_all || config.apis.contains(api)) {
+    for api in Api::ALL.iter().filter(|api| apis.contains(api)) {
         match api {
             Api::Eth => eth::register(&mut registry)?,
             Api::Net => net::register(&mut registry)?,
@@ -148,9 +156,7 @@ fn methods(config: &RpcConfig, context: RpcContext) -> Result<Methods, RpcError>
             Api::Admin => {}
         }
     }
-    let mut module: RpcModule<Backend> = registry.into_module();
-    if serves_all {
-        module.merge(admin)?;
-    }
-    Ok(module.into())
+    let mut methods = Methods::from(registry.into_module());
+    methods.merge(more)?;
+    Ok(Dispatcher::new(methods, limits, backend.metrics.clone()))
 }

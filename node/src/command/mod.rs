@@ -24,6 +24,7 @@ mod node;
 mod peers;
 mod rpc_limit_options;
 mod rpc_options;
+mod rpc_turn_options;
 mod sign_state;
 mod snapshot;
 mod status;

@@ -1,5 +1,6 @@
 //! Options of how much callers of JSON-RPC may take.
 
+use super::rpc_turn_options::RpcTurnOptions;
 use clap::Args;
 use heddle_chain::LogLimits;
 use heddle_rpc::RpcLimits;
@@ -57,9 +58,6 @@ pub struct RpcLimitOptions {
     /// Most logs that one search finds [1 to 4294967295].
     #[arg(id = "rpc.max-logs-per-response", long = "rpc.max-logs-per-response", env = "HEDDLE_RPC_MAX_LOGS_PER_RESPONSE", value_name = "LOGS", default_value_t = RpcLimits::default().logs.logs_max as u32, value_parser = clap::value_parser!(u32).range(1..), help_heading = "JSON-RPC limits")]
     max_logs_per_response: u32,
-    /// EVM calls that run at a time; more wait [1 to 1024; default: two a core, at least 4].
-    #[arg(id = "rpc.calls", long = "rpc.calls", env = "HEDDLE_RPC_CALLS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_024), help_heading = "JSON-RPC limits")]
-    calls: Option<u32>,
     /// Most time that one EVM call takes, in seconds [1 to 3600].
     #[arg(id = "rpc.evmtimeout", long = "rpc.evmtimeout", env = "HEDDLE_RPC_EVMTIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = "JSON-RPC limits")]
     evm_timeout: u64,
@@ -71,7 +69,7 @@ pub struct RpcLimitOptions {
     trace_timeout: u64,
     /// Let callers of `debug_trace*` trace with JavaScript of their own: for trusted callers only.
     ///
-    /// Nothing bounds its memory, nor the time of one of its functions.
+    /// Nothing bounds its memory, nor in effect the time of one of its functions.
     #[arg(
         id = "rpc.jstracers",
         long = "rpc.jstracers",
@@ -100,6 +98,8 @@ pub struct RpcLimitOptions {
         help_heading = "JSON-RPC limits"
     )]
     trusted_proxies: Vec<IpNet>,
+    #[command(flatten)]
+    turns: RpcTurnOptions,
 }
 
 impl RpcLimitOptions {
@@ -110,7 +110,7 @@ impl RpcLimitOptions {
 
     /// The bounds.
     pub fn limits(&self) -> RpcLimits {
-        let standard = RpcLimits::default();
+        let standard = self.turns.limits();
         let seconds = Duration::from_secs;
         RpcLimits {
             request_bytes: self.max_request_size * MIB,
@@ -131,7 +131,6 @@ impl RpcLimitOptions {
                 logs_max: self.max_logs_per_response as usize,
                 ..standard.logs
             },
-            calls: self.calls.map_or(standard.calls, |calls| calls as usize),
             call_time: seconds(self.evm_timeout),
             call_memory: u64::from(self.evm_memory) * u64::from(MIB),
             trace_time: seconds(self.trace_timeout),

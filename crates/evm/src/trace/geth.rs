@@ -25,8 +25,8 @@ use std::ops::Range;
 pub struct TraceOptions {
     /// As the caller wrote them. Their `timeout` is not read: the bounds of the request have it.
     pub tracing: GethDebugTracingOptions,
-    /// Whether the tracer may be JavaScript. Nothing bounds its memory, nor the time of one of its functions, so it is
-    /// for callers who mean the node well.
+    /// Whether the tracer may be JavaScript. Its engine bounds each loop and how deep functions call each other, but not its
+    /// memory, nor in effect the time of one of its functions, so it is for callers who mean the node well.
     pub allows_javascript: bool,
 }
 

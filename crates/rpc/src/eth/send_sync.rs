@@ -1,6 +1,7 @@
 //! `eth_sendRawTransactionSync`: sends a transaction and answers with its receipt (EIP-7966).
 
 use super::transactions::{self, submit};
+use crate::RpcLimits;
 use crate::backend::Backend;
 use crate::error::MethodError;
 use crate::obstacle::{self, Obstacle};
@@ -15,32 +16,31 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How long is waited when the caller does not say, in milliseconds; go-ethereum's.
-const WAIT_DEFAULT: u64 = 20_000;
-/// How long is waited at most, in milliseconds; go-ethereum's.
-const WAIT_MAX: u64 = 60_000;
-
 pub(super) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.waiting("eth_sendRawTransactionSync", &["transaction", "timeout"], serve)
 }
 
 async fn serve(call: Waiting) -> Result<TransactionReceipt, MethodError> {
-    let (raw, milliseconds) = {
+    let (raw, wait) = {
         let mut arguments = call.arguments()?;
         let raw: Bytes = arguments.required()?;
-        let wanted = arguments.optional::<U64>()?.map(|wanted| wanted.to::<u64>());
-        // The proposal says that what is out of range counts as not given.
-        (raw, wanted.filter(|wanted| (1..=WAIT_MAX).contains(wanted)).unwrap_or(WAIT_DEFAULT))
+        (raw, wait(&call.backend.limits, arguments.optional()?))
     };
     // From before anybody knows of the transaction: no block that has it is missed.
     let blocks = call.backend.chain.subscribe();
     let received = call.received;
     let hash = call.blocking(move |backend| submit_ready(backend, &raw, received)).await?;
-    tokio::time::timeout(Duration::from_millis(milliseconds), mined(&call, blocks, hash))
+    tokio::time::timeout(wait, mined(&call, blocks, hash))
         .await
-        .map_err(|_| MethodError::NotMinedInTime { hash, milliseconds })??;
+        .map_err(|_| MethodError::NotMinedInTime { hash, milliseconds: wait.as_millis() as u64 })??;
     let receipt = call.blocking(move |backend| transactions::receipt_of(backend, hash)).await?;
     receipt.ok_or_else(|| MethodError::Internal(format!("no receipt of {hash}, which was just mined")))
+}
+
+/// How long to wait for who wants to wait so many milliseconds. The proposal says that what is out of range counts as not given.
+fn wait(limits: &RpcLimits, wanted: Option<U64>) -> Duration {
+    let wanted = wanted.map(|wanted| Duration::from_millis(wanted.to()));
+    wanted.filter(|wanted| !wanted.is_zero() && *wanted <= limits.sync_wait_max).unwrap_or(limits.sync_wait)
 }
 
 /// Gives it to the mempool; an error when it is not the next of its sender there.

@@ -1,6 +1,6 @@
 //! Who may call: which hosts a request may name, which pages may ask, who has the secret.
 
-use crate::dispatch::Answer;
+use crate::answer::Answer;
 use crate::{RpcConfig, RpcError};
 use alloy_rpc_types_engine::JwtSecret;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, ORIGIN};

@@ -4,13 +4,14 @@ use super::access::{Access, Proxies, refusal};
 use super::inbox::{Inbox, NotTaken};
 use super::stream::{Served, Serving};
 use super::{Shared, websocket};
-use crate::dispatch::{Admission, Answer, Caller};
+use crate::answer::Answer;
+use crate::dispatch::{Admission, Caller};
 use crate::error::MethodError;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use jsonrpsee::types::ErrorObjectOwned;
 use jsonrpsee::types::error::{INVALID_REQUEST_CODE, reject_too_big_request};
@@ -32,26 +33,35 @@ pub(crate) async fn serve(
     door: Arc<Door>,
     peer: IpAddr,
     serving: Serving,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let served = serving.begin();
     let is_websocket = websocket::is_upgrade_request(&request);
     let admission = admission(&shared, door.proxies.caller(peer, request.headers()));
-    let answer = match door.access.check(request.headers(), is_websocket) {
-        Err(refusal) => Some(refusal),
+    let taken = match door.access.check(request.headers(), is_websocket) {
+        Err(refusal) => Err(refusal),
         Ok(()) if is_websocket => match websocket::handshake(&request) {
             Ok(response) => {
                 websocket::open(shared, request, (door.namespaces.clone(), admission), served);
                 return Ok(response);
             }
-            Err(error) => Some(refusal(StatusCode::BAD_REQUEST, &error.to_string())),
+            Err(error) => Err(refusal(StatusCode::BAD_REQUEST, &error.to_string())),
         },
-        Ok(()) => {
-            let caller = Caller { namespaces: door.namespaces.clone(), admission, subscriptions: None };
-            call(&shared, &caller, request).await
-        }
+        Ok(()) => take(&shared, &mut request).await,
     };
-    Ok(respond(answer, served))
+    Ok(match taken {
+        Ok(inbox) => {
+            let caller = Caller { namespaces: door.namespaces.clone(), admission, subscriptions: None };
+            respond(shared.dispatcher.answer(inbox.bytes(), &caller).await, served)
+        }
+        Err(refusal) if request.body().is_end_stream() => respond(Some(refusal), served),
+        Err(refusal) => {
+            served.leave_unread();
+            let mut response = respond(Some(refusal), served);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    })
 }
 
 /// How much this address may call.
@@ -62,22 +72,22 @@ fn admission(shared: &Shared, address: IpAddr) -> Admission {
     }
 }
 
-async fn call(shared: &Shared, caller: &Caller, request: Request<Incoming>) -> Option<Answer> {
+/// Takes a call, or says why not.
+async fn take(shared: &Shared, request: &mut Request<Incoming>) -> Result<Inbox, Answer> {
     if request.method() != Method::POST {
-        return Some(refusal(StatusCode::METHOD_NOT_ALLOWED, "JSON-RPC is asked with POST"));
+        return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "JSON-RPC is asked with POST"));
     }
     if !is_json(request.headers()) {
         let message = "invalid content type, want `Content-Type: application/json`";
-        return Some(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let limits = shared.dispatcher.limits();
     let inbox = Inbox::new(&shared.dispatcher.budget, limits.request_bytes as usize);
-    match tokio::time::timeout(limits.body_timeout, read(request.into_body(), inbox)).await {
-        Ok(Ok(inbox)) => shared.dispatcher.answer(inbox.bytes(), caller).await,
-        Ok(Err(error)) => Some(unread(shared, error)),
+    match tokio::time::timeout(limits.body_timeout, read(request.body_mut(), inbox)).await {
+        Ok(taken) => taken.map_err(|error| unread(shared, error)),
         Err(_) => {
             shared.dispatcher.metrics.count_refused(Limit::BodyTime);
-            Some(refusal(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end in time"))
+            Err(refusal(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end in time"))
         }
     }
 }
@@ -89,7 +99,7 @@ enum Unread {
 }
 
 /// Reads a body, as far as it is taken.
-async fn read(mut body: Incoming, mut inbox: Inbox) -> Result<Inbox, Unread> {
+async fn read(body: &mut Incoming, mut inbox: Inbox) -> Result<Inbox, Unread> {
     if body.size_hint().lower() > inbox.most() as u64 {
         return Err(Unread::NotTaken(NotTaken::TooLong));
     }

@@ -1,19 +1,19 @@
 //! The Unix socket: whoever may open it may call everything.
 
+use super::accept::accept;
 use super::framing::{JsonReader, LineWriter};
 use super::stream::{Patience, Serving, Stream};
-use super::{Shared, pause_accepting, places, session};
-use crate::metrics::{Limit, Transport};
+use super::{Shared, session};
+use crate::metrics::Transport;
 use crate::modules::Namespaces;
 use crate::{Api, RpcError};
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Only the user of the node.
 const MODE: u32 = 0o600;
@@ -47,27 +47,19 @@ impl IpcSocket {
 
     /// Serves until the server stops.
     pub(crate) async fn serve(self, shared: Shared) {
-        let places = places(&shared);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = shared.stop.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, _)) => connect(&shared, &places, stream),
-                Err(error) => pause_accepting(error).await,
-            }
-        }
+        let connect = |(stream, _), place: Option<_>| match place {
+            Some(place) => connect(&shared, stream, place),
+            None => drop(stream),
+        };
+        accept(&shared, || self.listener.accept(), connect).await;
     }
 }
 
-fn connect(shared: &Shared, places: &Arc<Semaphore>, stream: UnixStream) {
-    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-        return shared.dispatcher.metrics.count_refused(Limit::Connections);
-    };
+fn connect(shared: &Shared, stream: UnixStream, place: OwnedSemaphorePermit) {
     let counted = shared.dispatcher.metrics.connected(Transport::Ipc);
     let patience = Patience { idle: NEVER, head: NEVER, write: shared.dispatcher.limits().write_timeout };
-    let (read, write) = tokio::io::split(Stream::new(stream, patience, Serving::default(), Some(place), counted));
+    let stream = Stream::new(stream, patience, Serving::default(), shared.linger.clone(), (place, counted));
+    let (read, write) = tokio::io::split(stream);
     let reader = JsonReader::new(read, shared.dispatcher.clone());
     let access = (Namespaces(Api::names().into()), Box::new(|_| Ok(())) as _);
     shared.tasks.spawn(session::serve(shared.clone(), access, reader, LineWriter(write), NEVER));

@@ -1,17 +1,19 @@
 //! How requests come and answers go: HTTP and WebSocket over TCP, and a Unix socket.
 //!
 //! ```text
-//! TCP ── tcp (connections) ── stream (times) ── http (access, body) ──────────────┬── dispatch
-//!                                                └── websocket (frames) ── session ┤
-//! Unix socket ── ipc (framing) ──────────────────────────────────────── session ──┘
+//! TCP ───────── accept ── tcp ── stream (times) ── http (access, body) ─────────────┬── dispatch
+//!                                                  └── websocket (frames) ── session ┤
+//! Unix socket ─ accept ── ipc ── stream ── framing ───────────────────────── session ┘
 //! ```
 
+mod accept;
 mod access;
 mod frames;
 mod framing;
 mod http;
 mod inbox;
 mod ipc;
+mod linger;
 mod session;
 mod stream;
 mod tcp;
@@ -24,22 +26,18 @@ pub(crate) use tcp::TcpDoor;
 use crate::dispatch::Dispatcher;
 use crate::rate::RateLimiter;
 use jsonrpsee::server::ConnectionId;
-use std::io;
+use linger::Linger;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Before trying again after a connection could not be accepted: descriptors ran out, for now.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// What all connections share; clones share it.
+/// What all connections of a kind of callers share; clones share it.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) dispatcher: Arc<Dispatcher>,
     rate: Option<Arc<RateLimiter>>,
+    linger: Linger,
     /// Tells all connections to end.
     pub(crate) stop: CancellationToken,
     /// Counts what has not ended yet.
@@ -49,12 +47,22 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(dispatcher: Dispatcher) -> Self {
+        Self::until(CancellationToken::new(), TaskTracker::new(), dispatcher)
+    }
+
+    /// For callers of another kind, who take nothing of these; the server stops for all.
+    pub(crate) fn beside(&self, dispatcher: Dispatcher) -> Self {
+        Self::until(self.stop.clone(), self.tasks.clone(), dispatcher)
+    }
+
+    fn until(stop: CancellationToken, tasks: TaskTracker, dispatcher: Dispatcher) -> Self {
         let limits = dispatcher.limits();
         Self {
             rate: limits.calls_per_second.map(|most| Arc::new(RateLimiter::new(most))),
+            linger: Linger::new(limits, stop.clone()),
             dispatcher: Arc::new(dispatcher),
-            stop: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            stop,
+            tasks,
             sessions: Arc::default(),
         }
     }
@@ -62,15 +70,4 @@ impl Shared {
     fn next_session(&self) -> ConnectionId {
         ConnectionId(self.sessions.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-/// Places for the connections of one door: whoever fills one does not shut the others.
-fn places(shared: &Shared) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(shared.dispatcher.limits().connections as usize))
-}
-
-/// Waits after an error of `accept`; the next may be accepted all the same.
-async fn pause_accepting(error: io::Error) {
-    tracing::debug!(%error, "connection not accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

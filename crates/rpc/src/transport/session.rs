@@ -3,7 +3,8 @@
 use super::Shared;
 use super::inbox::{Inbox, NotTaken};
 use crate::RpcMetrics;
-use crate::dispatch::{Admission, Answer, Caller, Subscriptions};
+use crate::answer::Answer;
+use crate::dispatch::{Admission, Caller, Subscriptions};
 use crate::error::MethodError;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;

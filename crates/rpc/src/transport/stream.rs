@@ -1,10 +1,11 @@
 //! A connection that ends by itself when its other side is silent, or does not read.
 
+use super::linger::{Draining, Linger};
 use crate::metrics::Present;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,9 +17,15 @@ const READ_PACE: u64 = 64 * 1024;
 /// Writes further apart than this belong to different answers.
 const WRITE_GAP: Duration = Duration::from_millis(100);
 
-/// Whether a request is being served, which is shared with the server of the connection.
+/// What a connection and the requests on it tell each other.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Serving(Arc<AtomicUsize>);
+pub(crate) struct Serving(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    served: AtomicUsize,
+    is_left_unread: AtomicBool,
+}
 
 /// A request is being served, until this is dropped.
 #[derive(Debug)]
@@ -26,18 +33,29 @@ pub(crate) struct Served(Serving);
 
 impl Serving {
     pub(crate) fn begin(&self) -> Served {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.served.fetch_add(1, Ordering::Relaxed);
         Served(self.clone())
     }
 
-    fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+    fn is_going_on(&self) -> bool {
+        self.0.served.load(Ordering::Relaxed) > 0
+    }
+
+    fn is_left_unread(&self) -> bool {
+        self.0.is_left_unread.load(Ordering::Relaxed)
+    }
+}
+
+impl Served {
+    /// Something may be left that is not read: the connection lingers when this side ends it.
+    pub(crate) fn leave_unread(&self) {
+        self.0.0.is_left_unread.store(true, Ordering::Relaxed);
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.served.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -68,7 +86,9 @@ pub(crate) struct Stream<S> {
     awaited: Awaited,
     reading: Pin<Box<Sleep>>,
     writing: Writing,
-    _place: Option<OwnedSemaphorePermit>,
+    linger: Linger,
+    draining: Option<Draining>,
+    _place: OwnedSemaphorePermit,
     _counted: Present,
 }
 
@@ -77,13 +97,24 @@ impl<S> Stream<S> {
         inner: S,
         patience: Patience,
         serving: Serving,
-        place: Option<OwnedSemaphorePermit>,
-        counted: Present,
+        linger: Linger,
+        (place, counted): (OwnedSemaphorePermit, Present),
     ) -> Self {
         // A connection that was made to ask something asks it soon.
         let reading = Box::pin(tokio::time::sleep(patience.head));
         let (awaited, writing) = (Awaited::Head, Writing::new(patience.write));
-        Self { inner, patience, serving, awaited, reading, writing, _place: place, _counted: counted }
+        Self {
+            inner,
+            patience,
+            serving,
+            awaited,
+            reading,
+            writing,
+            linger,
+            draining: None,
+            _place: place,
+            _counted: counted,
+        }
     }
 
     fn awaits(&mut self, awaited: Awaited) {
@@ -99,7 +130,7 @@ impl<S> Stream<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.serving.get() {
+        if self.serving.is_going_on() {
             self.awaited = Awaited::Nothing;
         } else if self.awaited == Awaited::Nothing {
             self.awaits(Awaited::Request);
@@ -167,7 +198,7 @@ impl Writing {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.writing.judge(cx, outcome)
@@ -191,16 +222,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.draining.is_none() {
+            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            this.draining = if this.serving.is_left_unread() { this.linger.begin() } else { None };
+        }
+        if let Some(draining) = &mut this.draining {
+            ready!(draining.poll(cx, &mut this.inner));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RpcMetrics;
     use crate::metrics::Transport;
+    use crate::{RpcLimits, RpcMetrics};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
 
     /// Nothing here takes that long, however busy the machine is.
     const LONG: Duration = Duration::from_secs(60);
@@ -209,8 +250,10 @@ mod tests {
 
     fn pair(patience: Patience, buffer: usize) -> (Stream<DuplexStream>, DuplexStream, Serving) {
         let ((server, client), serving) = (duplex(buffer), Serving::default());
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let counted = RpcMetrics::default().connected(Transport::Http);
-        (Stream::new(server, patience, serving.clone(), None, counted), client, serving)
+        let linger = Linger::new(&RpcLimits::default(), CancellationToken::new());
+        (Stream::new(server, patience, serving.clone(), linger, (place, counted)), client, serving)
     }
 
     fn is_timeout<T>(result: &io::Result<T>) -> bool {
@@ -256,5 +299,32 @@ mod tests {
         stream.write_all(&answer).await.unwrap();
         drop(stream);
         assert_eq!(reading.await.unwrap().unwrap(), answer.len());
+    }
+
+    #[tokio::test]
+    async fn what_is_left_unread_is_thrown_away_once_the_other_side_was_told_the_end() {
+        let (mut stream, mut client, serving) = pair(PATIENCE, 1024);
+        serving.begin().leave_unread();
+        let sending = tokio::spawn(async move {
+            assert_eq!(client.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+            client.write_all(&vec![0; 1024 * 1024]).await
+        });
+        stream.shutdown().await.unwrap();
+        sending.await.unwrap().unwrap();
+
+        // Otherwise the end is at once.
+        let (mut stream, _client, serving) = pair(PATIENCE, 1024);
+        serving.begin();
+        stream.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_throws_nothing_away() {
+        let (mut stream, _client, serving) = pair(PATIENCE, 1024);
+        let stop = CancellationToken::new();
+        stream.linger = Linger::new(&RpcLimits::default(), stop.clone());
+        serving.begin().leave_unread();
+        stop.cancel();
+        stream.shutdown().await.unwrap();
     }
 }

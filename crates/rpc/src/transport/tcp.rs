@@ -1,11 +1,12 @@
-//! A TCP port: accepts no more connections than may be, and serves HTTP on each.
+//! A TCP port, and HTTP on each of its connections.
 
+use super::Shared;
+use super::accept::accept;
 use super::access::{Access, Proxies};
 use super::http::{Door, serve};
 use super::stream::{Patience, Serving, Stream};
-use super::{Shared, pause_accepting, places};
 use crate::RpcError;
-use crate::metrics::{Limit, Transport};
+use crate::metrics::Transport;
 use crate::modules::Namespaces;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -13,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tower_http::cors::CorsLayer;
 
 /// What a connection too many is told, if it listens.
@@ -53,33 +54,22 @@ impl TcpDoor {
 
     /// Serves until the server stops.
     pub(crate) async fn serve(self, shared: Shared) {
-        let places = places(&shared);
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = shared.stop.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, peer)) => self.connect(&shared, &places, stream, peer),
-                Err(error) => pause_accepting(error).await,
-            }
-        }
+        let connect = |(stream, peer), place| match place {
+            Some(place) => self.connect(&shared, stream, peer, place),
+            // Nobody waits for one that does not listen.
+            None => drop(TcpStream::try_write(&stream, TOO_MANY)),
+        };
+        accept(&shared, || self.listener.accept(), connect).await;
     }
 
-    fn connect(&self, shared: &Shared, places: &Arc<Semaphore>, stream: TcpStream, peer: SocketAddr) {
+    fn connect(&self, shared: &Shared, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
         let limits = shared.dispatcher.limits();
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-            shared.dispatcher.metrics.count_refused(Limit::Connections);
-            // Nobody waits for one that does not listen.
-            let _ = stream.try_write(TOO_MANY);
-            return;
-        };
         // It only delays.
         let _ = stream.set_nodelay(true);
         let serving = Serving::default();
         let patience = Patience { idle: limits.idle_timeout, head: limits.header_timeout, write: limits.write_timeout };
         let counted = shared.dispatcher.metrics.connected(Transport::Http);
-        let stream = Stream::new(stream, patience, serving.clone(), Some(place), counted);
+        let stream = Stream::new(stream, patience, serving.clone(), shared.linger.clone(), (place, counted));
         let (door, of_request) = (self.door.clone(), shared.clone());
         let service = tower::service_fn(move |request| {
             serve(of_request.clone(), door.clone(), peer.ip(), serving.clone(), request)

@@ -25,6 +25,8 @@ pub(crate) fn handshake(request: &Request<Incoming>) -> Result<Response<Full<Byt
 
 /// Serves the WebSocket that was agreed to, once it is there.
 pub(crate) fn open(shared: Shared, request: Request<Incoming>, access: (Namespaces, Admission), served: Served) {
+    // What follows a message that is refused.
+    served.leave_unread();
     shared.tasks.clone().spawn(async move {
         let upgraded = match hyper::upgrade::on(request).await {
             Ok(upgraded) => upgraded,

@@ -4,7 +4,7 @@
 use crate::client;
 use crate::node::{LOGGER, TestNode, transaction, user};
 use alloy_primitives::B256;
-use heddle_rpc::{Api, RpcConfig};
+use heddle_rpc::{Api, RpcConfig, RpcLimits};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 /// Calls of each method.
 const CALLS: usize = 40;
 /// What the node answers when it failed.
-const INTERNAL_ERROR: i64 = -32603;
+pub const INTERNAL_ERROR: i64 = -32603;
 /// The page whose table has every method; another test compares it with the server.
 const METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/rpc.md");
 
 /// Names of the methods, and how many arguments each takes.
-fn methods() -> Vec<(String, usize)> {
+pub fn methods() -> Vec<(String, usize)> {
     let page = std::fs::read_to_string(METHODS).unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
     let methods = rows.map(|(name, rest)| {
@@ -28,7 +28,7 @@ fn methods() -> Vec<(String, usize)> {
 }
 
 /// Values that some argument means, at wrong places too, and values that none does.
-fn palette(known: &[Value]) -> Vec<Value> {
+pub fn palette(known: &[Value]) -> Vec<Value> {
     let huge = format!("0x{}", "f".repeat(64));
     let everybody = user(0).address();
     let mut values = vec![
@@ -84,10 +84,15 @@ fn palette(known: &[Value]) -> Vec<Value> {
     values
 }
 
+/// A node that serves whatever the open port may.
+pub async fn serving_all(limits: RpcLimits) -> TestNode {
+    let apis = Api::all_but_admin();
+    TestNode::start_with(RpcConfig { port: 0, apis, limits, ..RpcConfig::default() }, None).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_answers_whatever_it_is_asked() {
-    let apis = Api::ALL.iter().copied().filter(|api| *api != Api::Admin).collect();
-    let node = TestNode::start_with(RpcConfig { port: 0, apis, ..RpcConfig::default() }, None).await;
+    let node = serving_all(RpcLimits::default()).await;
     let sent = transaction(0, 0, LOGGER, 0, B256::repeat_byte(7));
     node.mine_all(&[&sent]).await;
     let head = node.chain.head().hash();

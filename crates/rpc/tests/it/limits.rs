@@ -25,7 +25,7 @@ async fn connect(node: &TestNode) -> TcpStream {
 }
 
 /// All that the server says until it ends the connection.
-async fn rest(mut stream: TcpStream) -> String {
+pub async fn rest(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut said)).await;
     // An end by force is an end, too.
@@ -179,6 +179,23 @@ async fn memory_for_requests_and_answers_is_bounded() {
     while large().await.status != 400 {}
 }
 
+/// The calls before are carried out; that there is no memory for the next answer is what all are told, as far as it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_without_memory_is_refused_call_by_call() {
+    let node = start(RpcLimits { buffered_bytes: 64 * 1024, ..RpcLimits::default() }).await;
+    // What is sent holds some of the memory, and is answered with half as much again, several times.
+    let call = |id| json!({"jsonrpc": "2.0", "id": id, "method": "web3_clientVersion", "params": []});
+    let block = |id| json!({"jsonrpc": "2.0", "id": id, "method": "eth_getBlockByNumber", "params": ["0x0", true]});
+    let calls = Vec::from_iter((1..=100).map(|id| if id == 1 { call(id) } else { block(id) }));
+    let answer = post(node.address(), Value::Array(calls).to_string()).await;
+    let told = answer.json();
+    let ids = told.as_array().unwrap().iter().map(|answer| {
+        assert_eq!(answer["error"]["code"], -32005, "{answer}");
+        answer["id"].as_u64().unwrap()
+    });
+    assert_eq!((answer.status, Vec::from_iter(ids)), (503, Vec::from_iter(1..=100)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_has_its_calls_a_second() {
     let node = start(RpcLimits { calls_per_second: NonZeroU32::new(2), ..RpcLimits::default() }).await;
@@ -188,7 +205,10 @@ async fn an_address_has_its_calls_a_second() {
     while answer.status == 200 {
         answer = post(node.address(), &batch).await;
     }
-    assert_eq!((answer.status, &answer.json()["error"]["code"]), (429, &json!(-32005)));
+    let told = answer.json();
+    let told = told.as_array().unwrap().iter().map(|answer| (&answer["id"], &answer["error"]["code"]));
+    let expected = [(&json!(1), &json!(-32005)), (&json!(2), &json!(-32005))];
+    assert_eq!((answer.status, Vec::from_iter(told)), (429, expected.to_vec()));
     let wait = answer.head.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
     assert!((1..=2).contains(&wait.parse::<u64>().unwrap()), "{wait}");
     assert!(refused(&node, "rate") >= 1);

@@ -3,12 +3,15 @@
 use crate::client::{call, request};
 use crate::node::TestNode;
 use alloy_rpc_types_engine::Claims;
-use heddle_rpc::{AuthConfig, JwtSecret, RpcConfig};
+use heddle_rpc::{AuthConfig, JwtSecret, RpcConfig, RpcLimits};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 async fn start(secret: JwtSecret, ipc: Option<&Path>) -> TestNode {
     let auth = AuthConfig { address: "127.0.0.1:0".parse().unwrap(), hosts: vec!["localhost".to_owned()], secret };
@@ -26,7 +29,7 @@ async fn operators_have_a_token() {
     let node = start(secret, None).await;
     let ask = async |token: &str| {
         let authorization = format!("Bearer {token}");
-        let headers = [("Content-Type", "application/json"), ("Authorization", authorization.as_str())];
+        let headers = [JSON, ("Authorization", authorization.as_str())];
         request(node.auth_address(), "POST", &headers, &body("admin_test")).await
     };
     let token = |secret: &JwtSecret, age: u64| {
@@ -45,8 +48,7 @@ async fn operators_have_a_token() {
     ] {
         assert_eq!(ask(&token).await.status, 401, "{why}");
     }
-    let without =
-        request(node.auth_address(), "POST", &[("Content-Type", "application/json")], &body("admin_test")).await;
+    let without = request(node.auth_address(), "POST", &[JSON], &body("admin_test")).await;
     assert_eq!(without.status, 401);
     assert_eq!(call(node.address(), "admin_test", json!([])).await.unwrap_err()["code"], -32601);
     assert!(call(node.address(), "rpc_modules", json!([])).await.unwrap().get("admin").is_none());
@@ -97,6 +99,56 @@ async fn the_socket_serves_everything() {
     node.mine();
     let news = answer("\n").await;
     assert_eq!((&news["params"]["subscription"], &news["params"]["result"]["number"]), (&id, &json!("0x1")));
+}
+
+/// Whoever fills the open port, its memory, its turns and its calls a second, takes nothing from operators.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_have_a_share_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heddle.ipc");
+    let secret = JwtSecret::random();
+    let auth = AuthConfig { address: "127.0.0.1:0".parse().unwrap(), hosts: vec!["localhost".to_owned()], secret };
+    let limits = RpcLimits {
+        buffered_bytes: 64 * 1024,
+        calls: 1,
+        calls_queued: 1,
+        call_gas: u64::MAX,
+        calls_per_second: NonZeroU32::new(3),
+        ..RpcLimits::default()
+    };
+    let config = RpcConfig { port: 0, auth: Some(auth), ipc: Some(path.clone()), limits, ..RpcConfig::default() };
+    let node = TestNode::start_with(config, None).await;
+
+    let begin = async |length: usize, text: &str| {
+        let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ";
+        let mut stream = TcpStream::connect(node.address()).await.unwrap();
+        stream.write_all(format!("{head}{length}\r\n\r\n{text}").as_bytes()).await.unwrap();
+        stream
+    };
+    // One endless call runs, one waits, and bodies that do not come to their end hold the memory.
+    let endless = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"data": "0x5b5f56"}, "latest"]});
+    let endless = endless.to_string();
+    let mut callers = vec![begin(endless.len(), &endless).await, begin(endless.len(), &endless).await];
+    let open = async || request(node.address(), "POST", &[JSON], &body("eth_chainId")).await.status;
+    while open().await != 503 {
+        callers.push(begin(1_000, " ").await);
+    }
+
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"data": "0x00"}, "latest"]});
+    let large =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "web3_sha3", "params": [format!("0x{}", "0".repeat(5_000))]});
+    let token = secret.encode(&Claims::with_current_timestamp()).unwrap();
+    let authorization = format!("Bearer {token}");
+    let headers = [JSON, ("Authorization", authorization.as_str())];
+    let mut socket = BufReader::new(UnixStream::connect(&path).await.unwrap());
+    for call in [&call, &large, &call, &large, &call] {
+        let answer = request(node.auth_address(), "POST", &headers, call.to_string().as_bytes()).await.json();
+        assert!(answer["result"].is_string(), "{answer}");
+        socket.write_all(call.to_string().as_bytes()).await.unwrap();
+        let mut line = String::new();
+        socket.read_line(&mut line).await.unwrap();
+        assert!(line.contains("result"), "{line}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,10 @@
 
 use crate::node::{TestNode, raw, transaction};
 use alloy_primitives::Address;
+use heddle_rpc::{RpcConfig, RpcLimits};
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 const METHOD: &str = "eth_sendRawTransactionSync";
 
@@ -29,6 +31,23 @@ async fn who_waits_in_vain_learns_the_hash() {
     assert_eq!((&error["code"], &error["data"]), (&json!(4), &json!(sent.tx_hash())), "{error}");
     assert!(error["message"].as_str().unwrap().ends_with("wasn't processed in 1 ms"), "{error}");
     assert!(node.mempool.get(sent.tx_hash()).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_are_as_long_as_the_operator_lets_them() {
+    let (sync_wait, sync_wait_max) = (Duration::from_millis(2), Duration::from_millis(3));
+    let limits = RpcLimits { sync_wait, sync_wait_max, ..RpcLimits::default() };
+    let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
+    for (nonce, wanted, waited) in
+        [(0, json!(null), 2), (1, json!(0), 2), (2, json!(1), 1), (3, json!(3), 3), (4, json!(4), 2)]
+    {
+        let sent = transaction(0, nonce, Address::repeat_byte(1), 5, []);
+        let error = node.call(METHOD, json!([raw(&sent), wanted])).await.unwrap_err();
+        assert!(
+            error["message"].as_str().unwrap().ends_with(&format!("processed in {waited} ms")),
+            "{wanted}: {error}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,7 +100,8 @@ async fn bodies_and_batches_are_bounded() {
     let answer = post(node.address(), batch(1_000)).await.json();
     assert_eq!(answer.as_array().unwrap().len(), 1_000);
     let answer = post(node.address(), batch(1_001)).await.json();
-    assert!(answer["error"]["message"].as_str().unwrap().contains("too large"), "{answer}");
+    assert!(answer[0]["error"]["message"].as_str().unwrap().contains("too large"), "{answer}");
+    assert_eq!((answer.as_array().unwrap().len(), &answer[0]["id"]), (1, &json!(1)));
     assert_serves(&node).await;
 }
 

@@ -5,6 +5,7 @@ use crate::limits::{metric, refused, until};
 use crate::node::TestNode;
 use heddle_rpc::{RpcConfig, RpcLimits};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -119,6 +120,15 @@ async fn a_message_has_its_length_and_its_time() {
         assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["error"]["code"], -32007);
     }
     assert_eq!(refused(&node, "request_bytes"), 2);
+    // Who has still much to send comes to read it, too.
+    let mut stream = open(&node).await;
+    stream.write_all(&announced(TEXT, true, 4 << 20)).await.unwrap();
+    for _ in 0..64 {
+        stream.readable().await.unwrap();
+        stream.write_all(&[b' '; 1 << 16]).await.unwrap();
+    }
+    let (_, answer) = next(&mut stream).await;
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["error"]["code"], -32007);
 
     let node = start(RpcLimits { body_timeout: Duration::from_millis(50), ..RpcLimits::default() }).await;
     for begun in [announced(TEXT, true, 1_000), frame(TEXT, false, b"{")] {
@@ -126,6 +136,36 @@ async fn a_message_has_its_length_and_its_time() {
         stream.write_all(&begun).await.unwrap();
         until("the end", || metric(&node, "rpc_connections{transport=\"websocket\"}") == 0).await;
     }
+}
+
+/// Whoever waits on a WebSocket waits for an id.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_name_what_is_refused() {
+    let calls = |ids: std::ops::RangeInclusive<u64>| {
+        Value::from_iter(ids.map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "eth_chainId", "params": []})))
+    };
+    let ask = async |stream: &mut TcpStream, message: Value| -> Value {
+        stream.write_all(&frame(TEXT, true, message.to_string().as_bytes())).await.unwrap();
+        serde_json::from_slice(&next(stream).await.1).unwrap()
+    };
+    // A second's calls are spent by the first batch, and by each that is not refused.
+    let limits = RpcLimits { calls_per_second: NonZeroU32::new(1), batch_calls: 3, ..RpcLimits::default() };
+    let node = start(limits).await;
+    let mut stream = open(&node).await;
+    assert_eq!(ask(&mut stream, calls(1..=2)).await[1]["result"], "0x7a69");
+    let mut refused = ask(&mut stream, calls(3..=4)).await;
+    while refused[0].get("result").is_some() {
+        refused = ask(&mut stream, calls(3..=4)).await;
+    }
+    let told = |answer: &Value| (answer["id"].as_u64(), answer["error"]["code"].as_i64());
+    assert_eq!((told(&refused[0]), told(&refused[1])), ((Some(3), Some(-32005)), (Some(4), Some(-32005))));
+    let mut refused = ask(&mut stream, calls(5..=5).as_array_mut().unwrap().remove(0)).await;
+    while refused.get("result").is_some() {
+        refused = ask(&mut stream, calls(5..=5).as_array_mut().unwrap().remove(0)).await;
+    }
+    assert_eq!(told(&refused), (Some(5), Some(-32005)));
+    let refused = ask(&mut stream, calls(6..=9)).await;
+    assert_eq!((told(&refused[0]), refused.as_array().unwrap().len()), ((Some(6), Some(-32010)), 1));
 }
 
 /// What is announced takes no memory before it comes.

@@ -4,7 +4,7 @@
 mod install;
 mod long_chain;
 
-use heddle_e2e::{Devnet, Network, turn};
+use heddle_e2e::{Devnet, Network, path_text, turn};
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::Command;
@@ -39,6 +39,22 @@ async fn web3_py_works_against_a_devnet() {
     let mut python = Command::new(interpreter);
     python.args(["-m", "unittest", "test_web3"]).current_dir(directory).env("HEDDLE_URL", devnet.rpc.url());
     succeeds(&mut python).await;
+}
+
+/// One validator with a Unix socket, which only operators have.
+#[tokio::test]
+async fn cast_and_web3_py_work_over_the_unix_socket() {
+    let _turn = turn().await;
+    let Some(scripts) = install::scripts().await else { return };
+    let mut network = Network::create_with(1, &["--block-time", "100ms", "--dev-accounts", "20"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("heddle.ipc");
+    network.configure(0, |toml| drop(toml.insert("ipcpath".to_owned(), path_text(&socket).into())));
+    network.start(0).await;
+    succeeds(node_tests(&scripts, "ipc", &[]).env("HEDDLE_IPC", &socket)).await;
+    let Some((directory, interpreter)) = install::web3py().await else { return };
+    let mut python = Command::new(interpreter);
+    succeeds(python.args(["-m", "unittest", "test_ipc"]).current_dir(directory).env("HEDDLE_IPC", &socket)).await;
 }
 
 #[tokio::test]
