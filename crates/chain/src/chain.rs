@@ -55,8 +55,8 @@ pub(crate) struct Inner {
     pub(crate) commit_door: Mutex<()>,
     /// Held by the one pruning at a time, which the commit does not wait for.
     pub(crate) pruning: Mutex<()>,
-    /// Held by who indexes logs, which the commit does not wait for.
-    pub(crate) log_indexer: Mutex<Indexer>,
+    /// Of logs, which the commit does not wait for.
+    pub(crate) log_indexer: Indexer,
     pub(crate) events: broadcast::Sender<Arc<CommittedBlock>>,
 }
 
@@ -122,7 +122,7 @@ impl Chain {
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),
             pruning: Mutex::new(()),
-            log_indexer: Mutex::default(),
+            log_indexer: Indexer::default(),
             pending_evidence: Mutex::new(load_pending(&database)?),
             genesis,
             rules,

@@ -1,10 +1,10 @@
 //! Searching the logs of committed blocks.
 
 use crate::block_store::missing;
-use crate::log_index::candidates;
-use crate::rlp_rows::{RawBody, RawReceipt, damaged, raw_receipts};
-use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher};
-use alloy_primitives::Log;
+use crate::log_index::Search;
+use crate::rlp_rows::{RawBody, RawReceipt, damaged, header_timestamp, raw_receipts};
+use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits};
+use alloy_primitives::{Log, keccak256};
 use heddle_storage::Table;
 
 /// A log in its block.
@@ -28,10 +28,10 @@ impl Chain {
         self.require_blocks(from, to)?;
         let to = to.min(self.head().header.number);
         let snapshot = self.inner.database.snapshot();
-        let matcher = LogMatcher::from(filter.clone());
+        let search = Search::new(&snapshot, &self.inner.log_indexer.above, filter);
         let (mut logs, mut bytes, mut next) = (Vec::new(), 0, from);
         while next <= to {
-            let (numbers, searched) = candidates(&snapshot, &matcher, next, to)?;
+            let (numbers, searched) = search.candidates(next, to)?;
             for number in numbers {
                 let found = self.block_logs(number, filter)?;
                 bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
@@ -56,14 +56,16 @@ impl Chain {
         let hashes =
             database.with_row(Table::Bodies, key, |row| RawBody::read(row)?.hashes(transactions.iter().copied()))?;
         let hashes = hashes.ok_or_else(|| missing("body", number))?.map_err(damaged("body", number))?;
-        let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
+        let header = database.with_row(Table::Headers, key, |row| Ok((keccak256(row), header_timestamp(row)?)))?;
+        let (block_hash, block_timestamp) =
+            header.ok_or_else(|| missing("header", number))?.map_err(damaged("header", number))?;
         let entry = |Found { log, transaction, place }| {
             let hash = transactions.binary_search(&transaction).ok().and_then(|index| hashes.get(index));
             LogEntry {
                 log,
                 block_number: number,
-                block_hash: header.seal(),
-                block_timestamp: header.timestamp,
+                block_hash,
+                block_timestamp,
                 transaction_hash: hash.copied().unwrap_or_default(),
                 transaction_index: transaction as u64,
                 log_index: place,

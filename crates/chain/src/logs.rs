@@ -44,11 +44,6 @@ pub struct LogMatcher {
 }
 
 impl LogMatcher {
-    /// What is looked for.
-    pub(crate) fn filter(&self) -> &LogFilter {
-        &self.filter
-    }
-
     /// Whether a block with this bloom can hold a matching log; no false negatives.
     pub fn may_match(&self, bloom: &Bloom) -> bool {
         let contains = |hash: &B256| bloom.contains_input(BloomInput::Hash(*hash));

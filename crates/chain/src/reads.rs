@@ -1,8 +1,10 @@
 //! Reading what was committed, and asking what-if on it.
 
 use crate::block_store::missing;
+use crate::chain::Inner;
+use crate::state_reader::MemoryReader;
 use crate::{
-    AccountProof, CallError, CallLimits, CallOutcome, CallRequest, Chain, ChainError, ChainRules, Overrides,
+    AccountProof, CallError, CallLimits, CallOutcome, CallRequest, Chain, ChainError, ChainRules, Head, Overrides,
     PendingBlock, ProofLimits, SimulatedBlock, SimulationError, SimulationRequest, StateView, StoredBlock,
     TransactionLocation,
 };
@@ -177,6 +179,13 @@ impl Chain {
         self.ask(place.into(), |rules, reader, header| {
             heddle_evm::call(rules, reader, header, request, overrides, limits)
         })
+    }
+
+    /// As [`Self::call`] after this head and without overrides, if that takes only a moment and nothing from the disk. `None`
+    /// says nothing about the call.
+    pub fn short_call(&self, head: &Head, request: &CallRequest, limits: &CallLimits<'_>) -> Option<CallOutcome> {
+        let Inner { rules, codes, .. } = &*self.inner;
+        heddle_evm::short_call(rules, &MemoryReader { state: head.state(), codes }, &head.header, request, limits)
     }
 
     /// The least gas limit with which a transaction succeeds in the environment of a block, as `eth_estimateGas` finds

@@ -191,6 +191,14 @@ pub(crate) fn header_bloom(row: &[u8]) -> Walked<&[u8; 256]> {
     bloom.try_into().map_err(|_| Error::UnexpectedLength)
 }
 
+/// The timestamp in the row of a header.
+pub(crate) fn header_timestamp(row: &[u8]) -> Walked<u64> {
+    /// Fields before it: those before the bloom, the bloom, difficulty, number, gas limit, gas used.
+    const PLACE: usize = 11;
+    let timestamp = Items::of_row(row)?.nth(PLACE).unwrap_or(Err(Error::InputTooShort))?;
+    u64::decode(&mut { timestamp.rlp })
+}
+
 /// What a row that cannot be walked means.
 pub(crate) fn damaged(what: &str, number: u64) -> impl FnOnce(Error) -> ChainError {
     move |error| ChainError::Corrupt(format!("{what} row of block {number}: {error}"))

@@ -44,3 +44,39 @@ impl StateReader for ChainStateReader<'_> {
         root.map_err(StateError::new)
     }
 }
+
+/// The same, as far as it is in memory.
+pub(crate) struct MemoryReader<'a> {
+    pub(crate) state: StateView,
+    pub(crate) codes: &'a CodeCache,
+}
+
+impl StateReader for MemoryReader<'_> {
+    fn account(&self, address: Address) -> Result<Option<Account>, StateError> {
+        self.state.cached_account(address).ok_or_else(not_in_memory)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, StateError> {
+        self.state.cached_storage(address, slot).ok_or_else(not_in_memory)
+    }
+
+    fn code(&self, hash: B256) -> Result<Code, StateError> {
+        self.codes.get(hash).ok_or_else(not_in_memory)
+    }
+
+    fn has_storage(&self, _address: Address) -> Result<bool, StateError> {
+        Err(not_in_memory())
+    }
+
+    fn block_hash(&self, _number: u64) -> Result<B256, StateError> {
+        Err(not_in_memory())
+    }
+
+    fn root_with(&self, _changes: &StateChanges) -> Result<B256, StateError> {
+        Err(not_in_memory())
+    }
+}
+
+fn not_in_memory() -> StateError {
+    StateError::new("not in memory")
+}

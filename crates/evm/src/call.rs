@@ -57,7 +57,8 @@ impl CallRequest {
         self.gas_price.or(self.max_fee_per_gas).unwrap_or_default()
     }
 
-    fn is_free(&self) -> bool {
+    /// Whether its sender pays nothing for gas.
+    pub(crate) fn is_free(&self) -> bool {
         self.fee_cap() == 0 && self.max_priority_fee_per_gas.unwrap_or_default() == 0
     }
 

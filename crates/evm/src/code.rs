@@ -70,6 +70,11 @@ impl CodeCache {
         })
     }
 
+    /// The code with this hash, if it is cached.
+    pub fn get(&self, hash: B256) -> Option<Code> {
+        self.codes.get(&hash)
+    }
+
     /// How often code was not cached, since the cache was made.
     pub fn loads(&self) -> u64 {
         self.loads.load(Ordering::Relaxed)

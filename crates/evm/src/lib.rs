@@ -10,7 +10,7 @@
 //! propose   next_header -> build   -> complete_header
 //! verify    validate_header -> validate_body -> recover_sender -> execute -> validate_outcome
 //!           (on chains that began with proof of work also validate_merge and validate_ommers)
-//! ask       call | estimate_gas | create_access_list | simulate | transact | analyze
+//! ask       call | short_call | estimate_gas | create_access_list | simulate | transact | analyze
 //! trace     trace_geth | trace_parity | trace_operations
 //! ```
 
@@ -43,6 +43,7 @@ mod ports;
 mod receipt;
 mod rules;
 mod run;
+mod short;
 mod simulate;
 mod system;
 #[cfg(test)]
@@ -71,6 +72,7 @@ pub use overrides::Overrides;
 pub use parallelism::{Conflict, Parallelism, analyze};
 pub use ports::{StateError, StateReader};
 pub use rules::ChainRules;
+pub use short::short_call;
 pub use simulate::{
     BlockRequest, NumberedCall, SIMULATED_BLOCKS_MAX, SimulatedBlock, SimulatedCall, SimulationError,
     SimulationRequest, simulate,

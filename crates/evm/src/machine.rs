@@ -6,11 +6,11 @@
 //! Both hold whether or not an inspector looks on.
 
 use crate::handler::BlockHandler;
-use crate::{StateError, constantinople};
+use crate::{StateError, constantinople, short};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmContext, precompiles::PrecompilesMap};
 use alloy_primitives::{Address, Bytes};
 use revm::{
-    Context, Database, Inspector, Journal, MainBuilder, MainContext,
+    Context, Database, Inspector, Journal, MainContext,
     bytecode::opcode::SSTORE,
     context::{
         BlockEnv, CfgEnv, ContextError, ContextSetters, ContextTr, FrameStack, JournalTr, TxEnv,
@@ -74,6 +74,8 @@ pub(crate) struct Machine<D: MachineDatabase, I = NoOpInspector> {
     inner: Inner<D, I>,
     is_inspected: bool,
     is_fee_recipient_met: bool,
+    /// Whether transactions fail that are not short (`short.rs`).
+    pub(crate) is_short: bool,
 }
 
 impl<D: MachineDatabase> Machine<D> {
@@ -84,24 +86,26 @@ impl<D: MachineDatabase> Machine<D> {
             cfg_env.set_gas_params(constantinople::gas_params(cfg_env.spec));
         }
         let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(cfg_env.spec));
-        let mut inner = Context::mainnet()
-            .with_block(block_env)
-            .with_cfg(cfg_env)
-            .with_db(state)
-            .build_mainnet_with_inspector(NoOpInspector {})
-            .with_precompiles(PrecompilesMap::from_static(precompiles));
+        let mut inner = Inner {
+            instruction: EthInstructions::new_mainnet_with_spec(cfg_env.spec),
+            ctx: Context::mainnet().with_block(block_env).with_cfg(cfg_env).with_db(state),
+            inspector: NoOpInspector {},
+            precompiles: PrecompilesMap::from_static(precompiles),
+            // Empty: most calls need one frame, and each has a stack of 32 KiB.
+            frame_stack: FrameStack::new(),
+        };
         if is_constantinople {
             inner.instruction.insert_instruction(SSTORE, Instruction::new(constantinople::sstore::<D>), 0);
         }
-        Self { inner, is_inspected: false, is_fee_recipient_met: false }
+        Self { inner, is_inspected: false, is_fee_recipient_met: false, is_short: false }
     }
 }
 
 impl<D: MachineDatabase, I> Machine<D, I> {
     /// The same machine with an inspector, which is enabled.
     pub(crate) fn inspected_by<J>(self, inspector: J) -> Machine<D, J> {
-        let Self { inner, is_fee_recipient_met, .. } = self;
-        Machine { inner: inner.with_inspector(inspector), is_inspected: true, is_fee_recipient_met }
+        let Self { inner, is_fee_recipient_met, is_short, .. } = self;
+        Machine { inner: inner.with_inspector(inspector), is_inspected: true, is_fee_recipient_met, is_short }
     }
 
     /// Whether the last transaction loaded the fee recipient before it was paid.
@@ -210,16 +214,26 @@ impl<D: MachineDatabase, I> EvmTr for Machine<D, I> {
         &mut self,
         init: FrameInit,
     ) -> Result<FrameInitResult<'_, EthFrame>, ContextError<MachineDatabaseError>> {
+        let is_short = self.is_short;
+        if is_short && !short::may_begin(&init.frame_input, &self.inner.precompiles) {
+            return Err(short::too_long());
+        }
         if let FrameInput::Create(inputs) = &init.frame_input
             && let Some(result) = self.storage_collision(inputs, init.depth)?
         {
             return Ok(ItemOrResult::Result(result));
         }
-        self.inner.frame_init(init)
+        match self.inner.frame_init(init)? {
+            ItemOrResult::Result(result) if is_short && !short::may_end(&result) => Err(short::too_long()),
+            begun => Ok(begun),
+        }
     }
 
     fn frame_run(&mut self) -> Result<FrameInitOrResult<EthFrame>, ContextError<MachineDatabaseError>> {
-        self.inner.frame_run()
+        match self.inner.frame_run()? {
+            ItemOrResult::Result(result) if self.is_short && !short::may_end(&result) => Err(short::too_long()),
+            ran => Ok(ran),
+        }
     }
 
     fn frame_return_result(

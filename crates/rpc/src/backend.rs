@@ -8,7 +8,7 @@ use crate::recent::Recent;
 use crate::texts::Texts;
 use crate::{DevAccounts, NodeStatus, RpcLimits, RpcMetrics, TransactionIntake};
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use heddle_chain::{CallLimits, Chain, StoredBlock};
+use heddle_chain::{CallLimits, Chain, Head, StoredBlock};
 use heddle_mempool::Mempool;
 use heddle_primitives::Receipt;
 use jsonrpsee::Methods;
@@ -99,6 +99,16 @@ impl Backend {
             | BlockNumberOrTag::Finalized
             | BlockNumberOrTag::Pending => Some(head),
         }
+    }
+
+    /// The head, where a number or a tag names it, or nothing does. What waits in the mempool is not looked at.
+    pub(crate) fn named_head(&self, id: Option<BlockId>) -> Option<Arc<Head>> {
+        let head = self.chain.head();
+        let number = match id.unwrap_or_default() {
+            BlockId::Number(tag) if !tag.is_pending() => self.number_of_tag(tag)?,
+            _ => return None,
+        };
+        (number == head.header.number).then_some(head)
     }
 
     /// The block that an EIP-1898 identifier names; `None` when there is none.

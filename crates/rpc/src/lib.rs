@@ -5,7 +5,8 @@
 //! - every committed block is final: `latest`, `safe` and `finalized` name the same block; `pending` is what this node would
 //!   propose now, made of what waits in the mempool;
 //! - a method either reads memory and answers at once, or runs on a blocking thread under a semaphore: database reads
-//!   under one, EVM calls under a smaller one; what waits for an event holds no thread. All of it runs on threads of this
+//!   under one, EVM calls under a smaller one; an EVM call that is over within a millisecond, whatever its code, is answered
+//!   at once too; what waits for an event holds no thread. All of it runs on threads of this
 //!   crate, of low priority: no caller can occupy the node, and consensus waits for none;
 //! - every connection, byte, level, call and second that a caller can take is bounded ([`RpcLimits`]), and what all callers
 //!   take together is;
@@ -71,5 +72,6 @@ pub use ports::{
     ValidatorReport, VoteReport,
 };
 pub use server::RpcServer;
+pub use threads::RPC_NICENESS;
 
 pub use alloy_rpc_types_engine::JwtSecret;

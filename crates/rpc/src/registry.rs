@@ -22,6 +22,8 @@ use tokio::sync::Semaphore;
 
 /// Calls of one method that wait for events at a time.
 const WAITING_MAX: usize = 512;
+/// Bytes of arguments up to which one looks whether the answer is in memory: longer ones take time to be parsed.
+const RECALLED_BYTES: usize = 4 * 1024;
 
 /// A method: takes its arguments in order and returns its result.
 pub(crate) type Handler<R> = fn(&Backend, &mut Arguments<'_>) -> Result<R, MethodError>;
@@ -144,6 +146,28 @@ impl Registry {
         self.blocking(name, names, handler, self.calls.clone())
     }
 
+    /// As [`Self::execute`], for a method that may know its answer in a moment, and then gives it at once.
+    pub(crate) fn execute_or_recall<R: Serialize + 'static>(
+        &mut self,
+        name: &'static str,
+        names: Names,
+        short: Recent<R>,
+        handler: Handler<R>,
+    ) -> Result<(), RegisterMethodError> {
+        self.metrics.know(name);
+        let (lane, bytes_max) = (self.calls.clone(), self.response_bytes);
+        self.module.register_async_method(name, move |params, backend, _| {
+            let short = move |backend: &Backend, arguments: &mut Arguments<'_>| {
+                bounded_json(&short(backend, arguments)?, bytes_max).ok()
+            };
+            let answer = move |backend: &Backend, arguments: &mut Arguments<'_>| {
+                bounded_json(&handler(backend, arguments)?, bytes_max)
+            };
+            recall_or_run(lane.clone(), params, (name, names), short, answer, backend)
+        })?;
+        Ok(())
+    }
+
     /// Adds a method that executes blocks again under a tracer: one call of all these runs at a time.
     pub(crate) fn trace<R: Serialize + 'static>(
         &mut self,
@@ -197,12 +221,7 @@ impl Registry {
         let bytes_max = self.response_bytes;
         self.module.register_async_method(name, move |params, backend, _| {
             let answer = move |backend: &Backend, arguments: &mut Arguments<'_>| {
-                let result = handler(backend, arguments)?;
-                // Not only counted when it is there: a short result may be long as text.
-                heddle_chain::to_bounded_json(&result, bytes_max).map_err(|error| match error {
-                    TraceError::TooLarge(_) => MethodError::ResponseTooBig,
-                    error => error.into(),
-                })
+                bounded_json(&handler(backend, arguments)?, bytes_max)
             };
             run(lane.clone(), params, (name, names), answer, backend)
         })?;
@@ -295,18 +314,30 @@ async fn recall_or_run<R: Send + 'static>(
     lane: Lane,
     params: Params<'static>,
     (method, names): (&'static str, Names),
-    recent: Recent<R>,
-    handler: Handler<R>,
+    recent: impl FnOnce(&Backend, &mut Arguments<'_>) -> Option<R>,
+    handler: impl FnOnce(&Backend, &mut Arguments<'_>) -> Result<R, MethodError> + Send + 'static,
     backend: Arc<Backend>,
 ) -> Result<R, MethodError> {
     let started = Instant::now();
-    match Arguments::parse(&params, names).ok().and_then(|mut arguments| recent(&backend, &mut arguments)) {
+    // A batch of such calls lets others have their turn now and then.
+    tokio::task::coop::consume_budget().await;
+    let arguments = Some(&params).filter(|params| params.len_bytes() <= RECALLED_BYTES);
+    let arguments = arguments.and_then(|params| Arguments::parse(params, names).ok());
+    match arguments.and_then(|mut arguments| recent(&backend, &mut arguments)) {
         Some(result) => {
             backend.metrics.count(method, 0, started);
             Ok(result)
         }
         None => run(lane, params, (method, names), handler, backend).await,
     }
+}
+
+/// A result as JSON. Its bytes are not only counted when it is there: a short result may be long as text.
+fn bounded_json<R: Serialize>(result: &R, bytes_max: usize) -> Result<Box<RawValue>, MethodError> {
+    heddle_chain::to_bounded_json(result, bytes_max).map_err(|error| match error {
+        TraceError::TooLarge(_) => MethodError::ResponseTooBig,
+        error => error.into(),
+    })
 }
 
 /// Leaves a text to be sent as it is, where the caller's transport allows that, with no result in its place.

@@ -5,8 +5,9 @@ use rustix::process::setpriority_process;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Where consensus (0) and RPC want the same core, RPC gets about a tenth of it.
-const NICENESS: i32 = 10;
+/// The niceness of all threads that calls run on: where consensus (0) and RPC want the same core, RPC gets about a tenth of
+/// it.
+pub const RPC_NICENESS: i32 = 10;
 /// Threads that wait for sockets.
 const WORKERS_MAX: usize = 4;
 /// Blocking threads beyond what the lanes let run: closing files and resolving names takes some, for moments.
@@ -31,7 +32,7 @@ impl Threads {
             // The threads' own, whatever the priority of the thread that starts one. A system that refuses loses nothing
             // but the preference.
             .on_thread_start(|| {
-                let _ = setpriority_process(None, NICENESS);
+                let _ = setpriority_process(None, RPC_NICENESS);
             })
             .enable_all()
             .build()

@@ -62,6 +62,11 @@ impl StateView {
         Some(account.map(|a| Account { nonce: a.nonce, balance: a.balance, code_hash: a.code_hash }))
     }
 
+    /// The slot's value, if it can be told from memory.
+    pub fn cached_storage(&self, address: Address, slot: U256) -> Option<U256> {
+        Some(self.caches.slots.get(self.number?, &(address, slot))?.value)
+    }
+
     /// Reads a storage slot; zero when the slot or the account does not exist.
     ///
     /// # Errors

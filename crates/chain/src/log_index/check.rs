@@ -1,6 +1,6 @@
 //! Whether the index is what the receipts say.
 
-use super::gathering::Gathering;
+use super::gathering::{Gathering, logged_values};
 use super::rows::Segment;
 use crate::ChainError;
 use heddle_state::{CheckObserver, CheckProgress, Findings};
@@ -45,11 +45,11 @@ fn segment(snapshot: &Snapshot, segment: Segment, findings: &mut Findings) -> Re
     for number in segment.first..=segment.last {
         let receipts = snapshot.get(Table::Receipts, number.to_be_bytes())?;
         // Receipts that are missing or damaged are found with their block.
-        if receipts.is_none_or(|receipts| gathering.add(number, &receipts).is_err()) {
-            return Ok(());
-        }
+        let values = receipts.and_then(|receipts| logged_values(number, &receipts).ok());
+        let Some(values) = values else { return Ok(()) };
+        gathering.add(number, values);
     }
-    let mut expected = gathering.into_rows().peekable();
+    let mut expected = gathering.rows().peekable();
     for row in snapshot.prefix_scan(Table::LogIndex, &segment.last.to_be_bytes())? {
         let (key, value) = row?;
         while let Some((missing, _)) = expected.next_if(|(expected, _)| *expected < key) {

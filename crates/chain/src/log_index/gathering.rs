@@ -1,10 +1,11 @@
 //! Blocks that are to become a stretch of the index.
 
-use super::rows::{Posting, Segment, address_key, segment_rows, topic_key};
+use super::rows::{Segment, address_key, segment_rows, topic_key};
 use crate::ChainError;
 use crate::rlp_rows::{damaged, raw_receipts};
 use alloy_rlp::Error;
 use heddle_storage::Row;
+use std::collections::HashMap;
 
 /// When there is enough for a stretch.
 #[derive(Clone, Copy, Debug)]
@@ -24,46 +25,55 @@ impl Default for Bounds {
 
 /// What consecutive blocks log. Blocks are added at either end.
 #[derive(Default)]
-pub(super) struct Gathering {
+pub(crate) struct Gathering {
     blocks: Option<Segment>,
-    postings: Vec<Posting>,
+    /// The blocks that log a value, in the order in which they were added.
+    logging: HashMap<u64, Vec<u64>>,
+    postings: usize,
 }
 
 impl Gathering {
-    /// Its first block; `None` when there is none.
-    pub(super) fn first(&self) -> Option<u64> {
-        self.blocks.map(|blocks| blocks.first)
+    /// Its first and last block; `None` when there is none.
+    pub(super) fn blocks(&self) -> Option<Segment> {
+        self.blocks
     }
 
-    /// Its last block; `None` when there is none.
-    pub(super) fn last(&self) -> Option<u64> {
-        self.blocks.map(|blocks| blocks.last)
-    }
-
-    /// Adds the block before the first or after the last, by the row of its receipts.
-    pub(super) fn add(&mut self, number: u64, receipts: &[u8]) -> Result<(), ChainError> {
-        let values = logged_values(receipts).map_err(damaged("receipts", number))?;
-        self.postings.extend(values.into_iter().map(|value| Posting { value, number }));
+    /// Adds the block before the first or after the last, with what it logs, each value once.
+    pub(super) fn add(&mut self, number: u64, values: Vec<u64>) {
+        self.postings += values.len();
+        for value in values {
+            self.logging.entry(value).or_default().push(number);
+        }
         let Segment { first, last } = self.blocks.unwrap_or(Segment { first: number, last: number });
         self.blocks = Some(Segment { first: first.min(number), last: last.max(number) });
-        Ok(())
+    }
+
+    /// The blocks that log a value.
+    pub(super) fn logging(&self, value: u64) -> &[u64] {
+        self.logging.get(&value).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether it is enough for a stretch.
     pub(super) fn is_full(&self, bounds: Bounds) -> bool {
         let blocks = self.blocks.map_or(0, |blocks| blocks.last - blocks.first + 1);
-        blocks >= bounds.blocks || self.postings.len() >= bounds.postings
+        blocks >= bounds.blocks || self.postings >= bounds.postings
     }
 
     /// The rows of the stretch, in the order of their keys. There must be a block.
-    pub(super) fn into_rows(mut self) -> impl Iterator<Item = Row> {
-        self.postings.sort_unstable();
-        segment_rows(self.blocks.unwrap_or_default(), self.postings)
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+        let mut logging: Vec<_> = self.logging.iter().map(|(value, numbers)| (*value, numbers.clone())).collect();
+        logging.sort_unstable();
+        logging.iter_mut().for_each(|(_, numbers)| numbers.sort_unstable());
+        segment_rows(self.blocks.unwrap_or_default(), logging)
     }
 }
 
-/// What a block logs, each value once.
-fn logged_values(receipts: &[u8]) -> Result<Vec<u64>, Error> {
+/// What a block logs, each value once, by the row of its receipts.
+pub(super) fn logged_values(number: u64, receipts: &[u8]) -> Result<Vec<u64>, ChainError> {
+    values_of(receipts).map_err(damaged("receipts", number))
+}
+
+fn values_of(receipts: &[u8]) -> Result<Vec<u64>, Error> {
     let mut values = Vec::new();
     for receipt in raw_receipts(receipts)? {
         for log in receipt?.logs() {

@@ -12,15 +12,8 @@ pub(crate) struct Segment {
     pub(crate) last: u64,
 }
 
-/// A block and what it logs: 8 bytes of a hash, so that another value now and then looks the same. Whoever finds a block
-/// looks at its logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Posting {
-    pub(super) value: u64,
-    pub(super) number: u64,
-}
-
-/// What stands for an emitting contract.
+/// What stands for an emitting contract: 8 bytes of a hash, so that another value now and then looks the same. Whoever finds
+/// a block looks at its logs.
 pub(super) fn address_key(address: &Address) -> u64 {
     key(0, address.as_slice())
 }
@@ -42,18 +35,12 @@ pub(super) fn row_key(last: u64, value: u64) -> [u8; 16] {
     ((u128::from(last) << 64) | u128::from(value)).to_be_bytes()
 }
 
-/// The rows of a stretch, in order; so are its postings.
-pub(super) fn segment_rows(segment: Segment, postings: Vec<Posting>) -> impl Iterator<Item = Row> {
+/// The rows of a stretch, in order; so are the values, each with the blocks that log it.
+pub(super) fn segment_rows(segment: Segment, logging: Vec<(u64, Vec<u64>)>) -> impl Iterator<Item = Row> {
     let stretch = (segment.last.to_be_bytes().to_vec(), alloy_rlp::encode(segment.first));
-    let mut postings = postings.into_iter().peekable();
-    let values = std::iter::from_fn(move || {
-        let Posting { value, number } = postings.next()?;
-        let mut numbers = vec![number];
-        while let Some(posting) = postings.next_if(|posting| posting.value == value) {
-            numbers.push(posting.number);
-        }
-        Some((row_key(segment.last, value).to_vec(), encode_numbers(segment.first, &numbers)))
-    });
+    let values = logging
+        .into_iter()
+        .map(move |(value, numbers)| (row_key(segment.last, value).to_vec(), encode_numbers(segment.first, &numbers)));
     std::iter::once(stretch).chain(values)
 }
 

@@ -1,91 +1,122 @@
 //! Which blocks may hold logs that a filter wants: by the index, elsewhere by the blooms.
 
+use super::gathering::Gathering;
 use super::rows::{Segment, address_key, decode_numbers, row_key, segment_at, topic_key};
 use crate::block_store::missing;
 use crate::rlp_rows::{damaged, header_bloom};
 use crate::{ChainError, LogFilter, LogMatcher};
 use alloy_primitives::Bloom;
 use heddle_storage::{Snapshot, Table};
+use parking_lot::RwLock;
 
 /// Most blocks whose blooms are looked at in one go.
 const BLOOMS_MAX: u64 = 1_024;
 
-/// The beginning of a search from block `from` on: the blocks that may hold logs, in order, and the last block that they were
-/// looked for in, at most `to`.
-pub(crate) fn candidates(
-    snapshot: &Snapshot,
-    matcher: &LogMatcher,
-    from: u64,
-    to: u64,
-) -> Result<(Vec<u64>, u64), ChainError> {
-    let filter = matcher.filter();
-    let segment = segment_at(snapshot, from)?;
-    if let Some(segment) = segment.filter(|segment| segment.first <= from && is_indexed(filter, *segment)) {
-        let mut numbers = indexed(snapshot, filter, segment)?;
-        numbers.retain(|number| (from..=to).contains(number));
-        return Ok((numbers, segment.last.min(to)));
+/// A search under way.
+pub(crate) struct Search<'a> {
+    snapshot: &'a Snapshot,
+    /// What the newest blocks log.
+    newest: &'a RwLock<Gathering>,
+    matcher: LogMatcher,
+    /// What stands in the index for the filter's addresses, and for its topics at each position, where it names any.
+    wanted: Vec<Vec<u64>>,
+}
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(snapshot: &'a Snapshot, newest: &'a RwLock<Gathering>, filter: &LogFilter) -> Self {
+        let addresses = filter.addresses.iter().map(address_key).collect();
+        let topics = filter.topics.iter().enumerate();
+        let topics = topics.map(|(position, any)| any.iter().map(|topic| topic_key(position, topic)).collect());
+        let wanted = std::iter::once(addresses).chain(topics).filter(|any: &Vec<u64>| !any.is_empty()).collect();
+        Self { snapshot, newest, matcher: LogMatcher::from(filter.clone()), wanted }
     }
-    let end = match segment {
-        Some(segment) if segment.first > from => segment.first - 1,
-        Some(segment) => segment.last,
-        None => to,
-    };
-    let end = end.min(to).min(from.saturating_add(BLOOMS_MAX - 1));
-    Ok((by_bloom(snapshot, matcher, from, end)?, end))
-}
 
-/// Whether the index says more, and sooner, than the blooms: not to whoever wants any log, or asks for more values than there
-/// are blocks.
-fn is_indexed(filter: &LogFilter, segment: Segment) -> bool {
-    let alternatives = filter.addresses.len() + filter.topics.iter().map(Vec::len).sum::<usize>();
-    alternatives > 0 && alternatives as u64 <= segment.last - segment.first + 1
-}
-
-/// The blocks of a stretch that log a value of each kind that is wanted.
-fn indexed(snapshot: &Snapshot, filter: &LogFilter, segment: Segment) -> Result<Vec<u64>, ChainError> {
-    let addresses = filter.addresses.iter().map(address_key).collect();
-    let topics = filter.topics.iter().enumerate();
-    let topics = topics.map(|(position, any)| any.iter().map(|topic| topic_key(position, topic)).collect());
-    let wanted = std::iter::once(addresses).chain(topics).filter(|any: &Vec<u64>| !any.is_empty());
-    let mut found: Option<Vec<u64>> = None;
-    for any in wanted {
-        let logging = logging_any(snapshot, segment, &any)?;
-        let both = match found {
-            Some(found) => found.into_iter().filter(|number| logging.binary_search(number).is_ok()).collect(),
-            None => logging,
-        };
-        if both.is_empty() {
-            return Ok(both);
+    /// The beginning of a search from block `from` on: the blocks that may hold logs, in order, and the last block that they
+    /// were looked for in, at most `to`.
+    pub(crate) fn candidates(&self, from: u64, to: u64) -> Result<(Vec<u64>, u64), ChainError> {
+        let stretch = segment_at(self.snapshot, from)?;
+        if let Some(stretch) = stretch.filter(|stretch| stretch.first <= from && self.is_indexed(*stretch)) {
+            return Ok(within(self.indexed(stretch)?, (from, to), stretch));
         }
-        found = Some(both);
+        let gathered = self.newest.read();
+        let newest = gathered.blocks().filter(|newest| stretch.is_none() && from <= newest.last);
+        if let Some(newest) = newest.filter(|newest| newest.first <= from && self.is_indexed(*newest)) {
+            return Ok(within(self.gathered(&gathered), (from, to), newest));
+        }
+        drop(gathered);
+        let end = match stretch.or(newest) {
+            Some(next) if next.first > from => next.first - 1,
+            Some(this) => this.last,
+            None => to,
+        };
+        let end = end.min(to).min(from.saturating_add(BLOOMS_MAX - 1));
+        Ok((self.by_bloom(from, end)?, end))
     }
-    Ok(found.unwrap_or_default())
+
+    /// Whether the index says more, and sooner, than the blooms: not to whoever wants any log, or asks for more values than
+    /// there are blocks.
+    fn is_indexed(&self, stretch: Segment) -> bool {
+        let alternatives = self.wanted.iter().map(Vec::len).sum::<usize>();
+        alternatives > 0 && alternatives as u64 <= stretch.last - stretch.first + 1
+    }
+
+    /// The blocks of a stretch that log a value of each kind that is wanted.
+    fn indexed(&self, stretch: Segment) -> Result<Vec<u64>, ChainError> {
+        let keys = self.wanted.iter().flatten().map(|value| row_key(stretch.last, *value));
+        let mut rows = self.snapshot.multi_get(Table::LogIndex, keys)?.into_iter();
+        Ok(in_all(self.wanted.iter().map(|any| {
+            let rows = rows.by_ref().take(any.len()).flatten();
+            in_any(rows.flat_map(|row| decode_numbers(stretch, &row)))
+        })))
+    }
+
+    /// The same of the newest blocks.
+    fn gathered(&self, gathered: &Gathering) -> Vec<u64> {
+        in_all(self.wanted.iter().map(|any| in_any(any.iter().flat_map(|value| gathered.logging(*value)).copied())))
+    }
+
+    /// The blocks whose blooms let a wanted log be there.
+    fn by_bloom(&self, from: u64, to: u64) -> Result<Vec<u64>, ChainError> {
+        let (mut numbers, mut expected) = (Vec::new(), from..=to);
+        let end = to.saturating_add(1).to_be_bytes();
+        for row in self.snapshot.range(Table::Headers, &from.to_be_bytes(), Some(&end))? {
+            let ((key, header), number) = (row?, expected.next().unwrap_or(to));
+            if key != number.to_be_bytes() {
+                return Err(missing("header", number));
+            }
+            let bloom = Bloom::new(*header_bloom(&header).map_err(damaged("header", number))?);
+            if !bloom.is_zero() && self.matcher.may_match(&bloom) {
+                numbers.push(number);
+            }
+        }
+        match expected.next() {
+            Some(number) => Err(missing("header", number)),
+            None => Ok(numbers),
+        }
+    }
 }
 
-/// The blocks of a stretch that log any of these values, in order.
-fn logging_any(snapshot: &Snapshot, segment: Segment, values: &[u64]) -> Result<Vec<u64>, ChainError> {
-    let rows = snapshot.multi_get(Table::LogIndex, values.iter().map(|value| row_key(segment.last, *value)))?;
-    let mut numbers: Vec<_> = rows.iter().flatten().flat_map(|row| decode_numbers(segment, row)).collect();
+/// What a stretch says of the blocks that are asked for, and the last of these.
+fn within(mut numbers: Vec<u64>, (from, to): (u64, u64), stretch: Segment) -> (Vec<u64>, u64) {
+    numbers.retain(|number| (from..=to).contains(number));
+    (numbers, stretch.last.min(to))
+}
+
+/// The blocks of all these lists, in order.
+fn in_all(mut lists: impl Iterator<Item = Vec<u64>>) -> Vec<u64> {
+    let mut found = lists.next().unwrap_or_default();
+    while !found.is_empty()
+        && let Some(list) = lists.next()
+    {
+        found.retain(|number| list.binary_search(number).is_ok());
+    }
+    found
+}
+
+/// Blocks of any list, in order, each once.
+fn in_any(numbers: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut numbers: Vec<_> = numbers.collect();
     numbers.sort_unstable();
     numbers.dedup();
-    Ok(numbers)
-}
-
-/// The blocks whose blooms let a wanted log be there.
-fn by_bloom(snapshot: &Snapshot, matcher: &LogMatcher, from: u64, to: u64) -> Result<Vec<u64>, ChainError> {
-    let (mut numbers, mut expected) = (Vec::new(), from..=to);
-    for row in snapshot.range(Table::Headers, &from.to_be_bytes(), Some(&to.saturating_add(1).to_be_bytes()))? {
-        let ((key, header), number) = (row?, expected.next().unwrap_or(to));
-        if key != number.to_be_bytes() {
-            return Err(missing("header", number));
-        }
-        let bloom = Bloom::new(*header_bloom(&header).map_err(damaged("header", number))?);
-        if !bloom.is_zero() && matcher.may_match(&bloom) {
-            numbers.push(number);
-        }
-    }
-    match expected.next() {
-        Some(number) => Err(missing("header", number)),
-        None => Ok(numbers),
-    }
+    numbers
 }

@@ -1,7 +1,6 @@
 //! Searching by the index finds what looking at every log finds.
 
 use super::fixture::{LOGGER, Node, PAIR_LOGGER, SPEAKER, transaction};
-use crate::log_index::Indexer;
 use crate::{Chain, LogFilter, LogLimits};
 use alloy_primitives::{Address, B256};
 use heddle_storage::{Batch, Table};
@@ -14,7 +13,7 @@ const VALUES: u8 = 6;
 fn random_chain(rng: &mut StdRng) -> Node {
     let mut node = Node::start();
     let (mut bounds, mut nonce) = ((8, 12), 0);
-    *node.log_indexer() = Indexer::with_bounds(bounds.0, bounds.1);
+    node.inner.log_indexer.restart(bounds.0, bounds.1);
     for _ in 0..BLOCKS {
         let transactions = (0..rng.random_range(0..4)).map(|_| {
             nonce += 1;
@@ -29,7 +28,7 @@ fn random_chain(rng: &mut StdRng) -> Node {
         if rng.random_bool(0.1) {
             node.reopen();
             bounds = (rng.random_range(1..10), rng.random_range(1..20));
-            *node.log_indexer() = Indexer::with_bounds(bounds.0, bounds.1);
+            node.inner.log_indexer.restart(bounds.0, bounds.1);
         }
     }
     node
@@ -81,12 +80,6 @@ fn stretches(chain: &Chain) -> Vec<u64> {
     rows.filter_map(|(key, _)| Some(u64::from_be_bytes(key.try_into().ok()?))).collect()
 }
 
-impl Node {
-    fn log_indexer(&self) -> parking_lot::MutexGuard<'_, Indexer> {
-        self.inner.log_indexer.lock()
-    }
-}
-
 #[test]
 fn an_indexed_search_finds_what_a_scan_finds() {
     for seed in 0..4 {
@@ -111,7 +104,7 @@ fn an_indexed_search_finds_what_a_scan_finds() {
         batch.delete_range(Table::LogIndex, last.to_be_bytes(), [0xff; 17]);
         node.inner.database.commit(batch).unwrap();
         compare("without the last stretch");
-        *node.log_indexer() = Indexer::with_bounds(5, 1_000);
+        node.inner.log_indexer.restart(5, 1_000);
         while !node.index_logs().unwrap() {}
         compare("with another one in its place");
         assert!(*stretches(&node).last().unwrap() > BLOCKS - 5);
@@ -124,7 +117,7 @@ fn a_database_without_an_index_gets_one_in_bounded_steps() {
     for nonce in 0..300 {
         node.extend(vec![transaction(nonce, LOGGER, 0, B256::with_last_byte((nonce % 7) as u8).0)]);
     }
-    *node.log_indexer() = Indexer::with_bounds(280, 1 << 20);
+    node.inner.log_indexer.restart(280, 1 << 20);
     assert!(!node.index_logs().unwrap());
     assert!(stretches(&node).is_empty(), "256 blocks a step");
     assert!(!node.index_logs().unwrap());
@@ -132,4 +125,21 @@ fn a_database_without_an_index_gets_one_in_bounded_steps() {
     assert!(node.index_logs().unwrap());
     let filter = LogFilter { to: 300, topics: vec![vec![B256::with_last_byte(3)]], ..LogFilter::default() };
     assert_eq!(found(&node, &filter), scanned(&node, &filter));
+}
+
+#[test]
+fn the_newest_blocks_are_searched_in_memory() {
+    let node = Node::start();
+    for nonce in 0..20 {
+        node.extend(vec![transaction(nonce, LOGGER, 0, B256::with_last_byte((nonce % 7) as u8).0)]);
+    }
+    let absent = LogFilter { from: 1, to: 20, topics: vec![vec![B256::with_last_byte(9)]], ..LogFilter::default() };
+    // Without headers there are no blooms.
+    let mut batch = Batch::new();
+    batch.delete_range(Table::Headers, 3u64.to_be_bytes(), 5u64.to_be_bytes());
+    node.inner.database.commit(batch).unwrap();
+    assert!(node.logs(&absent, LogLimits::default()).is_err());
+    while !node.index_logs().unwrap() {}
+    assert!(stretches(&node).is_empty(), "too few for a stretch");
+    assert_eq!(found(&node, &absent), []);
 }

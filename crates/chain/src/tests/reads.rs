@@ -32,6 +32,26 @@ fn call(to: Address, data: impl Into<Bytes>) -> CallRequest {
 }
 
 #[test]
+fn a_short_call_is_the_call_after_the_same_head() {
+    let node = Node::start();
+    // Its gas tells what is stored.
+    let request = call(LOGGER, topic(1).0);
+    let ask = |number| node.call(number, &request, &Overrides::default(), &LIMITS).unwrap();
+    let mut heads = Vec::new();
+    for nonce in 0..4u8 {
+        let head = node.extend(vec![transaction(u64::from(nonce), LOGGER, 0, topic(nonce % 2).0)]);
+        let expected = ask(head.header.number);
+        assert_eq!(node.short_call(&head, &request, &LIMITS), Some(expected), "what a call has read is in memory");
+        heads.push(head);
+    }
+    assert_ne!(ask(3).gas_used, ask(4).gas_used);
+    for head in &heads {
+        let short = node.short_call(head, &request, &LIMITS);
+        assert!(short.is_none_or(|short| short == ask(head.header.number)), "an earlier head");
+    }
+}
+
+#[test]
 fn blocks_are_read_by_number_hash_and_transaction() {
     let mut node = node_with_history();
     node.reopen();

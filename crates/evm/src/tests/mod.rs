@@ -11,6 +11,7 @@ mod machine;
 mod ommers;
 mod overrides;
 mod parallelism;
+mod short;
 mod simulate;
 mod transact;
 mod transaction;

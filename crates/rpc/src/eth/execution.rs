@@ -9,12 +9,13 @@ use crate::registry::{Names, Registry};
 use alloy_primitives::{Bytes, U64};
 use heddle_chain::{CallOutcome, CallRequest, CallStatus, Overrides};
 use jsonrpsee::server::RegisterMethodError;
+use serde::de::IgnoredAny;
 
 /// What every question to the EVM takes.
 pub(super) const NAMES: Names = &["transaction", "block", "stateOverrides", "blockOverrides"];
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
-    registry.execute("eth_call", NAMES, call)?;
+    registry.execute_or_recall("eth_call", NAMES, short_call, call)?;
     registry.execute("eth_estimateGas", NAMES, estimate_gas)
 }
 
@@ -33,6 +34,19 @@ impl Question {
         let block = arguments.optional()?.unwrap_or_default();
         Ok(Self { request, spot, overrides: Overrides { state, block } })
     }
+}
+
+/// The output of a successful call after the head that is over in a moment.
+fn short_call(backend: &Backend, arguments: &mut Arguments<'_>) -> Option<Bytes> {
+    let request = arguments.required().ok()?;
+    let head = backend.named_head(arguments.optional().ok()?)?;
+    let overrides: [Option<IgnoredAny>; 2] = [arguments.optional().ok()?, arguments.optional().ok()?];
+    if overrides.iter().any(Option::is_some) {
+        return None;
+    }
+    let request = convert::call_request(request, backend.chain.genesis().chain_id()).ok()?;
+    let outcome = backend.limited(|limits| backend.chain.short_call(&head, &request, limits))?;
+    (outcome.status == CallStatus::Success).then_some(outcome.output)
 }
 
 fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Bytes, MethodError> {

@@ -28,16 +28,11 @@ fn account(state: &State, address: Address) -> Result<Account, MethodError> {
     Ok(state.account(address)?.unwrap_or_default())
 }
 
-/// The account at the head, if it is in memory. What waits in the mempool is not looked at.
+/// The account at the head, if it is in memory.
 fn recent_account(backend: &Backend, arguments: &mut Arguments<'_>) -> Option<Account> {
     let address = arguments.required().ok()?;
-    let head = backend.chain.head();
-    let number = match arguments.optional().ok()?.unwrap_or_default() {
-        BlockId::Number(tag) if !tag.is_pending() => backend.number_of_tag(tag)?,
-        _ => return None,
-    };
-    let state = (number == head.header.number).then(|| head.state())?;
-    Some(state.cached_account(address)?.unwrap_or_default())
+    let head = backend.named_head(arguments.optional().ok()?)?;
+    Some(head.state().cached_account(address)?.unwrap_or_default())
 }
 
 fn recent_balance(backend: &Backend, arguments: &mut Arguments<'_>) -> Option<U256> {

@@ -84,7 +84,9 @@ pub(crate) struct Stream<S> {
     patience: Patience,
     serving: Serving,
     awaited: Awaited,
+    /// When that was waited for too long, once there was nothing to read.
     reading: Pin<Box<Sleep>>,
+    is_reading_timed: bool,
     writing: Writing,
     linger: Linger,
     draining: Option<Draining>,
@@ -102,14 +104,14 @@ impl<S> Stream<S> {
     ) -> Self {
         // A connection that was made to ask something asks it soon.
         let reading = Box::pin(tokio::time::sleep(patience.head));
-        let (awaited, writing) = (Awaited::Head, Writing::new(patience.write));
         Self {
             inner,
             patience,
             serving,
-            awaited,
+            awaited: Awaited::Head,
             reading,
-            writing,
+            is_reading_timed: true,
+            writing: Writing::new(patience.write),
             linger,
             draining: None,
             _place: place,
@@ -118,13 +120,27 @@ impl<S> Stream<S> {
     }
 
     fn awaits(&mut self, awaited: Awaited) {
-        let patience = match awaited {
+        (self.awaited, self.is_reading_timed) = (awaited, false);
+    }
+
+    /// Begins to count the time: most requests come whole, and none passes for their heads.
+    fn time_reading(&mut self) {
+        let patience = match self.awaited {
             Awaited::Request => self.patience.idle,
             Awaited::Head => self.patience.head,
             Awaited::Nothing => Duration::ZERO,
         };
-        self.awaited = awaited;
-        self.reading.as_mut().reset(Instant::now() + patience);
+        if !self.is_reading_timed {
+            self.is_reading_timed = true;
+            self.reading.as_mut().reset(Instant::now() + patience);
+        }
+    }
+
+    /// Whoever is answered has sent a whole head, even if the answer was there before anybody looked for more.
+    fn answers(&mut self) {
+        if self.awaited == Awaited::Head {
+            self.awaits(Awaited::Nothing);
+        }
     }
 }
 
@@ -139,6 +155,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
         match Pin::new(&mut self.inner).poll_read(cx, buffer) {
             Poll::Pending if self.awaited == Awaited::Nothing => Poll::Pending,
             Poll::Pending => {
+                self.time_reading();
                 ready!(self.reading.as_mut().poll(cx));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "no request in time")))
             }
@@ -200,6 +217,7 @@ impl Writing {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.answers();
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.writing.judge(cx, outcome)
     }
@@ -209,6 +227,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.answers();
         let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, pieces);
         self.writing.judge(cx, outcome)
     }
@@ -286,6 +305,21 @@ mod tests {
         );
         drop(served);
         assert!(is_timeout(&stream.read_u8().await));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_answered_at_once_leaves_the_time_of_the_next_alone() {
+        let (mut stream, mut client, serving) = pair(Patience { head: SHORT, ..PATIENCE }, 64);
+        for _ in 0..3 {
+            client.write_all(b"head").await.unwrap();
+            stream.read_exact(&mut [0; 4]).await.unwrap();
+            drop(serving.begin());
+            stream.write_all(b"answer").await.unwrap();
+            assert!(tokio::time::timeout(2 * SHORT, stream.read_u8()).await.is_err(), "it is cut off between requests");
+        }
+        client.write_all(b"he").await.unwrap();
+        stream.read_exact(&mut [0; 2]).await.unwrap();
+        assert!(is_timeout(&stream.read_u8().await), "a head that does not come to its end");
     }
 
     #[tokio::test]

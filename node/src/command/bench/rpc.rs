@@ -10,17 +10,20 @@ use super::processes::{NodeProcess, free_port};
 use crate::shutdown::StopFlag;
 use anvil::Anvil;
 use clap::Args;
-use load::Measured;
+use load::{Measured, Span};
 use local::Local;
 use questions::{Question, questions};
 use serde_json::{Map, Value, json};
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use traffic::Traffic;
 
 /// Connections that ask at the same time, each as soon as it has its last answer.
 const CONNECTIONS: usize = 32;
+/// How long a server may take longer for a question than it is asked. What it has not answered by then is not waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Anvil keeps all in memory, and gets blocks one request at a time: no more of those with logs than questions reach.
 const ANVIL_LOG_BLOCKS_MAX: u64 = 2_000;
 
@@ -61,76 +64,80 @@ pub fn run(args: &RpcArgs) -> Result<Value, Box<dyn Error>> {
     let datadir = local.close();
     let genesis = traffic.write_genesis(directory.path())?;
     let node = NodeProcess::start(&genesis, &datadir, free_port()?, &[])?;
-    let ours = measure(node.address(), &asked, args, "heddle", &stop)?;
-    drop(node);
-    let theirs = match anvil::find(args.anvil.as_deref()) {
-        Some(program) => {
-            let blocks = args.blocks.min(ANVIL_LOG_BLOCKS_MAX);
-            let anvil = Anvil::start(&program, &genesis, &traffic, blocks, &stop)?;
-            Some(measure(anvil.address(), &questions(&traffic, blocks), args, "anvil", &stop)?)
-        }
-        None => None,
-    };
-    Ok(report(args, &asked, &searches, &ours, theirs.as_deref()))
+    let anvil_blocks = args.blocks.min(ANVIL_LOG_BLOCKS_MAX);
+    let anvil = anvil::find(args.anvil.as_deref())
+        .map(|program| Anvil::start(&program, &genesis, &traffic, anvil_blocks, !args.json, &stop));
+    let anvil = anvil.transpose()?;
+    let questions = asked.iter().zip(questions(&traffic, anvil_blocks));
+    // One server after the other, question by question: what else the machine does meets both.
+    let compared = questions.map(|(question, same)| {
+        let ours = measure("heddle", node.address(), question, args, &stop)?;
+        let theirs = anvil.as_ref().map(|anvil| measure("anvil", anvil.address(), &same, args, &stop));
+        Ok(Compared { name: question.name, ours, theirs: theirs.transpose()? })
+    });
+    let compared = compared.collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    if !args.json {
+        compared.iter().for_each(Compared::tell);
+    }
+    Ok(report(args, &searches, &compared))
 }
 
-/// Asks one question after the other.
+/// Asks a server a question.
 fn measure(
-    server: std::net::SocketAddr,
-    asked: &[Question],
-    args: &RpcArgs,
     name: &str,
+    server: SocketAddr,
+    question: &Question,
+    args: &RpcArgs,
     stop: &StopFlag,
-) -> Result<Vec<Measured>, Box<dyn Error>> {
-    let measured = asked.iter().map(|question| {
-        if stop.is_raised() {
-            return Err("stopped by a signal".into());
-        }
-        let measured = load::run(server, CONNECTIONS, Duration::from_secs(args.seconds), &question.calls)
-            .map_err(|error| format!("{name}, {}: {error}", question.name))?;
-        if !args.json {
-            let Measured { p50, p99, .. } = measured;
-            tell!(
-                "{name:<8} {:<48} {:>10.1}/s  p50 {p50:>9.2?}  p99 {p99:>9.2?}",
-                question.name,
-                measured.per_second()
-            );
-        }
-        Ok(measured)
-    });
-    measured.collect()
+) -> Result<Measured, Box<dyn Error>> {
+    if stop.is_raised() {
+        return Err("stopped by a signal".into());
+    }
+    let asking = Duration::from_secs(args.seconds);
+    let span = Span { asking, most: asking + PATIENCE };
+    let measured = load::run(server, CONNECTIONS, span, &question.calls)
+        .map_err(|error| format!("{name}, {}: {error}", question.name))?;
+    if !args.json {
+        tell!("{name:<8} {:<48} {measured}", question.name);
+    }
+    Ok(measured)
 }
 
-fn report(
-    args: &RpcArgs,
-    asked: &[Question],
-    searches: &Value,
-    ours: &[Measured],
-    theirs: Option<&[Measured]>,
-) -> Value {
-    let named = |measured: &[Measured]| -> Map<String, Value> {
-        let named = asked.iter().zip(measured);
-        named.map(|(question, measured)| (question.name.to_owned(), measured.report())).collect()
+/// What came of a question.
+struct Compared {
+    name: &'static str,
+    ours: Measured,
+    theirs: Option<Measured>,
+}
+
+impl Compared {
+    /// How many times as fast as Anvil we are; at least so many times where Anvil was cut off, and not known where we were.
+    fn ratio(&self) -> Option<f64> {
+        let theirs = self.theirs.filter(|_| !self.ours.is_cut_off())?;
+        let ratio = self.ours.per_second() / theirs.per_second().max(1e-9);
+        Some((ratio * 1e3).round() / 1e3)
+    }
+
+    fn tell(&self) {
+        if let Some(ratio) = self.ratio() {
+            let least = if self.theirs.is_some_and(|theirs| theirs.is_cut_off()) { "more than " } else { "" };
+            tell!("{:<48} {least}{ratio:.2} times Anvil", self.name);
+        }
+    }
+}
+
+fn report(args: &RpcArgs, searches: &Value, compared: &[Compared]) -> Value {
+    let named = |value: fn(&Compared) -> Option<Value>| -> Map<String, Value> {
+        compared.iter().filter_map(|compared| Some((compared.name.to_owned(), value(compared)?))).collect()
     };
-    let ratios: Option<Map<String, Value>> = theirs.map(|theirs| {
-        let pairs = asked.iter().zip(ours.iter().zip(theirs));
-        let ratio = |(question, (ours, theirs)): (&Question, (&Measured, &Measured))| {
-            let ratio = ours.per_second() / theirs.per_second().max(1e-9);
-            if !args.json {
-                tell!("{:<48} {ratio:>8.2} times Anvil", question.name);
-            }
-            (question.name.to_owned(), json!((ratio * 1e3).round() / 1e3))
-        };
-        pairs.map(ratio).collect()
-    });
     json!({
         "blocks": args.blocks,
         "logs": args.blocks * traffic::LOGS_PER_BLOCK,
         "connections": CONNECTIONS,
         "seconds": args.seconds,
         "searches": searches,
-        "heddle": named(ours),
-        "anvil": theirs.map(named),
-        "ratios": ratios,
+        "heddle": named(|compared| Some(compared.ours.report())),
+        "anvil": named(|compared| compared.theirs.map(|theirs| theirs.report())),
+        "ratios": named(|compared| compared.ratio().map(|ratio| json!(ratio))),
     })
 }

@@ -3,13 +3,16 @@
 use super::super::processes::free_port;
 use super::traffic::{Server, Traffic};
 use crate::command::ask::{ask, ask_within};
+use crate::progress::Progress;
 use crate::shutdown::StopFlag;
 use alloy_eips::Encodable2718;
 use alloy_primitives::Bytes;
 use heddle_primitives::Transaction;
-use rustix::process::{Pid, Signal};
+use heddle_rpc::RPC_NICENESS;
+use rustix::process::{Pid, Signal, setpriority_process};
 use serde_json::json;
 use std::error::Error;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +22,9 @@ use std::time::{Duration, Instant};
 /// How long it may take to start.
 const STARTUP_MAX: Duration = Duration::from_secs(30);
 /// How long it may take for a block.
-const BLOCK_MAX: Duration = Duration::from_secs(300);
+const BLOCK_MAX: Duration = Duration::from_secs(120);
+/// How long it may take for all blocks.
+const CHAIN_MAX: Duration = Duration::from_secs(600);
 
 /// A running Anvil. Dropping it kills the process.
 pub struct Anvil {
@@ -40,16 +45,18 @@ impl Anvil {
     /// Starts it with the same genesis and blocks.
     ///
     /// # Errors
-    /// When it does not start, or takes a transaction or block amiss.
+    /// When it does not start, takes a transaction or block amiss, or takes too long.
     pub fn start(
         program: &Path,
         genesis: &Path,
         traffic: &Traffic,
         log_blocks: u64,
+        is_told: bool,
         stop: &StopFlag,
     ) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--silent", "--no-mining", "--order", "fifo", "--host", "127.0.0.1", "--accounts", "0"])
             .args(["--gas-limit", &traffic.genesis().header().gas_limit.to_string()])
             .args(["--port", &port.to_string(), "--init"])
@@ -57,9 +64,8 @@ impl Anvil {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             // What npm installs is a script that starts the program: both are to end.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .process_group(0);
+        let child = spawn_nicely(command).map_err(|error| format!("{}: {error}", program.display()))?;
         let mut anvil = Self { child, address: (Ipv4Addr::LOCALHOST, port).into() };
         let started = Instant::now();
         while ask(&anvil.url(), "eth_blockNumber", json!([])).is_err() {
@@ -68,8 +74,16 @@ impl Anvil {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        traffic.populate(&mut anvil, log_blocks, &mut |_| {
-            if stop.is_raised() { Err("stopped by a signal".into()) } else { Ok(()) }
+        let (made_from, mut shown) = (Instant::now(), is_told.then(|| Progress::new("anvil", log_blocks)));
+        traffic.populate(&mut anvil, log_blocks, &mut |number| {
+            if let Some(shown) = &mut shown {
+                shown.at(number, || format!("block {number}"));
+            }
+            match stop.is_raised() {
+                true => Err("stopped by a signal".into()),
+                false if made_from.elapsed() > CHAIN_MAX => Err("Anvil takes too long to make the chain".into()),
+                false => Ok(()),
+            }
         })?;
         Ok(anvil)
     }
@@ -82,6 +96,16 @@ impl Anvil {
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// Starts a process with the priority that RPC has in our node: what else the machine does takes as much of either's time.
+fn spawn_nicely(mut command: Command) -> io::Result<Child> {
+    let spawning = std::thread::spawn(move || {
+        // This thread's, and with it the new process'.
+        setpriority_process(None, RPC_NICENESS)?;
+        command.spawn()
+    });
+    spawning.join().map_err(|_| io::Error::other("the thread that starts it panicked"))?
 }
 
 impl Server for Anvil {

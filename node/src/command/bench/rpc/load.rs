@@ -2,12 +2,16 @@
 
 use serde_json::{Value, json};
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 /// Most bytes of an answer's header.
 const HEADER_MAX: usize = 16 << 10;
@@ -21,69 +25,99 @@ const VERDICT: usize = 64;
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    requests: u64,
+    answers: u64,
+    /// Requests that were not waited for any longer.
+    unanswered: u64,
     elapsed: Duration,
     bytes: u64,
     /// Half of the answers came within this time.
-    pub p50: Duration,
+    p50: Duration,
     /// Of a hundred answers 99 did.
-    pub p99: Duration,
+    p99: Duration,
 }
 
 impl Measured {
-    fn of(mut times: Vec<Duration>, elapsed: Duration, bytes: u64) -> Self {
+    fn of(asked: Vec<Asked>, elapsed: Duration) -> Self {
+        let unanswered = asked.iter().filter(|asked| asked.is_cut_off).count() as u64;
+        // What is not known any more is what the server does while a connection asks nothing.
+        let busy = asked.iter().map(|asked| asked.elapsed).min().unwrap_or_default();
+        let elapsed = if unanswered > 0 { busy } else { elapsed };
+        let bytes = asked.iter().map(|asked| asked.bytes).sum();
+        let mut times: Vec<_> = asked.into_iter().flat_map(|asked| asked.times).collect();
         times.sort_unstable();
-        let within = |share: usize| times.get((times.len() * share / 100).min(times.len() - 1)).copied();
+        let within = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied();
         let (p50, p99) = (within(50).unwrap_or_default(), within(99).unwrap_or_default());
-        Self { requests: times.len() as u64, elapsed, bytes, p50, p99 }
+        Self { answers: times.len() as u64, unanswered, elapsed, bytes, p50, p99 }
     }
 
-    /// Answers a second, of all connections together.
+    /// Answers a second, of all connections together; the server gave fewer where [`Self::is_cut_off`].
     pub fn per_second(&self) -> f64 {
-        self.requests as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        (self.answers + self.unanswered) as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Whether there were requests that the server did not come to the end of.
+    pub fn is_cut_off(&self) -> bool {
+        self.unanswered > 0
     }
 
     /// As JSON.
     pub fn report(&self) -> Value {
         let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        let rate = json!((self.per_second() * 1e3).round() / 1e3);
+        if self.is_cut_off() {
+            return json!({ "requestsPerSecondBelow": rate, "answers": self.answers });
+        }
         json!({
-            "requestsPerSecond": (self.per_second() * 10.0).round() / 10.0,
+            "requestsPerSecond": rate,
             "p50Ms": milliseconds(self.p50),
             "p99Ms": milliseconds(self.p99),
-            "bytesPerAnswer": self.bytes / self.requests.max(1),
+            "bytesPerAnswer": self.bytes / self.answers.max(1),
         })
     }
 }
 
-/// Makes the calls in turn over so many connections, each for this long; calls that are under way then are waited for.
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rate, Self { p50, p99, .. }) = (self.per_second(), self);
+        match self.is_cut_off() {
+            false => write!(f, "{rate:>10.1}/s  p50 {p50:>9.2?}  p99 {p99:>9.2?}"),
+            true => write!(f, "fewer than {rate:.3}/s: it did not come to an end"),
+        }
+    }
+}
+
+/// How long something is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// For this long, and until each connection has had an answer.
+    pub asking: Duration,
+    /// Never longer than this, after which no answer is waited for.
+    pub most: Duration,
+}
+
+/// Makes the calls in turn over so many connections; calls that are under way at the end are waited for.
 ///
 /// # Errors
 /// A connection that breaks, and an answer that is an error.
-pub fn run(
-    server: SocketAddr,
-    connections: usize,
-    duration: Duration,
-    calls: &[String],
-) -> Result<Measured, Box<dyn Error>> {
+pub fn run(server: SocketAddr, connections: usize, span: Span, calls: &[String]) -> Result<Measured, Box<dyn Error>> {
     let requests: Vec<_> = calls.iter().map(|call| request(server, call)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // What a first call finds out is not measured.
-        ask_until(server, requests.clone(), 0, Instant::now()).await?;
-        let started = Instant::now();
+        let once = Round::begin(1, Span { asking: Duration::ZERO, ..span });
+        ask_until(server, requests.clone(), 0, once).await?;
+        let round = Round::begin(connections, span);
         let mut asking = JoinSet::new();
         for connection in 0..connections {
             // Each begins elsewhere.
             let first = connection * requests.len() / connections;
-            asking.spawn(ask_until(server, requests.clone(), first, started + duration));
+            asking.spawn(ask_until(server, requests.clone(), first, Arc::clone(&round)));
         }
-        let (mut times, mut bytes) = (Vec::new(), 0);
-        while let Some(asked) = asking.join_next().await {
-            let asked = asked??;
-            times.extend(asked.0);
-            bytes += asked.1;
+        let mut asked = Vec::new();
+        while let Some(ended) = asking.join_next().await {
+            asked.push(ended??);
         }
-        Ok(Measured::of(times, started.elapsed(), bytes))
+        Ok(Measured::of(asked, round.started.elapsed()))
     })
 }
 
@@ -94,24 +128,55 @@ fn request(server: SocketAddr, call: &str) -> Vec<u8> {
     format!("{head}\r\n\r\n{call}").into_bytes()
 }
 
-/// The times of the answers, of which there is at least one, and their bytes.
-async fn ask_until(
-    server: SocketAddr,
-    requests: Vec<Vec<u8>>,
-    first: usize,
-    end: Instant,
-) -> io::Result<(Vec<Duration>, u64)> {
+/// Connections that ask at the same time.
+struct Round {
+    started: Instant,
+    span: Span,
+    /// Connections that have no answer yet. The others go on meanwhile: a server that is slow for all is not measured by
+    /// those that come first.
+    without_answer: AtomicUsize,
+}
+
+impl Round {
+    fn begin(connections: usize, span: Span) -> Arc<Self> {
+        Arc::new(Self { started: Instant::now(), span, without_answer: AtomicUsize::new(connections) })
+    }
+
+    fn is_over(&self) -> bool {
+        self.started.elapsed() >= self.span.asking && self.without_answer.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// What one connection was answered.
+#[derive(Default)]
+struct Asked {
+    times: Vec<Duration>,
+    bytes: u64,
+    elapsed: Duration,
+    /// Whether the last request was not waited for any longer.
+    is_cut_off: bool,
+}
+
+async fn ask_until(server: SocketAddr, requests: Vec<Vec<u8>>, first: usize, round: Arc<Round>) -> io::Result<Asked> {
     let mut connection = Connection::open(server).await?;
-    let (mut times, mut bytes) = (Vec::new(), 0);
+    let mut asked = Asked::default();
     for request in requests.iter().cycle().skip(first) {
         let started = Instant::now();
-        bytes += connection.ask(request).await? as u64;
-        times.push(started.elapsed());
-        if Instant::now() >= end {
+        let Ok(answered) = timeout_at(round.started + round.span.most, connection.ask(request)).await else {
+            asked.is_cut_off = true;
+            break;
+        };
+        asked.bytes += answered? as u64;
+        asked.times.push(started.elapsed());
+        if asked.times.len() == 1 {
+            round.without_answer.fetch_sub(1, Ordering::Relaxed);
+        }
+        if round.is_over() {
             break;
         }
     }
-    Ok((times, bytes))
+    asked.elapsed = round.started.elapsed();
+    Ok(asked)
 }
 
 /// A connection that stays open.
@@ -204,19 +269,34 @@ mod tests {
         address
     }
 
+    /// Asks once a connection.
+    const ONCE: Span = Span { asking: Duration::ZERO, most: Duration::from_secs(60) };
+
     #[test]
     fn answers_are_counted() {
         let address = server(r#"{"jsonrpc":"2.0","id":1,"result":"0x1"}"#);
-        let measured = run(address, 3, Duration::ZERO, &["{}".to_owned()]).unwrap();
-        assert_eq!((measured.requests, measured.bytes), (3, 3 * 39));
+        let measured = run(address, 3, ONCE, &["{}".to_owned()]).unwrap();
+        assert!(measured.answers >= 3 && !measured.is_cut_off());
+        assert_eq!(measured.bytes, 39 * measured.answers);
         assert!(measured.per_second() > 0.0 && measured.p50 <= measured.p99);
     }
 
     #[test]
     fn errors_are_not_answers() {
         for answer in [r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1}}"#, r#"{"jsonrpc":"2.0","id":1,"result":null}"#] {
-            let error = run(server(answer), 1, Duration::ZERO, &["{}".to_owned()]).unwrap_err();
+            let error = run(server(answer), 1, ONCE, &["{}".to_owned()]).unwrap_err();
             assert!(error.to_string().contains("the answer is"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_not_waited_for() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let span = Span { asking: Duration::ZERO, most: Duration::from_millis(50) };
+        let measured = run(silent.local_addr().unwrap(), 3, span, &["{}".to_owned()]).unwrap();
+        assert!(measured.is_cut_off());
+        assert_eq!((measured.answers, measured.unanswered), (0, 3));
+        assert!(measured.per_second() <= 3.0 / 0.05);
+        assert_eq!(measured.report()["answers"], 0);
     }
 }

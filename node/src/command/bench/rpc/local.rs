@@ -3,11 +3,13 @@
 use super::traffic::{ANNOUNCER, LOGS_PER_BLOCK, Server, Traffic};
 use crate::progress::Progress;
 use crate::shutdown::StopFlag;
+use alloy_primitives::B256;
 use heddle_chain::{BlockTemplate, Chain, ChainConfig, LogFilter, LogLimits, RecoveredBlock, TransactionLocation};
 use heddle_primitives::Transaction;
 use heddle_storage::{Database, DatabaseConfig};
 use serde_json::{Value, json};
 use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -65,23 +67,22 @@ impl<'a> Local<'a> {
     /// # Errors
     /// The database's.
     pub fn searches(&self) -> Result<Value, Box<dyn Error>> {
-        let by_bloom = self.search_time(1)?;
+        let by_bloom = self.search(1)?;
         let started = Instant::now();
         while !self.chain.index_logs()? {}
         let indexing = started.elapsed();
-        let by_index = self.search_time(SAMPLES)?;
+        let by_index = self.search(SAMPLES)?;
         let (decoded, cut) = (self.decoding_time()?, self.cutting_time()?);
         if self.is_told {
             let logs = self.log_blocks * LOGS_PER_BLOCK;
             tell!("{logs} logs in {} blocks, indexed in {indexing:.2?}", self.log_blocks);
-            tell!("one contract and topic in all of them: by blooms {by_bloom:.2?}, by the index {by_index:.2?}");
+            tell!("one contract and topic in all of them, by blooms: {by_bloom}; by the index: {by_index}");
             tell!("a receipt of the largest block: decoding the block {decoded:.2?}, cutting it out {cut:.2?}");
         }
-        let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         Ok(json!({
             "indexingMs": milliseconds(indexing),
-            "allBlocksByBloomMs": milliseconds(by_bloom),
-            "allBlocksByIndexMs": milliseconds(by_index),
+            "allBlocksByBloom": by_bloom.report(),
+            "allBlocksByIndex": by_index.report(),
             "receiptByDecodingMs": milliseconds(decoded),
             "receiptByCuttingMs": milliseconds(cut),
         }))
@@ -92,16 +93,29 @@ impl<'a> Local<'a> {
         self.datadir
     }
 
-    /// One contract and one recipient in all blocks.
-    fn search_time(&self, samples: u64) -> Result<Duration, Box<dyn Error>> {
+    /// One contract and one recipient in all blocks: one that there is little of, and one of a thousand.
+    fn search(&self, samples: u64) -> Result<Search, Box<dyn Error>> {
+        let (mut few, mut many) = (0, 0);
+        let few_time = median(samples, |_| {
+            few = self.found(Traffic::rare_topics())?;
+            Ok(())
+        })?;
+        let many_time = median(samples, |sample| {
+            many = self.found(self.traffic.topics(sample))?;
+            Ok(())
+        })?;
+        Ok(Search { few, few_time, many, many_time })
+    }
+
+    /// How many announcements to a recipient there are in all blocks.
+    fn found(&self, (transfer, recipient): (B256, B256)) -> Result<usize, Box<dyn Error>> {
         let limits = LogLimits { blocks_max: u64::MAX, logs_max: usize::MAX, bytes_max: usize::MAX };
-        median(samples, |sample| {
-            let (transfer, recipient) = self.traffic.topics(sample);
-            let topics = vec![vec![transfer], vec![], vec![recipient]];
-            let filter = LogFilter { from: 0, to: self.log_blocks, addresses: vec![ANNOUNCER], topics };
-            let found = self.chain.logs(&filter, limits)?.len();
-            if found == 0 { Err("a search found nothing".into()) } else { Ok(()) }
-        })
+        let topics = vec![vec![transfer], vec![], vec![recipient]];
+        let filter = LogFilter { from: 0, to: self.log_blocks, addresses: vec![ANNOUNCER], topics };
+        match self.chain.logs(&filter, limits)?.len() {
+            0 => Err("a search found nothing".into()),
+            found => Ok(found),
+        }
     }
 
     fn decoding_time(&self) -> Result<Duration, Box<dyn Error>> {
@@ -120,6 +134,34 @@ impl<'a> Local<'a> {
             if transaction.is_none() || receipt.is_none() { Err("a transaction is missing".into()) } else { Ok(()) }
         })
     }
+}
+
+/// How long it took to find few logs among all, and to find many.
+struct Search {
+    few: usize,
+    few_time: Duration,
+    many: usize,
+    many_time: Duration,
+}
+
+impl Search {
+    fn report(&self) -> Value {
+        json!({
+            "few": { "logs": self.few, "ms": milliseconds(self.few_time) },
+            "many": { "logs": self.many, "ms": milliseconds(self.many_time) },
+        })
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { few, few_time, many, many_time } = self;
+        write!(f, "{few} logs in {few_time:.2?}, {many} in {many_time:.2?}")
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 fn median(samples: u64, mut sample: impl FnMut(u64) -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {

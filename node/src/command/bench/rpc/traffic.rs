@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 /// Logs of a block of announcements.
 pub const LOGS_PER_BLOCK: u64 = 10;
+/// Announcements to [`RARE_RECIPIENT`], evenly over the chain.
+const RARE_LOGS: u64 = 10;
+const RARE_RECIPIENT: Address = address!("0x00000000000000000000000000000000000012a1");
 /// Blocks of a usual size, and their transactions.
 pub const USUAL_BLOCKS: u64 = 10;
 const USUAL_TRANSACTIONS: u64 = 200;
@@ -83,6 +86,11 @@ impl Traffic {
         (TRANSFER, self.holder(number).into_word())
     }
 
+    /// The topics of the few announcements to one that is no holder.
+    pub fn rare_topics() -> (B256, B256) {
+        (TRANSFER, RARE_RECIPIENT.into_word())
+    }
+
     /// The transactions of the largest block.
     pub fn largest(&self) -> u64 {
         self.largest
@@ -101,7 +109,8 @@ impl Traffic {
     ) -> Result<(), Box<dyn Error>> {
         let mut sent = 0;
         for number in 0..log_blocks {
-            server.mine(self.next(&mut sent, 1, |number| self.announcement(number))?)?;
+            let is_rare = number % (log_blocks / RARE_LOGS).max(1) == 0;
+            server.mine(self.next(&mut sent, 1, |number| self.announcement(number, is_rare))?)?;
             progress(number)?;
         }
         let sizes = std::iter::repeat_n(USUAL_TRANSACTIONS, USUAL_BLOCKS as usize).chain([self.largest]);
@@ -124,8 +133,11 @@ impl Traffic {
         self.workload.signed(numbers, action)
     }
 
-    fn announcement(&self, number: u64) -> TxEip1559 {
-        let recipient = |place: u64| self.holder(number * LOGS_PER_BLOCK + place).into_word().0;
+    fn announcement(&self, number: u64, is_rare: bool) -> TxEip1559 {
+        let recipient = |place: u64| match place {
+            0 if is_rare => RARE_RECIPIENT.into_word().0,
+            _ => self.holder(number * LOGS_PER_BLOCK + place).into_word().0,
+        };
         let input: Vec<u8> = (0..LOGS_PER_BLOCK).flat_map(recipient).collect();
         TxEip1559 { gas_limit: 100_000, to: TxKind::Call(ANNOUNCER), input: input.into(), ..TxEip1559::default() }
     }
