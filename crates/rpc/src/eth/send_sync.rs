@@ -6,8 +6,8 @@ use crate::error::MethodError;
 use crate::obstacle::{self, Obstacle};
 use crate::registry::Registry;
 use crate::waiting::Waiting;
-use alloy_primitives::{Bytes, TxHash, U64};
-use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_primitives::{Bytes, TxHash};
+use alloy_rpc_types_eth::{Index, TransactionReceipt};
 use heddle_chain::CommittedBlock;
 use jsonrpsee::server::RegisterMethodError;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn serve(call: Waiting) -> Result<TransactionReceipt, MethodError> {
     let (raw, milliseconds) = {
         let mut arguments = call.arguments()?;
         let raw: Bytes = arguments.required()?;
-        let wanted = arguments.optional::<U64>()?.map(|wanted| wanted.to::<u64>());
+        let wanted = arguments.optional::<Index>()?.map(|Index(wanted)| wanted as u64);
         // The proposal says that what is out of range counts as not given.
         (raw, wanted.filter(|wanted| (1..=WAIT_MAX).contains(wanted)).unwrap_or(WAIT_DEFAULT))
     };
