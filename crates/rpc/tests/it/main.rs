@@ -4,6 +4,7 @@
 
 mod absent;
 mod accounts;
+mod between;
 mod blocks;
 mod calls;
 mod client;
@@ -22,6 +23,7 @@ mod operators;
 mod overrides;
 mod pending;
 mod proofs;
+mod quantities;
 mod raw;
 mod send_sync;
 mod simulate;
@@ -34,3 +36,4 @@ mod transport;
 mod txpool;
 mod websocket;
 mod why_pending;
+mod witness;
