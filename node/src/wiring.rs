@@ -296,7 +296,8 @@ impl Node {
         let Some(rpc_config) = config.rpc else { return Ok(()) };
         let dev_accounts = (!config.dev_accounts.is_empty()).then(|| DevAccounts::new(config.dev_accounts));
         let intake = Arc::new(LocalPool { mempool: mempool.clone(), traces: self.traces.clone() });
-        let admin = self.network.clone().map(admin::methods).transpose()?.map(Into::into).unwrap_or_default();
+        let admin = self.network.clone().map(|network| admin::methods(self.admin_subject(network, &config.datadir)));
+        let admin = admin.transpose()?.map(Into::into).unwrap_or_default();
         let (chain, node) = (self.chain.clone(), Arc::new(status));
         let ipc = rpc_config.ipc.clone();
         let context = RpcContext { chain, mempool, intake, node, dev_accounts, admin, metrics };

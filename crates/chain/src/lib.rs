@@ -53,9 +53,11 @@ mod snapshots;
 mod state_reader;
 mod stats;
 mod steps;
+mod storage_range;
 mod traces;
 mod validators;
 mod verify;
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -72,9 +74,9 @@ pub use head::Head;
 pub use heddle_evm::{
     BlockRequest, CallError, CallLimits, CallOutcome, CallRequest, CallStatus, ChainRules, Conflict, Location,
     NumberedCall, Overrides, Parallelism, RuleError, SIMULATED_BLOCKS_MAX, SimulatedBlock, SimulatedCall,
-    SimulationError, SimulationRequest, TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCall,
-    TransactionError, block_rewards, next_base_fee, to_bounded_json, trace_call_geth, trace_call_parity, trace_geth,
-    trace_operations, trace_parity,
+    SimulationError, SimulationRequest, TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCalls,
+    TransactionError, block_rewards, next_base_fee, to_bounded_json, trace_call_geth, trace_call_parity,
+    trace_calls_parity, trace_geth, trace_operations, trace_parity,
 };
 pub use heddle_state::{
     AccountProof, CheckObserver, CheckProgress, Finding, Findings, ProofLimits, RestoreObserver, RestoreProgress,
@@ -89,4 +91,6 @@ pub use pending::PendingBlock;
 pub use propose::{BuildRequest, BuiltBlock};
 pub use reads::Place;
 pub use stats::{ChainStats, CodeCacheStats};
+pub use storage_range::{FoundSlot, StorageQuery, StorageRange};
 pub use verify::KnownSenders;
+pub use witness::Witness;

@@ -235,10 +235,9 @@ impl Chain {
         let (header, state) = self.after(number)?;
         let done = heddle_evm::simulate(&self.inner.rules, &self.reader(state), &header, request, limits);
         if let Err(SimulationError::Call(CallError::State(error))) = &done
-            && let Some(heddle_state::StateError::ProofTooOld { number, oldest }) = error.cause()
+            && let Some(too_old) = too_old(error)
         {
-            // The caller's fault: the roots of simulated blocks are proofs of the state that they stand on.
-            return Err(heddle_state::StateError::ProofTooOld { number: *number, oldest: *oldest }.into());
+            return Err(too_old);
         }
         Ok(done?)
     }
@@ -256,6 +255,19 @@ impl Chain {
         let (height, certificate) = (Height::new(number), self.certificate(parent)?);
         let equivocators = self.convicted_keys(&self.head(), &self.inner.blocks.evidence(number)?)?;
         self.registry_call(height, state, &*self.validators(height)?, certificate.as_ref(), equivocators)
+    }
+
+    /// What a block without evidence on block `parent` would tell the registry. `state` is the parent's.
+    pub(crate) fn call_without_evidence(
+        &self,
+        parent: u64,
+        state: &StateView,
+    ) -> Result<Option<ChainCall>, ChainError> {
+        if !self.inner.rules.is_heddle() {
+            return Ok(None);
+        }
+        let height = Height::new(parent).next();
+        self.registry_call(height, state, &*self.validators(height)?, self.certificate(parent)?.as_ref(), Vec::new())
     }
 
     /// Puts a question to the EVM.
@@ -278,5 +290,16 @@ impl Chain {
         let state = self.state_at(number)?;
         let header = self.header(number)?.ok_or_else(|| missing("header", number))?;
         Ok((header, state))
+    }
+}
+
+/// What the caller is told of a root that could not be had: those of states that are not committed are proofs of the state
+/// that they stand on, which may be too far back.
+pub(crate) fn too_old(error: &heddle_evm::StateError) -> Option<ChainError> {
+    match error.cause() {
+        Some(&heddle_state::StateError::ProofTooOld { number, oldest }) => {
+            Some(heddle_state::StateError::ProofTooOld { number, oldest }.into())
+        }
+        _ => None,
     }
 }

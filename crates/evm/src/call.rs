@@ -162,6 +162,19 @@ impl<'a> Simulation<'a> {
         overrides: &Overrides,
         limits: &CallLimits<'a>,
     ) -> Result<Self, CallError> {
+        let state = ReaderDatabase::new(reader).watched(*limits).into_cache();
+        Self::on(state, rules, header, request, overrides, limits)
+    }
+
+    /// As [`Self::new`], on what other messages may have changed.
+    pub(crate) fn on(
+        mut state: Recorder<'a>,
+        rules: &ChainRules,
+        header: &Header,
+        request: &CallRequest,
+        overrides: &Overrides,
+        limits: &CallLimits<'a>,
+    ) -> Result<Self, CallError> {
         request.check()?;
         let header = &overrides.header(rules, header)?;
         let mut environment = rules.environment(header);
@@ -175,7 +188,6 @@ impl<'a> Simulation<'a> {
         if let Some(blob) = block.blob_excess_gas_and_price.as_mut().filter(|_| request.are_blobs_free()) {
             blob.blob_gasprice = 0;
         }
-        let mut state = ReaderDatabase::new(reader).watched(*limits).into_cache();
         apply_block_hashes(&overrides.block, &mut state);
         let mut evm = Machine::new(state, environment, rules.is_constantinople_only(header));
         evm.watch();
@@ -209,6 +221,11 @@ impl<'a, I: Inspector<MachineContext<Recorder<'a>>>> Simulation<'a, I> {
     /// The machine that runs the message.
     pub(crate) fn machine_mut(&mut self) -> &mut Machine<Recorder<'a>, I> {
         &mut self.evm
+    }
+
+    /// The state, without what the message changed.
+    pub(crate) fn into_state(self) -> Recorder<'a> {
+        self.evm.finish().0
     }
 
     /// Changes what slots and accounts are warm from the start.

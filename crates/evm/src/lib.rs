@@ -79,8 +79,9 @@ pub use simulate::{
 };
 pub use system::{amsterdam_system_contracts, system_contracts};
 pub use trace::{
-    TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCall, block_rewards, to_bounded_json, trace_call_geth,
-    trace_call_parity, trace_geth, trace_operations, trace_parity,
+    TraceBounds, TraceError, TraceOptions, TracedBlock, TracedCalls, block_rewards, changes_after, intermediate_roots,
+    to_bounded_json, trace_call_geth, trace_call_parity, trace_calls_parity, trace_geth, trace_operations,
+    trace_parity,
 };
 pub use transact::{TransactionOutcome, transact};
 pub use transaction::{TransactionError, recover_sender};

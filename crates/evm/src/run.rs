@@ -24,7 +24,7 @@ use alloy_evm::{
     eth::{EthBlockExecutionCtx, EthBlockExecutor, spec::EthExecutorSpec},
 };
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use heddle_primitives::{Receipt, RecoveredTransaction, StateChanges};
 use revm::{
     DatabaseCommit, Inspector,
@@ -129,13 +129,18 @@ impl<'a, I: Inspector<MachineContext<Recorder<'a>>>> BlockRun<'a, Recorder<'a>, 
         if self.executor.spec.is_byzantium_active_at_block(number) {
             return Ok(());
         }
-        let state = self.executor.evm.db_mut();
-        state.merge_transitions(BundleRetention::PlainState);
-        let root = self.reader.root_with(&changes::state_changes(&state.bundle_state))?;
+        let root = self.root()?;
         let receipts = &mut self.executor.receipts;
         let sealed = receipts.pop().map(|receipt| with_state_root(receipt, root));
         receipts.extend(sealed);
         Ok(())
+    }
+
+    /// The root of the state after the transactions so far.
+    pub(crate) fn root(&mut self) -> Result<B256, ExecutionError> {
+        let state = self.executor.evm.db_mut();
+        state.merge_transitions(BundleRetention::PlainState);
+        Ok(self.reader.root_with(&changes::state_changes(&state.bundle_state))?)
     }
 
     /// Applies what comes after the last transaction: requests, rewards, withdrawals.

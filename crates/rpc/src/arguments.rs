@@ -1,9 +1,9 @@
 //! Positional arguments of a call, taken in order and named in errors.
 
 use crate::error::MethodError;
+use crate::quantities::{self, Argument};
 use alloy_primitives::B256;
 use jsonrpsee::types::Params;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::time::SystemTime;
 
@@ -44,7 +44,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// The next argument, which must be there.
-    pub(crate) fn required<T: DeserializeOwned>(&mut self) -> Result<T, MethodError> {
+    pub(crate) fn required<T: Argument>(&mut self) -> Result<T, MethodError> {
         let place = self.place();
         let value = self.optional()?;
         value.ok_or_else(|| MethodError::InvalidParams(format!("missing value for required argument {place}")))
@@ -64,13 +64,13 @@ impl<'a> Arguments<'a> {
     }
 
     /// The next argument, if it is there and not `null`.
-    pub(crate) fn optional<T: DeserializeOwned>(&mut self) -> Result<Option<T>, MethodError> {
+    pub(crate) fn optional<T: Argument>(&mut self) -> Result<Option<T>, MethodError> {
         let place = self.place();
         self.position += 1;
         let Some(value) = self.values.next().filter(|value| !is_null(value)) else { return Ok(None) };
-        serde_json::from_str(value.get())
-            .map(Some)
-            .map_err(|error| MethodError::InvalidParams(format!("invalid argument {place}: {error}")))
+        let invalid = |reason: String| MethodError::InvalidParams(format!("invalid argument {place}: {reason}"));
+        quantities::check(T::SHAPE, value.get()).map_err(invalid)?;
+        serde_json::from_str(value.get()).map(Some).map_err(|error| invalid(error.to_string()))
     }
 
     fn place(&self) -> String {

@@ -4,9 +4,10 @@ use crate::error::MethodError;
 use alloy_consensus::{Transaction as _, transaction::TransactionInfo};
 use alloy_eips::eip7840::BlobParams;
 use alloy_network_primitives::BlockTransactions;
-use alloy_primitives::{Address, Sealable, TxKind, U256};
+use alloy_primitives::{Address, B256, Sealable, TxKind, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth as rpc;
+use alloy_serde::JsonStorageKey;
 use heddle_chain::{CallRequest, LogEntry, LogFilter, StoredBlock};
 use heddle_mempool::PoolTransaction;
 use heddle_primitives::{Header, Receipt, RecoveredTransaction, SealedHeader, Transaction};
@@ -234,6 +235,22 @@ pub(crate) fn log_filter(filter: &rpc::Filter, from: u64, to: u64) -> Result<Log
         return Err(MethodError::InvalidParams(message));
     }
     Ok(wanted)
+}
+
+/// A slot as go-ethereum reads it: up to 32 bytes in hexadecimal, with or without `0x` and zeros in front.
+pub(crate) fn storage_key(text: &str) -> Result<JsonStorageKey, MethodError> {
+    const BYTES_MAX: usize = 32;
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let invalid = |reason: &str| MethodError::InvalidParams(format!("{reason}: \"{text:.80}\""));
+    if digits.len() > 2 * BYTES_MAX {
+        return Err(invalid("storage key too long (want at most 32 bytes)"));
+    }
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(invalid("invalid hex in storage key"));
+    }
+    let value = format!("0x{digits:0>64}").parse::<B256>().map_err(|_| invalid("invalid hex in storage key"))?;
+    let is_whole = digits.len().div_ceil(2) == BYTES_MAX;
+    Ok(if is_whole { JsonStorageKey::Hash(value) } else { JsonStorageKey::Number(value.into()) })
 }
 
 /// The call that a transaction object describes, on the chain with this id.

@@ -45,6 +45,7 @@ mod openrpc;
 mod ots;
 mod pending;
 mod ports;
+mod quantities;
 mod rate;
 mod recent;
 mod registry;

@@ -3,7 +3,7 @@
 //! ```text
 //!   heddle peers --reads--> <datadir>/admin.json {address, token}          file
 //!        |                            ^ written at start, removed at the end
-//!        +--Authorization: Bearer--> auth --> methods --> NetworkHandle
+//!        +--Authorization: Bearer--> auth --> methods --> NetworkHandle, Chain
 //! ```
 //!
 //! It has nothing in common with the JSON-RPC of wallets: other port, other methods, and no method without the token.
@@ -12,11 +12,12 @@
 mod auth;
 mod file;
 mod methods;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
 pub use file::AdminFile;
-pub use methods::{BAN_SECONDS, methods};
+pub use methods::{BAN_SECONDS, Subject, methods};
 
 use crate::keys::FileError;
 use auth::{is_authorized, unauthorized};

@@ -81,9 +81,12 @@ pub fn run(command: PeersCommand) -> Result<Value, Box<dyn Error>> {
             Ok(json!({ "added": address }))
         }
         PeersCommand::Remove { peer: PeerArgs { peer }, node } => {
-            let known = node.call("admin_removePeer", json!([peer.to_string()]))?;
-            tell!("{peer} {}", if known == true { "is removed" } else { "was not known" });
-            Ok(json!({ "id": peer.to_string(), "removed": known }))
+            let id = peer.to_string();
+            let peers = node.call("admin_peers", json!([true]))?;
+            let known = peers.as_array().is_some_and(|peers| peers.iter().any(|known| known["id"] == *id));
+            node.call("admin_removePeer", json!([id]))?;
+            tell!("{peer} {}", if known { "is removed" } else { "was not known" });
+            Ok(json!({ "id": id, "removed": known }))
         }
         PeersCommand::Ban { peer: PeerArgs { peer }, time, node } => {
             node.call("admin_banPeer", json!([peer.to_string(), time.as_secs()]))?;
@@ -120,10 +123,7 @@ impl NodeArgs {
 /// Peers that are not connected are only listed on demand: there may be a thousand.
 fn list(node: &NodeArgs, all: bool) -> Result<Value, Box<dyn Error>> {
     let info = node.call("admin_nodeInfo", json!([]))?;
-    let mut peers = node.call("admin_peers", json!([]))?;
-    if let Some(peers) = peers.as_array_mut() {
-        peers.retain(|peer| all || is_connected(peer));
-    }
+    let peers = node.call("admin_peers", json!([all]))?;
     print(&info, peers.as_array().map(Vec::as_slice).unwrap_or_default());
     Ok(json!({ "id": info["id"], "listenAddresses": info["listenAddresses"], "peers": peers }))
 }

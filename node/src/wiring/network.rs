@@ -9,6 +9,7 @@ use heddle_primitives::HeddleConfig;
 use heddle_sync::{SnapshotServer, SyncServer};
 use prometheus_client::registry::Registry;
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What answers peers.
@@ -42,10 +43,15 @@ impl Node {
         self.spawn("network", async { ending(service.run().await) });
         if let Some(address) = config.admin {
             let server = AdminServer::bind(address, &config.datadir).await?;
-            let methods = admin::methods(network.clone())?;
+            let methods = admin::methods(self.admin_subject(network.clone(), &config.datadir))?;
             self.spawn("admin server", async { match server.run(methods).await {} });
         }
         Ok(network)
+    }
+
+    /// What the methods for operators are about.
+    pub(super) fn admin_subject(&self, network: NetworkHandle, datadir: &Path) -> admin::Subject {
+        admin::Subject { network, chain: self.chain.clone(), datadir: datadir.to_owned() }
     }
 
     /// How much the chain says at present. It is read once, at the start: what follows from it, as the limits of gossip's

@@ -22,13 +22,13 @@ export const exceptions = [
     },
     {
         path: /^error\.message$/,
-        when: startsWith("invalid argument", "invalid storage", "missing value for", "too many arguments", "the method"),
+        when: startsWith("invalid argument", "invalid hex", "missing value for", "too many arguments", "the method"),
         why: "mistakes in requests have go-ethereum's words; Anvil has those of its JSON library",
     },
     {
-        request: /^eth_getBlockByNumber\[1,/,
+        request: /^eth_getBlockByNumber\[(1|"0x01"),/,
         when: refusedByUs,
-        why: "go-ethereum takes quantities as hexadecimal text only",
+        why: "go-ethereum takes quantities as hexadecimal text only, without zeros in front",
     },
     {
         request: /^eth_(getBalance|call).*"0xffffff"\]$/,

@@ -107,7 +107,9 @@ async fn strangers_meet_when_one_is_told_of_the_other() {
     peers(&datadir, &["add", &other]).await.result();
     wait_ready(&network, VICTIM, &follower_id).await;
     wait_ready(&network, follower, &victim_id).await;
-    assert_eq!(record(&network, VICTIM, &follower_id).await["persistent"], true);
+    let added = record(&network, VICTIM, &follower_id).await;
+    assert_eq!((&added["persistent"], &added["network"]["trusted"]), (&json!(true), &json!(true)));
+    assert_eq!(added["protocols"], json!({ "heddle": { "version": 1 } }));
     assert_eq!(record(&network, follower, &victim_id).await["inbound"], true);
     network.wait_height(follower, 3).await;
 

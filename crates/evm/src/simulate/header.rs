@@ -3,7 +3,7 @@
 use super::plan::Planned;
 use crate::header::heddle_extra_data;
 use crate::{ChainRules, ExecutionOutcome, next_base_fee, next_excess_blob_gas};
-use alloy_consensus::{constants::EMPTY_WITHDRAWALS, proofs::calculate_transaction_root};
+use alloy_consensus::proofs::{calculate_transaction_root, calculate_withdrawals_root};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::BlockOverrides;
@@ -17,6 +17,7 @@ pub(super) fn begin(rules: &ChainRules, parent: &SealedHeader, planned: &Planned
     let overrides = request.map_or(&nothing, |request| &request.overrides.block);
     let base_fee = || if is_validated { next_base_fee(rules, parent).unwrap_or_default() } else { 0 };
     let is_london = rules.is_london_active_at_block(number);
+    let is_shanghai = rules.is_shanghai_active_at_timestamp(timestamp);
     let is_cancun = rules.is_cancun_active_at_timestamp(timestamp);
     let mut header = Header {
         parent_hash: parent.seal(),
@@ -26,7 +27,7 @@ pub(super) fn begin(rules: &ChainRules, parent: &SealedHeader, planned: &Planned
         gas_limit: overrides.gas_limit.unwrap_or(parent.gas_limit),
         base_fee_per_gas: is_london.then(|| overrides.base_fee.map_or_else(base_fee, |fee| fee.saturating_to())),
         mix_hash: overrides.random.unwrap_or_default(),
-        withdrawals_root: rules.is_shanghai_active_at_timestamp(timestamp).then_some(EMPTY_WITHDRAWALS),
+        withdrawals_root: is_shanghai.then(|| calculate_withdrawals_root(planned.withdrawals())),
         excess_blob_gas: next_excess_blob_gas(rules, parent, timestamp),
         parent_beacon_block_root: is_cancun.then(|| overrides.beacon_root.unwrap_or_default()),
         slot_number: rules.is_amsterdam_active_at_timestamp(timestamp).then_some(number),

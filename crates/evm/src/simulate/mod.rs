@@ -12,6 +12,7 @@ mod transfers;
 
 use crate::database::ReaderDatabase;
 use crate::{CallError, CallLimits, CallOutcome, CallRequest, ChainRules, Overrides, StateReader, TransactionError};
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::Address;
 use heddle_primitives::{Block, Receipt, SealedHeader};
 use run::Simulator;
@@ -37,6 +38,8 @@ pub struct BlockRequest {
     pub overrides: Overrides,
     /// Its transactions.
     pub calls: Vec<NumberedCall>,
+    /// What it credits after them (EIP-4895); nothing before Shanghai.
+    pub withdrawals: Vec<Withdrawal>,
 }
 
 /// A message at a place in its sender's order.

@@ -1,6 +1,7 @@
 //! Which blocks to simulate: numbers and times, also of those that were not asked for.
 
 use super::{BlockRequest, SIMULATED_BLOCKS_MAX, SimulationError};
+use alloy_eips::eip4895::Withdrawal;
 use heddle_primitives::Header;
 
 /// Seconds between blocks whose time is not asked for.
@@ -13,6 +14,12 @@ pub(super) struct Planned<'a> {
     pub(super) timestamp: u64,
     /// `None` for an empty block between two that were asked for.
     pub(super) request: Option<&'a BlockRequest>,
+}
+
+impl Planned<'_> {
+    pub(super) fn withdrawals(&self) -> &[Withdrawal] {
+        self.request.map_or(&[], |request| &request.withdrawals)
+    }
 }
 
 /// The blocks after `parent`, without gaps in their numbers.

@@ -13,7 +13,7 @@ use crate::rules::BlockRules;
 use crate::run::{Recorder, outcome, settle};
 use crate::{CallError, CallLimits, ChainRules, ExecutionOutcome, Overrides, StateReader, TransactionError};
 use alloy_consensus::{BlockBody, Transaction as _};
-use alloy_eips::eip7928::BlockAccessIndex;
+use alloy_eips::{eip4895::Withdrawal, eip7928::BlockAccessIndex};
 use alloy_evm::{
     Evm, EvmEnv, ToTxEnv,
     block::{BlockExecutionError, BlockExecutor, BlockValidationError, TxResult},
@@ -62,7 +62,7 @@ impl<'a> Simulator<'a> {
         state.set_bal_index(BlockAccessIndex::new(0));
         let nothing = Overrides::default();
         let overrides = planned.request.map_or(&nothing, |request| &request.overrides);
-        let mut executor = self.executor(state, &header, overrides)?;
+        let mut executor = self.executor(state, &header, overrides, planned.withdrawals())?;
         executor.apply_pre_execution_changes().map_err(|error| self.failed(error))?;
         let (mut transactions, mut calls) = (Vec::new(), Vec::new());
         for call in planned.request.iter().flat_map(|request| &request.calls) {
@@ -75,7 +75,7 @@ impl<'a> Simulator<'a> {
         let mut state = evm.finish().0;
         let (changes, access_list) = settle(&mut state);
         let outcome = outcome(result, false, changes, access_list);
-        let block = self.seal(header, transactions, outcome, calls)?;
+        let block = self.seal(header, transactions, planned.withdrawals(), outcome, calls)?;
         Ok((state, block))
     }
 
@@ -84,6 +84,7 @@ impl<'a> Simulator<'a> {
         mut state: Recorder<'a>,
         header: &Header,
         overrides: &Overrides,
+        withdrawals: &[Withdrawal],
     ) -> Result<Executor<'a>, SimulationError> {
         let mut environment = self.rules.environment(header);
         allow_anything(&mut environment.cfg_env, &self.limits);
@@ -101,7 +102,7 @@ impl<'a> Simulator<'a> {
             parent_hash: header.parent_hash,
             parent_beacon_block_root: header.parent_beacon_block_root,
             ommers: &[],
-            withdrawals: Some(Cow::Borrowed(&[])),
+            withdrawals: Some(Cow::Owned(withdrawals.into())),
             extra_data: header.extra_data.clone(),
             tx_count_hint: None,
             slot_number: header.slot_number,
@@ -208,6 +209,7 @@ impl<'a> Simulator<'a> {
         &self,
         header: Header,
         transactions: Vec<RecoveredTransaction>,
+        withdrawals: &[Withdrawal],
         outcome: ExecutionOutcome,
         calls: Vec<SimulatedCall>,
     ) -> Result<SimulatedBlock, SimulationError> {
@@ -215,7 +217,7 @@ impl<'a> Simulator<'a> {
         let (transactions, senders): (Vec<_>, Vec<Address>) =
             transactions.into_iter().map(RecoveredTransaction::into_parts).unzip();
         let header = header::complete(self.rules, header, &transactions, &outcome, state_root);
-        let withdrawals = header.withdrawals_root.map(|_| Default::default());
+        let withdrawals = header.withdrawals_root.map(|_| withdrawals.to_vec().into());
         let body = BlockBody { transactions, ommers: Vec::new(), withdrawals };
         Ok(SimulatedBlock { block: Block { header, body }, senders, receipts: outcome.receipts, calls })
     }

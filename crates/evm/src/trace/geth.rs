@@ -71,10 +71,6 @@ pub(crate) fn tracer(options: &TraceOptions) -> Result<GethTracer, TraceError> {
             let text = "there is no tracer of this name, and tracers in JavaScript are switched off";
             Err(TraceError::Tracer(text.to_owned()))
         }
-        // It keeps the memory of every instruction.
-        Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::Erc7562Tracer)) => {
-            Err(TraceError::Tracer("the erc7562Tracer is not supported".to_owned()))
-        }
         Some(tracer) => {
             let mut tracing = tracing.clone();
             if tracer.as_str() == GethDebugTracerType::from(GethDebugBuiltInTracerType::MuxTracer).as_str() {
@@ -171,6 +167,18 @@ fn explain<E: Display>(error: &DebugInspectorError<E>) -> TraceError {
 }
 
 impl Tracer for DebugInspector {
+    fn step_bytes(&self) -> usize {
+        if let Self::Erc7562Tracer(inspector, _) = self { inspector.step_bytes() } else { 0 }
+    }
+
+    fn size(&self) -> usize {
+        if let Self::Erc7562Tracer(inspector, _) = self { inspector.size() } else { 0 }
+    }
+
+    fn keeps_stack(&self) -> bool {
+        matches!(self, Self::Erc7562Tracer(..))
+    }
+
     fn ticks(&self) -> u32 {
         if matches!(self, Self::Js(_)) { u32::MAX } else { 1 }
     }
@@ -183,6 +191,10 @@ impl<L: Tracer, R: Tracer> Tracer for Either<L, R> {
 
     fn size(&self) -> usize {
         either(self, L::size, R::size)
+    }
+
+    fn keeps_stack(&self) -> bool {
+        either(self, L::keeps_stack, R::keeps_stack)
     }
 
     fn ticks(&self) -> u32 {

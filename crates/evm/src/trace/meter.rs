@@ -89,6 +89,11 @@ pub(crate) trait Tracer {
         false
     }
 
+    /// Whether it keeps the stack before every instruction, beyond what [`Self::size`] says.
+    fn keeps_stack(&self) -> bool {
+        false
+    }
+
     /// How long an instruction takes, in those of a bare machine.
     fn ticks(&self) -> u32 {
         1
@@ -106,6 +111,8 @@ pub(crate) struct Metered<'a, T> {
 const FRAME_BYTES: usize = 400;
 /// What its place in the tree adds for each frame around it.
 const LEVEL_BYTES: usize = 12;
+/// What a word of the stack takes in memory.
+const WORD_BYTES: usize = 32;
 /// About what a log is in JSON, without its data.
 const LOG_BYTES: usize = 480;
 
@@ -152,6 +159,9 @@ impl<C: ContextTr<Journal: JournalExt>, T: Tracer + Inspector<C>> Inspector<C> f
 
     fn step(&mut self, interpreter: &mut Interpreter, context: &mut C) {
         self.meter.tick(self.tracer.ticks());
+        if self.tracer.keeps_stack() {
+            self.meter.grow(WORD_BYTES * interpreter.stack.len());
+        }
         self.tracer.step(interpreter, context);
         self.stop_when_over(interpreter, context);
     }

@@ -4,6 +4,7 @@
 //! changes nothing: gas and receipts are those of the block. Every request is metered: one whose answer grows too large or
 //! takes too long ends where that is noticed, before it has become large or long.
 
+mod between;
 mod calls;
 mod flat;
 mod geth;
@@ -18,7 +19,8 @@ mod struct_logs;
 use crate::{CallError, ExecutionError};
 use std::time::Duration;
 
-pub use calls::{TracedCall, trace_call_geth, trace_call_parity};
+pub use between::{changes_after, intermediate_roots};
+pub use calls::{TracedCalls, trace_call_geth, trace_call_parity, trace_calls_parity};
 pub use geth::{TraceOptions, trace_geth};
 pub use json::to_bounded_json;
 pub use meter::TraceBounds;

@@ -8,7 +8,7 @@ use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_eips::BlockId;
 use alloy_rpc_types_trace::geth::GethDebugTracingCallOptions;
-use heddle_chain::{Overrides, trace_call_geth};
+use heddle_chain::{Overrides, TracedCalls, trace_call_geth};
 use jsonrpsee::server::RegisterMethodError;
 use serde_json::value::RawValue;
 
@@ -28,7 +28,8 @@ fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Box<RawValue
     let overrides =
         Overrides { state: state_overrides.unwrap_or_default(), block: block_overrides.unwrap_or_default() };
     let trace = budget.call(&backend.limits, |limits, bytes| {
-        backend.chain.trace_call(number, &request, &overrides, limits, |call| trace_call_geth(call, &options, bytes))
+        let trace = |calls: &TracedCalls<'_>| trace_call_geth(calls, &request, &overrides, &options, bytes);
+        backend.chain.trace_calls(number, limits, trace)
     })?;
     Ok(trace)
 }

@@ -7,10 +7,10 @@ use crate::error::MethodError;
 use crate::registry::Registry;
 use crate::trace_budget::TraceBudget;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{B256, Bytes, TxHash, keccak256};
-use alloy_rlp::Header as RlpHeader;
+use alloy_primitives::{B256, Bytes, TxHash};
 use alloy_rpc_types_trace::geth::GethDebugTracingOptions;
-use heddle_chain::{TraceOptions, trace_geth};
+use heddle_chain::{TraceError, TraceOptions, TracedBlock, trace_geth};
+use heddle_primitives::Block;
 use jsonrpsee::server::RegisterMethodError;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -52,29 +52,43 @@ fn block_by_hash(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec
     block(backend, hash.into(), arguments)
 }
 
-/// A block is found by the header in its RLP: only committed ones can be traced.
+/// A block that need not be committed, on a parent that is.
 fn block_by_rlp(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<TransactionTrace>, MethodError> {
     let rlp: Bytes = arguments.required()?;
-    let invalid = |error| MethodError::Rejected(format!("could not decode block: {error}"));
-    let mut fields = RlpHeader::decode_bytes(&mut &rlp[..], true).map_err(invalid)?;
-    let whole = fields;
-    let header = RlpHeader::decode(&mut fields).map_err(invalid)?;
-    let length = whole.len() - fields.len() + header.payload_length;
-    let header = whole.get(..length).ok_or(alloy_rlp::Error::InputTooShort).map_err(invalid)?;
-    block(backend, keccak256(header).into(), arguments)
+    let decoded: Block = alloy_rlp::decode_exact(&rlp)
+        .map_err(|error| MethodError::Rejected(format!("could not decode block: {error}")))?;
+    if let Some(number) = backend.chain.number_of(decoded.header.hash_slow())?
+        && backend.block_at(number)?.is_some_and(|stored| stored.block == decoded)
+    {
+        return block(backend, BlockNumberOrTag::Number(number).into(), arguments);
+    }
+    let parent = decoded.header.parent_hash;
+    let number = backend.chain.number_of(parent)?;
+    let number = number.ok_or_else(|| MethodError::Rejected(format!("parent {parent} not found")))?;
+    let (options, budget) = options(backend, arguments)?;
+    Ok(backend.chain.trace_uncommitted(number, &decoded, |block| whole(block, &options, &budget))?)
 }
 
 fn block(backend: &Backend, id: BlockId, arguments: &mut Arguments<'_>) -> Result<Vec<TransactionTrace>, MethodError> {
     let (options, budget) = options(backend, arguments)?;
     let number = traced_number(backend, id)?;
-    backend
-        .chain
-        .trace(number, |block| {
-            let traces = budget.run(|bounds| trace_geth(block, 0..block.transactions.len(), &options, bounds))?;
-            let hashes = block.transactions.iter().map(|transaction| *transaction.tx_hash());
-            Ok(hashes.zip(traces).map(|(tx_hash, result)| TransactionTrace { tx_hash, result }).collect())
-        })
-        .map_err(MethodError::from)
+    Ok(backend.chain.trace(number, |block| whole(block, &options, &budget))?)
+}
+
+/// The traces of all transactions of a block.
+fn whole(
+    block: &TracedBlock<'_>,
+    options: &TraceOptions,
+    budget: &TraceBudget,
+) -> Result<Vec<TransactionTrace>, TraceError> {
+    let traces = budget.run(|bounds| trace_geth(block, 0..block.transactions.len(), options, bounds))?;
+    let hashes = block.transactions.iter().map(|transaction| *transaction.tx_hash());
+    Ok(hashes.zip(traces).map(|(tx_hash, result)| TransactionTrace { tx_hash, result }).collect())
+}
+
+/// How many transactions a block has that is there.
+pub(super) fn transaction_count(backend: &Backend, number: u64) -> Result<usize, MethodError> {
+    Ok(backend.block_at(number)?.map_or(0, |stored| stored.block.body.transactions.len()))
 }
 
 /// The number of a block that must be there.

@@ -8,7 +8,7 @@ use alloy_consensus::Transaction as _;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::U256;
 use alloy_rpc_types_eth::{FeeHistory, Index};
-use heddle_chain::StoredBlock;
+use heddle_chain::{PendingBlock, StoredBlock, next_base_fee};
 use heddle_primitives::{Header, Receipt};
 use jsonrpsee::server::RegisterMethodError;
 use parking_lot::Mutex;
@@ -105,36 +105,59 @@ fn next_blob_fee(backend: &Backend, header: &Header) -> u128 {
 }
 
 fn fee_history(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<FeeHistory, MethodError> {
-    let (Index(count), newest) = (arguments.required()?, arguments.required::<BlockNumberOrTag>()?);
+    let (Index(count), tag) = (arguments.required()?, arguments.required::<BlockNumberOrTag>()?);
     let percentiles: Vec<f64> = arguments.optional()?.unwrap_or_default();
     check_percentiles(&percentiles)?;
-    let newest = backend.number_of_tag(newest).ok_or_else(|| {
-        let (requested, head) = (newest.as_number().unwrap_or_default(), backend.head_number());
-        MethodError::Rejected(format!("request beyond head block: requested {requested}, head {head}"))
-    })?;
+    let pending = backend.pending_for(tag.into())?;
+    let newest = match &pending {
+        Some(pending) => pending.header().number,
+        None => newest_committed(backend, tag)?,
+    };
     let oldest = backend.chain.headers_from();
     let known = newest.checked_sub(oldest).ok_or_else(|| {
         MethodError::Rejected(format!("request before oldest block: requested {newest}, oldest {oldest}"))
     })?;
-    let count = (count as u64).min(HISTORY_BLOCKS_MAX).min(known + 1);
-    if count == 0 {
-        return Ok(FeeHistory::default());
-    }
+    // As in go-ethereum: where there is no pending block, its row is left out.
+    let asked = (count as u64).saturating_sub(u64::from(tag.is_pending() && pending.is_none()));
+    let count = asked.min(HISTORY_BLOCKS_MAX).min(known + 1);
     let mut history = FeeHistory { oldest_block: newest + 1 - count, ..FeeHistory::default() };
-    for number in newest + 1 - count..=newest {
+    let mut last = None;
+    for number in newest + 1 - count..newest + 1 - u64::from(pending.is_some()).min(count) {
         let Some(header) = backend.chain.header(number)? else { continue };
         append(backend, &mut history, &header);
-        if !percentiles.is_empty() {
-            let rewards = block_rewards(backend, number, &percentiles)?;
-            history.reward.get_or_insert_default().push(rewards);
-        }
-        if number == newest {
-            let next = backend.chain.header(number + 1)?.and_then(|next| next.base_fee_per_gas);
-            history.base_fee_per_gas.push(u128::from(next.unwrap_or(backend.chain.head().next_base_fee)));
-            history.base_fee_per_blob_gas.push(next_blob_fee(backend, &header));
-        }
+        append_rewards(&mut history, &percentiles, || block_rewards(backend, number, &percentiles))?;
+        last = Some(header);
     }
+    if let Some(PendingBlock { block, receipts, .. }) = pending.as_deref().filter(|_| count > 0) {
+        append(backend, &mut history, &block.header);
+        append_rewards(&mut history, &percentiles, || Ok(stored_rewards(block, receipts, &percentiles)))?;
+        last = Some(block.header.clone());
+    }
+    let Some(last) = last else { return Ok(FeeHistory::default()) };
+    let next = next_base_fee(backend.chain.rules(), &last).unwrap_or_default();
+    history.base_fee_per_gas.push(u128::from(next));
+    history.base_fee_per_blob_gas.push(next_blob_fee(backend, &last));
     Ok(history)
+}
+
+/// The number of a block that is there.
+fn newest_committed(backend: &Backend, tag: BlockNumberOrTag) -> Result<u64, MethodError> {
+    backend.number_of_tag(tag).ok_or_else(|| {
+        let (requested, head) = (tag.as_number().unwrap_or_default(), backend.head_number());
+        MethodError::Rejected(format!("request beyond head block: requested {requested}, head {head}"))
+    })
+}
+
+/// A row of rewards, if there are to be any.
+fn append_rewards(
+    history: &mut FeeHistory,
+    percentiles: &[f64],
+    rewards: impl FnOnce() -> Result<Vec<u128>, MethodError>,
+) -> Result<(), MethodError> {
+    if !percentiles.is_empty() {
+        history.reward.get_or_insert_default().push(rewards()?);
+    }
+    Ok(())
 }
 
 fn check_percentiles(percentiles: &[f64]) -> Result<(), MethodError> {
@@ -170,7 +193,11 @@ fn block_rewards(backend: &Backend, number: u64, percentiles: &[f64]) -> Result<
     let (Some(stored), Some(receipts)) = (backend.chain.block(number)?, backend.chain.receipts(number)?) else {
         return Ok(vec![0; percentiles.len()]);
     };
-    Ok(rewards(&gas_and_tips(&stored, &receipts), stored.header.gas_used, percentiles))
+    Ok(stored_rewards(&stored, &receipts, percentiles))
+}
+
+fn stored_rewards(stored: &StoredBlock, receipts: &[Receipt], percentiles: &[f64]) -> Vec<u128> {
+    rewards(&gas_and_tips(stored, receipts), stored.header.gas_used, percentiles)
 }
 
 /// Each transaction's gas used and effective tip, the lowest tip first.

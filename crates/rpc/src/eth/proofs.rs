@@ -2,6 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
+use crate::convert;
 use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_primitives::{Address, U256};
@@ -16,12 +17,13 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 
 fn proof(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<EIP1186AccountProofResponse, MethodError> {
     let address: Address = arguments.required()?;
-    let keys: Vec<JsonStorageKey> = arguments.required()?;
+    let keys: Vec<String> = arguments.required()?;
     let keys_max = backend.limits.proof_slots;
     if keys.len() > keys_max {
         let message = format!("too many slots ({} requested, at most {keys_max} are allowed)", keys.len());
         return Err(MethodError::InvalidParams(message));
     }
+    let keys = keys.iter().map(|key| convert::storage_key(key)).collect::<Result<Vec<_>, _>>()?;
     let number = backend.state_number(arguments.optional()?)?;
     let slots: Vec<_> = keys.iter().map(|key| U256::from_be_bytes(key.as_b256().0)).collect();
     let proof = backend.chain.proof(number, address, &slots, &backend.limits.proofs)?;

@@ -6,8 +6,7 @@ use crate::backend::Backend;
 use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_eips::{BlockId, BlockNumberOrTag, Encodable2718};
-use alloy_primitives::Bytes;
-use alloy_rpc_types_eth::Index;
+use alloy_primitives::{Bytes, U64};
 use heddle_chain::StoredBlock;
 use jsonrpsee::server::RegisterMethodError;
 
@@ -37,8 +36,8 @@ fn by_block_number(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<O
     by_block(backend, tag.into(), arguments.required()?)
 }
 
-fn by_block(backend: &Backend, id: BlockId, index: Index) -> Result<Option<Bytes>, MethodError> {
-    Ok(backend.block(id)?.and_then(|stored| encoded(&stored, index.0)))
+fn by_block(backend: &Backend, id: BlockId, index: U64) -> Result<Option<Bytes>, MethodError> {
+    Ok(backend.block(id)?.and_then(|stored| encoded(&stored, index.saturating_to())))
 }
 
 fn encoded(stored: &StoredBlock, index: usize) -> Option<Bytes> {

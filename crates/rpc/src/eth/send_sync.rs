@@ -7,8 +7,8 @@ use crate::error::MethodError;
 use crate::obstacle::{self, Obstacle};
 use crate::registry::Registry;
 use crate::waiting::Waiting;
-use alloy_primitives::{Bytes, TxHash, U64};
-use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_primitives::{Bytes, TxHash};
+use alloy_rpc_types_eth::{Index, TransactionReceipt};
 use heddle_chain::CommittedBlock;
 use jsonrpsee::server::RegisterMethodError;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ async fn serve(call: Waiting) -> Result<TransactionReceipt, MethodError> {
 }
 
 /// How long to wait for who wants to wait so many milliseconds. The proposal says that what is out of range counts as not given.
-fn wait(limits: &RpcLimits, wanted: Option<U64>) -> Duration {
-    let wanted = wanted.map(|wanted| Duration::from_millis(wanted.to()));
+fn wait(limits: &RpcLimits, wanted: Option<Index>) -> Duration {
+    let wanted = wanted.map(|Index(wanted)| Duration::from_millis(wanted as u64));
     wanted.filter(|wanted| !wanted.is_zero() && *wanted <= limits.sync_wait_max).unwrap_or(limits.sync_wait)
 }
 

@@ -4,7 +4,9 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert::{self, RpcBlock};
 use crate::error::{MethodError, revert_message};
+use crate::quantities::{Argument, Shape};
 use crate::registry::Registry;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Bytes, Sealable};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth::{
@@ -16,28 +18,70 @@ use heddle_chain::{
     SimulationError, SimulationRequest, StoredBlock,
 };
 use jsonrpsee::server::RegisterMethodError;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.execute("eth_simulateV1", &["simulation", "block"], simulate)
 }
 
 fn simulate(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Answer<RpcBlock>>, MethodError> {
-    let payload: SimulatePayload = arguments.required()?;
+    let Asked { payload, withdrawals } = arguments.required()?;
     let number = backend.state_number(arguments.optional()?)?;
     let is_full = payload.return_full_transactions;
-    let request = request(payload, backend.chain.genesis().chain_id())?;
+    let request = request(payload, withdrawals, backend.chain.genesis().chain_id())?;
     let blocks = backend.limited(|limits| backend.chain.simulate(number, &request, limits))?;
     Ok(blocks.into_iter().map(|block| answer(block, is_full)).collect())
 }
 
-fn request(payload: SimulatePayload, chain_id: u64) -> Result<SimulationRequest, MethodError> {
+/// A simulation, with what the library's type of it leaves out.
+struct Asked {
+    payload: SimulatePayload,
+    /// Of each block.
+    withdrawals: Vec<Vec<Withdrawal>>,
+}
+
+impl Argument for Asked {
+    const SHAPE: Shape = Shape::Object;
+}
+
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Blocks {
+            block_state_calls: Vec<Block>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Block {
+            block_overrides: Option<Overrides>,
+        }
+        #[derive(Deserialize)]
+        struct Overrides {
+            withdrawals: Option<Vec<Withdrawal>>,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let payload = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let Blocks { block_state_calls } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let withdrawals = |block: Block| block.block_overrides.and_then(|block| block.withdrawals).unwrap_or_default();
+        Ok(Self { payload, withdrawals: block_state_calls.into_iter().map(withdrawals).collect() })
+    }
+}
+
+fn request(
+    payload: SimulatePayload,
+    withdrawals: Vec<Vec<Withdrawal>>,
+    chain_id: u64,
+) -> Result<SimulationRequest, MethodError> {
     if payload.block_state_calls.is_empty() {
         return Err(MethodError::InvalidParams("empty input".to_owned()));
     }
     if payload.block_state_calls.len() as u64 > SIMULATED_BLOCKS_MAX {
         return Err(SimulationError::TooManyBlocks.into());
     }
-    let block = |block: SimBlock| {
+    let block = |(block, withdrawals): (SimBlock, Vec<Withdrawal>)| {
         let overrides = Overrides {
             state: block.state_overrides.unwrap_or_default(),
             block: block.block_overrides.unwrap_or_default(),
@@ -46,10 +90,11 @@ fn request(payload: SimulatePayload, chain_id: u64) -> Result<SimulationRequest,
             let nonce = call.nonce;
             Ok(NumberedCall { request: convert::call_request(call, chain_id)?, nonce })
         });
-        Ok(BlockRequest { overrides, calls: calls.collect::<Result<_, MethodError>>()? })
+        Ok(BlockRequest { overrides, calls: calls.collect::<Result<_, MethodError>>()?, withdrawals })
     };
+    let blocks = payload.block_state_calls.into_iter().zip(withdrawals);
     Ok(SimulationRequest {
-        blocks: payload.block_state_calls.into_iter().map(block).collect::<Result<_, MethodError>>()?,
+        blocks: blocks.map(block).collect::<Result<_, MethodError>>()?,
         is_validated: payload.validation,
         traces_transfers: payload.trace_transfers,
     })

@@ -2,12 +2,12 @@
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
+use crate::convert;
 use crate::error::MethodError;
 use crate::pending::State;
 use crate::registry::Registry;
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
-use alloy_serde::JsonStorageKey;
 use heddle_primitives::Account;
 use jsonrpsee::server::RegisterMethodError;
 use std::collections::BTreeMap;
@@ -74,9 +74,7 @@ fn code(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Bytes, Metho
 
 fn storage(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<B256, MethodError> {
     let (address, slot) = (arguments.required()?, arguments.required::<String>()?);
-    // Only as text are numbers with more digits than a slot has refused.
-    let slot: JsonStorageKey =
-        slot.parse().map_err(|_| MethodError::InvalidParams(format!("invalid storage key: {slot:.80}")))?;
+    let slot = convert::storage_key(&slot)?;
     let state = backend.state(arguments.optional()?)?;
     let value = state.storage(address, slot.as_b256().into())?;
     Ok(value.into())

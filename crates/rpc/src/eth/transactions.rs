@@ -6,8 +6,8 @@ use crate::convert::{self, Before, FoundTransaction, Place, RpcTransaction};
 use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{B256, Bytes, TxHash};
-use alloy_rpc_types_eth::{Index, TransactionReceipt};
+use alloy_primitives::{B256, Bytes, TxHash, U64};
+use alloy_rpc_types_eth::TransactionReceipt;
 use heddle_chain::{MinedReceipt, MinedTransaction, StoredBlock, TransactionLocation};
 use heddle_primitives::SealedHeader;
 use jsonrpsee::server::RegisterMethodError;
@@ -105,6 +105,6 @@ fn by_block_number_and_index(
     by_block_and_index(backend, tag.into(), arguments.required()?)
 }
 
-fn by_block_and_index(backend: &Backend, id: BlockId, index: Index) -> Result<Option<RpcTransaction>, MethodError> {
-    Ok(backend.block(id)?.and_then(|stored| convert::mined_transaction(&stored, index.0)))
+fn by_block_and_index(backend: &Backend, id: BlockId, index: U64) -> Result<Option<RpcTransaction>, MethodError> {
+    Ok(backend.block(id)?.and_then(|stored| convert::mined_transaction(&stored, index.saturating_to())))
 }

@@ -7,7 +7,6 @@ use crate::error::MethodError;
 use crate::registry::Registry;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::U64;
-use alloy_rpc_types_eth::Index;
 use jsonrpsee::server::RegisterMethodError;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -39,7 +38,9 @@ fn by_number(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Option<
     uncle(backend, tag.into(), arguments.required()?)
 }
 
-fn uncle(backend: &Backend, id: BlockId, index: Index) -> Result<Option<RpcBlock>, MethodError> {
+fn uncle(backend: &Backend, id: BlockId, index: U64) -> Result<Option<RpcBlock>, MethodError> {
     let stored = backend.block(id)?;
-    Ok(stored.and_then(|stored| stored.block.body.ommers.get(index.0).cloned()).map(convert::uncle))
+    Ok(stored
+        .and_then(|stored| stored.block.body.ommers.get(index.saturating_to::<usize>()).cloned())
+        .map(convert::uncle))
 }

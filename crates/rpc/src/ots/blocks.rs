@@ -5,7 +5,7 @@ use crate::backend::Backend;
 use crate::convert::{self, RpcTransaction};
 use crate::error::MethodError;
 use crate::registry::Registry;
-use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_eips::{BlockId, eip1898::LenientBlockNumberOrTag};
 use alloy_network_primitives::BlockTransactions;
 use alloy_primitives::{B256, U256};
 use alloy_rpc_types_eth::{Header, TransactionReceipt};
@@ -26,7 +26,7 @@ fn details_by_number(
     backend: &Backend,
     arguments: &mut Arguments<'_>,
 ) -> Result<Option<BlockDetails<Header>>, MethodError> {
-    details(backend, arguments.required::<BlockNumberOrTag>()?.into())
+    details(backend, arguments.required::<LenientBlockNumberOrTag>()?.into())
 }
 
 fn details_by_hash(
@@ -55,7 +55,7 @@ fn transactions(
     backend: &Backend,
     arguments: &mut Arguments<'_>,
 ) -> Result<Option<OtsBlockTransactions<RpcTransaction, Header>>, MethodError> {
-    let tag: BlockNumberOrTag = arguments.required()?;
+    let tag: LenientBlockNumberOrTag = arguments.required()?;
     let (page, page_size): (usize, usize) = (arguments.required()?, arguments.required()?);
     let Some(stored) = backend.block(tag.into())? else { return Ok(None) };
     let count = stored.block.body.transactions.len();

@@ -1,6 +1,7 @@
 //! The `ots` namespace: what the Otterscan explorer asks for.
 
 mod blocks;
+mod changes;
 mod history;
 mod search;
 mod transactions;

@@ -1,6 +1,7 @@
 //! The transactions of an address, page by page.
 
 use super::blocks::{receipts, without_logs};
+use super::changes::changing;
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert::{self, RpcTransaction};
@@ -84,7 +85,7 @@ fn search(
     Ok(Found { transactions, is_exhausted: true })
 }
 
-/// The transactions of a block that the address takes part in, or whose logs name it; last first.
+/// The transactions of a block that the address takes part in, that change it, or whose logs name it; last first.
 fn of_block(
     backend: &Backend,
     stored: &StoredBlock,
@@ -93,10 +94,12 @@ fn of_block(
     let bloom = &stored.header.logs_bloom;
     let may_log = bloom.contains_input(BloomInput::Raw(address.as_slice()))
         || bloom.contains_input(BloomInput::Raw(address.into_word().as_slice()));
+    let changing = changing(backend, stored, address)?;
     let takes_part = |index: usize| {
         let sends = stored.senders.get(index) == Some(&address);
         let transaction = stored.block.body.transactions.get(index);
         sends
+            || changing.contains(&index)
             || transaction
                 .is_some_and(|transaction| alloy_consensus::Transaction::kind(transaction).to() == Some(&address))
     };

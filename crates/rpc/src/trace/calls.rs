@@ -11,13 +11,14 @@ use alloy_eips::{BlockId, eip2718::Decodable2718};
 use alloy_primitives::{Bytes, map::HashSet};
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_rpc_types_trace::parity::{TraceResults, TraceType};
-use heddle_chain::{Overrides, trace_call_parity};
+use heddle_chain::{CallRequest, Overrides, TracedCalls, trace_call_parity, trace_calls_parity};
 use heddle_primitives::Transaction;
 use jsonrpsee::server::RegisterMethodError;
 
 pub(super) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     const CALL: &[&str] = &["transaction", "traceTypes", "block", "stateOverrides", "blockOverrides"];
     registry.trace("trace_call", CALL, call)?;
+    registry.trace("trace_callMany", &["calls", "block"], calls)?;
     registry.trace("trace_rawTransaction", &["transaction", "traceTypes", "block"], raw_transaction)
 }
 
@@ -27,6 +28,21 @@ fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TraceResults
     let state = arguments.optional()?.unwrap_or_default();
     let block_overrides = arguments.optional()?.unwrap_or_default();
     trace(backend, request, &parts, block, &Overrides { state, block: block_overrides })
+}
+
+/// Calls, each on what the ones before it left.
+fn calls(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<TraceResults>, MethodError> {
+    let requests: Vec<(TransactionRequest, HashSet<TraceType>)> = arguments.required()?;
+    let number = backend.state_number(arguments.optional()?)?;
+    let chain_id = backend.chain.genesis().chain_id();
+    let with_parts = |(request, parts)| Ok((convert::call_request(request, chain_id)?, parts));
+    let requests: Vec<(CallRequest, HashSet<TraceType>)> =
+        requests.into_iter().map(with_parts).collect::<Result<_, MethodError>>()?;
+    let budget = TraceBudget::new(&backend.limits);
+    let found = budget.call(&backend.limits, |limits, bytes| {
+        backend.chain.trace_calls(number, limits, |calls| trace_calls_parity(calls, &requests, bytes))
+    })?;
+    Ok(found)
 }
 
 /// A signed transaction, whatever its nonce, as if it were a call.
@@ -51,7 +67,8 @@ fn trace(
     let number = backend.state_number(block)?;
     let budget = TraceBudget::new(&backend.limits);
     let found = budget.call(&backend.limits, |limits, bytes| {
-        backend.chain.trace_call(number, &request, overrides, limits, |call| trace_call_parity(call, parts, bytes))
+        let trace = |calls: &TracedCalls<'_>| trace_call_parity(calls, &request, overrides, parts, bytes);
+        backend.chain.trace_calls(number, limits, trace)
     })?;
     Ok(found)
 }

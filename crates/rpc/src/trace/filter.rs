@@ -4,6 +4,7 @@ use super::blocks::block_traces;
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::error::MethodError;
+use crate::quantities::{Argument, Shape};
 use crate::registry::Registry;
 use crate::trace_budget::TraceBudget;
 use alloy_eips::BlockNumberOrTag;
@@ -30,6 +31,10 @@ struct Wanted {
     mode: TraceFilterMode,
     after: Option<usize>,
     count: Option<usize>,
+}
+
+impl Argument for Wanted {
+    const SHAPE: Shape = Shape::Object;
 }
 
 fn filter(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Box<RawValue>>, MethodError> {

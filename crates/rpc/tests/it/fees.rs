@@ -53,3 +53,21 @@ async fn history_has_one_more_base_fee_than_blocks() {
     assert_eq!((code, message.as_str()), (-32000, "request beyond head block: requested 9, head 2"));
     assert_eq!(node.error("eth_feeHistory", json!(["0x1", "latest", [200]])).await.0, -32000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_up_to_the_pending_block_has_its_row() {
+    let node = TestNode::start().await;
+    node.mine_all(&[&transaction(0, 0, Address::repeat_byte(1), 1, [])]).await;
+    node.send(&transaction(0, 1, Address::repeat_byte(1), 1, [])).await;
+    let history = node.get("eth_feeHistory", json!(["0x2", "pending", [50]])).await;
+    assert_eq!(history["oldestBlock"], "0x1");
+    let limit = node.chain.head().header.gas_limit as f64;
+    assert_eq!(history["gasUsedRatio"], json!([21_000.0 / limit, 21_000.0 / limit]));
+    assert_eq!(history["reward"], json!([["0x77359400"], ["0x77359400"]]));
+    let base_fees = Vec::from_iter(history["baseFeePerGas"].as_array().unwrap().iter().map(number));
+    assert_eq!((base_fees.len(), base_fees[1]), (3, node.chain.head().next_base_fee.into()));
+    assert!(base_fees[2] < base_fees[1], "a block that is hardly full");
+    let alone = node.get("eth_feeHistory", json!(["0x1", "pending"])).await;
+    assert_eq!((&alone["oldestBlock"], &alone["baseFeePerGas"][1]), (&json!("0x2"), &history["baseFeePerGas"][2]));
+    assert_eq!(node.get("eth_feeHistory", json!(["0x0", "pending"])).await["gasUsedRatio"], json!([]));
+}

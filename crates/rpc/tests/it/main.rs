@@ -4,6 +4,7 @@
 
 mod absent;
 mod accounts;
+mod between;
 mod blocks;
 mod calls;
 mod client;
@@ -23,6 +24,7 @@ mod operators;
 mod overrides;
 mod pending;
 mod proofs;
+mod quantities;
 mod raw;
 mod send_sync;
 mod simulate;
@@ -36,3 +38,4 @@ mod txpool;
 mod uploads;
 mod websocket;
 mod why_pending;
+mod witness;

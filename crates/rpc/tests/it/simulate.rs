@@ -84,3 +84,27 @@ async fn an_access_list_names_what_is_touched() {
     let failed = node.get("eth_createAccessList", json!([{"to": REVERTER}])).await;
     assert_eq!(failed["error"], "execution reverted");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withdrawals_are_credited_after_the_calls() {
+    let node = TestNode::start().await;
+    let lucky = Address::repeat_byte(0x77);
+    let withdrawal = json!({"index": "0x1", "validatorIndex": "0x2", "address": lucky, "amount": "0x3"});
+    let spend = json!({"from": lucky, "to": LOGGER, "value": "0x5"});
+    let options = json!({"blockStateCalls": [
+        {"blockOverrides": {"withdrawals": [withdrawal], "gasLimit": "0x1c9c380"}},
+        {"calls": [spend]},
+    ]});
+    let blocks = simulated(&node, options).await;
+    assert_eq!((&blocks[0]["withdrawals"], &blocks[1]["withdrawals"]), (&json!([withdrawal]), &json!([])));
+    assert_ne!(blocks[0]["withdrawalsRoot"], blocks[1]["withdrawalsRoot"]);
+    assert_eq!(blocks[1]["calls"][0]["status"], "0x1", "paid from three gwei");
+    let early = json!({"blockStateCalls": [{"blockOverrides": {"withdrawals": [withdrawal]}, "calls": [spend]}]});
+    assert_eq!(node.error("eth_simulateV1", json!([early, "latest"])).await.0, -38014, "not before the calls");
+    let malformed = json!({"blockStateCalls": [{"blockOverrides": {"withdrawals": [{}]}}]});
+    assert_eq!(node.error("eth_simulateV1", json!([malformed, "latest"])).await.0, -32602);
+    let zero = json!({"index": "0x01", "validatorIndex": "0x2", "address": lucky, "amount": "0x3"});
+    let zero = json!({"blockStateCalls": [{"blockOverrides": {"withdrawals": [zero]}}]});
+    let (_, message) = node.error("eth_simulateV1", json!([zero, "latest"])).await;
+    assert_eq!(message, "invalid argument 0 (simulation): index: hex number with leading zero digits");
+}

@@ -1,7 +1,9 @@
 //! `debug_trace*`, `trace_*` and `ots_*`, of a contract that does everything once.
 
 use crate::client;
-use crate::node::{CHAIN_ID, LOGGER, REVERT_REASON, REVERTER, TestNode, legacy, signed, transaction, user};
+use crate::node::{
+    CHAIN_ID, FEE_RECIPIENT, LOGGER, REVERT_REASON, REVERTER, TestNode, legacy, signed, transaction, user,
+};
 use alloy_primitives::{Address, B256, TxHash, TxKind, hex};
 use heddle_rpc::{Api, RpcConfig, RpcLimits};
 use serde_json::{Value, json};
@@ -25,7 +27,7 @@ async fn node() -> TestNode {
 }
 
 /// Init code that deploys `runtime`.
-fn init_code(runtime: &[u8]) -> Vec<u8> {
+pub fn init_code(runtime: &[u8]) -> Vec<u8> {
     let length = u8::try_from(runtime.len()).unwrap();
     [&[0x60, length, 0x60, 10, 0x5f, 0x39, 0x60, length, 0x5f, 0xf3], runtime].concat()
 }
@@ -109,6 +111,19 @@ async fn struct_logs_show_what_is_asked_for() {
     assert!(logs.iter().all(|log| log.get("stack").is_none() && log.get("storage").is_none()));
     assert!(logs.iter().any(|log| log["memory"] == json!([B256::ZERO])), "{logs:?}");
     assert!(logs.iter().any(|log| log["returnData"] == json!(B256::ZERO)), "{logs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tracer_of_user_operations_shows_what_each_frame_used() {
+    let (node, contract, hash) = everything().await;
+    let trace = node.get("debug_traceTransaction", json!([hash, { "tracer": "erc7562Tracer" }])).await;
+    assert_eq!((&trace["type"], &trace["to"], &trace["outOfGas"]), (&json!("CALL"), &json!(contract), &json!(false)));
+    assert_eq!((&trace["usedOpcodes"]["0xff"], &trace["usedOpcodes"]["0xf1"]), (&json!(1), &json!(2)));
+    let logger = &trace["calls"][0];
+    assert_eq!(
+        (&logger["to"], &logger["accessedSlots"]["writes"]),
+        (&json!(LOGGER), &json!({B256::ZERO.to_string(): 1}))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,6 +261,11 @@ async fn otterscan_searches_an_addresss_transactions() {
     assert_eq!(after["txs"], before["txs"]);
     let logged = node.get("ots_searchTransactionsAfter", json!([LOGGER, 0, 25])).await;
     assert_eq!(logged["txs"].as_array().unwrap().len(), 2);
+    // Only a call inside the transaction has to do with it.
+    let inside = node.get("ots_searchTransactionsBefore", json!([contract.create(1), 0, 25])).await;
+    assert_eq!(column(&inside["txs"], "/hash"), [hash.to_string()]);
+    let paid = node.get("ots_searchTransactionsBefore", json!([FEE_RECIPIENT, 0, 25])).await;
+    assert_eq!(paid["txs"], json!([]), "not whose tips it gets");
 }
 
 #[tokio::test(flavor = "multi_thread")]
