@@ -23,6 +23,7 @@ mod overrides;
 mod pending;
 mod proofs;
 mod raw;
+mod schema;
 mod send_sync;
 mod simulate;
 mod state;
