@@ -95,6 +95,13 @@ impl<S> Stream<S> {
         self.awaited = awaited;
         self.reading.as_mut().reset(Instant::now() + patience);
     }
+
+    /// What comes after an answer is another request, also after one that was served too quickly to be seen being served.
+    fn answers(&mut self) {
+        if self.awaited == Awaited::Head {
+            self.awaits(Awaited::Request);
+        }
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
@@ -170,6 +177,7 @@ impl Writing {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.answers();
         self.writing.judge(cx, outcome)
     }
 
@@ -179,6 +187,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, pieces);
+        self.answers();
         self.writing.judge(cx, outcome)
     }
 
@@ -243,6 +252,17 @@ mod tests {
         );
         drop(served);
         assert!(is_timeout(&stream.read_u8().await));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_answered_at_once_is_over_too() {
+        let (mut stream, mut client, serving) = pair(Patience { head: SHORT, ..PATIENCE }, 64);
+        client.write_all(b"head").await.unwrap();
+        stream.read_exact(&mut [0; 4]).await.unwrap();
+        drop(serving.begin());
+        stream.write_all(b"answer").await.unwrap();
+        // However long one looks.
+        assert!(tokio::time::timeout(4 * SHORT, stream.read_u8()).await.is_err(), "it is not waited for the next one");
     }
 
     #[tokio::test]
