@@ -1,6 +1,6 @@
 // What the tests share: where the devnet is, its accounts, the compiler. Accounts are one file's each: ethers 0 to 2, proof 3
 // and 4, cast 5 and 6, viem 7, openzeppelin 8 and 9, uniswap 10 and 11, delegation 12 and 13, Hardhat 14 and 15, forge 16,
-// web3.py 17 and 18, reconnect 19.
+// web3.py 17 and 18, reconnect 19, openrpc 20.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { HDNodeWallet, JsonRpcProvider, Mnemonic } from "ethers";

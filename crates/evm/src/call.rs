@@ -18,6 +18,7 @@ use revm::{
     },
     database::bal::EvmDatabaseError,
     inspector::NoOpInspector,
+    primitives::hardfork::SpecId,
 };
 
 /// A message to run as if it were a transaction, without a signature.
@@ -41,8 +42,8 @@ pub struct CallRequest {
     pub max_fee_per_gas: Option<u128>,
     /// EIP-1559 tip cap, wei a gas.
     pub max_priority_fee_per_gas: Option<u128>,
-    /// Addresses and slots that are warm from the start (EIP-2930).
-    pub access_list: AccessList,
+    /// Addresses and slots that are warm from the start (EIP-2930). Also an empty one asks for a block that knows of them.
+    pub access_list: Option<AccessList>,
     /// Delegations to apply first (EIP-7702).
     pub authorization_list: Vec<SignedAuthorization>,
     /// Versioned hashes of the blobs that the message carries (EIP-4844).
@@ -79,6 +80,27 @@ impl CallRequest {
         Ok(())
     }
 
+    /// What the block's fork does not know is refused, also where it would change nothing.
+    pub(crate) fn check_fork(&self, fork: SpecId) -> Result<(), CallError> {
+        let has_eip1559_fees = self.max_fee_per_gas.or(self.max_priority_fee_per_gas).is_some();
+        if has_eip1559_fees && !fork.is_enabled_in(SpecId::LONDON) {
+            let text = "maxFeePerGas and maxPriorityFeePerGas are not valid before London is active";
+            return Err(CallError::Rejected(text.to_owned()));
+        }
+        let types = [
+            ("access list", SpecId::BERLIN, self.access_list.is_some()),
+            ("blob", SpecId::CANCUN, self.has_blobs() || self.max_fee_per_blob_gas.is_some()),
+            ("setcode", SpecId::PRAGUE, !self.authorization_list.is_empty()),
+        ];
+        match types.into_iter().find(|(_, since, is_meant)| *is_meant && !fork.is_enabled_in(*since)) {
+            None => Ok(()),
+            Some((name, ..)) => {
+                let text = format!("transaction type not supported: {name} tx (sender {})", self.from);
+                Err(CallError::Rejected(text))
+            }
+        }
+    }
+
     fn transaction(&self, chain_id: u64) -> Result<TxEnv, CallError> {
         let mut transaction = TxEnv {
             caller: self.from,
@@ -90,7 +112,7 @@ impl CallRequest {
                 .max_fee_per_gas
                 .or(self.max_priority_fee_per_gas)
                 .map(|_| self.max_priority_fee_per_gas.unwrap_or_default()),
-            access_list: self.access_list.clone(),
+            access_list: self.access_list.clone().unwrap_or_default(),
             authorization_list: self.authorization_list.iter().cloned().map(Either::Left).collect(),
             blob_hashes: self.blob_hashes.clone(),
             max_fee_per_blob_gas: self.max_fee_per_blob_gas.filter(|_| self.has_blobs()).unwrap_or_default(),
@@ -178,6 +200,7 @@ impl<'a> Simulation<'a> {
         request.check()?;
         let header = &overrides.header(rules, header)?;
         let mut environment = rules.environment(header);
+        request.check_fork(environment.cfg_env.spec)?;
         allow_anything(&mut environment.cfg_env, limits);
         let block = &mut environment.block_env;
         apply_blob_fee(&overrides.block, block);

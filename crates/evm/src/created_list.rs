@@ -23,9 +23,10 @@ pub fn create_access_list(
     limits: &CallLimits<'_>,
 ) -> Result<(AccessList, CallOutcome), CallError> {
     let gas_limit = request.gas.unwrap_or(limits.gas).min(limits.gas);
+    let mut list = request.access_list.clone().unwrap_or_default();
+    let request = &CallRequest { access_list: Some(list.clone()), ..request.clone() };
     let simulation = Simulation::new(rules, reader, header, request, overrides, limits)?;
     let mut simulation = simulation.inspected_by(AccessListInspector::default());
-    let mut list = request.access_list.clone();
     loop {
         *simulation.inspector_mut() = AccessListInspector::new(list.clone());
         simulation.set_access_list(list.clone())?;

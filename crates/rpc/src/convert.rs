@@ -275,7 +275,7 @@ pub(crate) fn call_request(request: rpc::TransactionRequest, chain_id: u64) -> R
         gas_price: request.gas_price,
         max_fee_per_gas: request.max_fee_per_gas,
         max_priority_fee_per_gas: request.max_priority_fee_per_gas,
-        access_list: request.access_list.unwrap_or_default(),
+        access_list: request.access_list,
         authorization_list: request.authorization_list.unwrap_or_default(),
         blob_hashes: request.blob_versioned_hashes.unwrap_or_default(),
         max_fee_per_blob_gas: request.max_fee_per_blob_gas,

@@ -209,7 +209,9 @@ impl From<SimulationError> for MethodError {
 fn transaction_code(error: &TransactionError) -> i32 {
     match error {
         TransactionError::NonceTooLow { .. } => -38010,
-        TransactionError::NonceTooHigh { .. } | TransactionError::NonceOverflow => -38011,
+        TransactionError::NonceTooHigh { .. } => -38011,
+        // It has none of its own, and go-ethereum gives it this one.
+        TransactionError::NonceOverflow => error::INTERNAL_ERROR_CODE,
         TransactionError::BaseFee { .. } => -38012,
         TransactionError::IntrinsicGas { .. } | TransactionError::FloorGas { .. } => -38013,
         TransactionError::Funds { .. } | TransactionError::CostOverflow => -38014,

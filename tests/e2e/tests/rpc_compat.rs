@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use heddle_e2e::{Process, Rpc, eventually, free_port, has_program, run, turn};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -65,6 +66,27 @@ async fn the_recorded_exchanges_pass() {
     let (_, said) = judge(&fixture, &rpc, "--only").await;
     let last = said.lines().last().unwrap_or_default();
     assert!(last.starts_with("0 passed"), "these pass, so they are no exceptions any more: {said}");
+}
+
+/// Of the same chain's blocks, before and from the fork that brought what is asked for.
+#[tokio::test]
+async fn a_block_refuses_what_its_fork_does_not_know() {
+    let _turn = turn().await;
+    let Some(fixture) = fixture() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (_process, rpc) = serve(&fixture, dir.path()).await;
+    for (fork, asked, reason) in [
+        (24, json!({ "accessList": [] }), "transaction type not supported: access list tx"),
+        (27, json!({ "maxPriorityFeePerGas": "0x0" }), "are not valid before London is active"),
+        (42, json!({ "maxFeePerBlobGas": "0x1" }), "transaction type not supported: blob tx"),
+    ] {
+        for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+            let at = |number: u64| json!([asked, format!("{number:#x}")]);
+            let error = format!("{:?}", rpc.try_call(method, at(fork - 1)).await.unwrap_err());
+            assert!(error.contains(reason), "{method} {asked}: {error}");
+            rpc.call(method, at(fork)).await;
+        }
+    }
 }
 
 #[test]

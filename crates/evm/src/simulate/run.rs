@@ -27,6 +27,7 @@ use revm::{
     state::bal::Bal,
 };
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 type Executor<'a> = EthBlockExecutor<'a, Machine<Recorder<'a>, TransferLogs>, BlockRules<'a>, TypedReceipts>;
 
@@ -122,6 +123,7 @@ impl<'a> Simulator<'a> {
         let gas = self.gas(executor, call)?;
         let nonce = call.nonce.unwrap_or(own_nonce);
         let transaction = unsigned(&call.request, nonce, gas, self.rules.chain_id())?;
+        self.check_nonce(&transaction, own_nonce)?;
         self.check_fee(&transaction, executor.evm.block().basefee)?;
         executor.evm.db_mut().set_bal_index(BlockAccessIndex::new(executor.receipts.len() as u64 + 1));
         let mut environment: TxEnv = transaction.to_tx_env();
@@ -158,6 +160,19 @@ impl<'a> Simulator<'a> {
             return Err(SimulationError::BlockGas { asked, limit });
         }
         Ok(gas.min(self.gas_left))
+    }
+
+    /// A wrong nonce is what a caller is told of before anything else, as go-ethereum does.
+    fn check_nonce(&self, transaction: &RecoveredTransaction, expected: u64) -> Result<(), SimulationError> {
+        let got = transaction.nonce();
+        let error = match got.cmp(&expected) {
+            _ if !self.request.is_validated => return Ok(()),
+            Ordering::Less => TransactionError::NonceTooLow { got, expected },
+            Ordering::Greater => TransactionError::NonceTooHigh { got, expected },
+            Ordering::Equal if got == u64::MAX => TransactionError::NonceOverflow,
+            Ordering::Equal => return Ok(()),
+        };
+        Err(SimulationError::Transaction { error, gas: transaction.gas_limit() })
     }
 
     /// Without validation a call may be free, but one that offers a fee must offer enough.

@@ -16,6 +16,7 @@ pub(super) fn unsigned(
     chain_id: u64,
 ) -> Result<RecoveredTransaction, CallError> {
     let CallRequest { to, value, data: input, access_list, .. } = request.clone();
+    let access_list = access_list.unwrap_or_default();
     let kind = to.map_or(TxKind::Create, TxKind::Call);
     let max_fee_per_gas = request.max_fee_per_gas.unwrap_or_default();
     let max_priority_fee_per_gas = request.max_priority_fee_per_gas.unwrap_or_default();

@@ -4,7 +4,9 @@ use super::chain::{BASE_FEE, COUNTER, ETHER, REVERTER, TestChain, address, init_
 use crate::{
     BlockContext, CallError, CallLimits, CallRequest, CallStatus, Mode, Overrides, call, estimate_gas, execute,
 };
+use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, Bytes, U256};
+use revm::primitives::hardfork::SpecId;
 use std::time::Duration;
 
 const LIMITS: CallLimits<'static> =
@@ -78,6 +80,24 @@ fn base_fee_counts_only_when_a_fee_is_offered() {
     assert_eq!(run(&chain, &both).unwrap_err().to_string(), text);
     let tip = CallRequest { gas_price: None, max_priority_fee_per_gas: Some(5), ..paid };
     assert!(run(&chain, &tip).unwrap_err().to_string().starts_with("max priority fee per gas higher than max fee"));
+}
+
+#[test]
+fn what_a_fork_does_not_know_is_rejected() {
+    let plain = CallRequest { gas_price: Some(1), ..to(address(0xaa)) };
+    let listed = CallRequest { access_list: Some(AccessList::default()), ..plain.clone() };
+    let priced = CallRequest { max_priority_fee_per_gas: Some(0), ..to(address(0xaa)) };
+    let with_blobs = CallRequest { max_fee_per_blob_gas: Some(1), ..to(address(0xaa)) };
+    assert!(plain.check_fork(SpecId::FRONTIER).is_ok());
+    for (request, before, since, reason) in [
+        (listed, SpecId::ISTANBUL, SpecId::BERLIN, "transaction type not supported: access list tx"),
+        (priced, SpecId::BERLIN, SpecId::LONDON, "maxFeePerGas and maxPriorityFeePerGas are not valid before London"),
+        (with_blobs, SpecId::SHANGHAI, SpecId::CANCUN, "transaction type not supported: blob tx"),
+    ] {
+        let error = request.check_fork(before).unwrap_err().to_string();
+        assert!(error.starts_with(reason), "{error}");
+        assert!(request.check_fork(since).is_ok());
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn the_list_is_the_one_of_a_run_with_it() {
 #[test]
 fn other_accounts_that_were_asked_for_stay() {
     let access_list = AccessList(vec![item(address(0x99), &[1]), item(address(0xc0), &[0])]);
-    let (list, ..) = listed(address(0xc0), CallRequest { access_list, ..CallRequest::default() }).unwrap();
+    let (list, ..) =
+        listed(address(0xc0), CallRequest { access_list: Some(access_list), ..CallRequest::default() }).unwrap();
     assert_eq!(list.0, [item(address(0x99), &[1]), item(address(0xc0), &[0])]);
 }

@@ -178,6 +178,17 @@ fn validation_asks_for_what_blocks_ask_for() {
         NumberedCall { request: CallRequest { gas: Some(100_000), ..request }, nonce }
     };
     assert!(matches!(refusal(paid(Some(5))), TransactionError::NonceTooHigh { .. }));
+    // The nonce is looked at first.
+    let wrong = NumberedCall { nonce: Some(5), ..free.clone() };
+    assert!(matches!(refusal(wrong), TransactionError::NonceTooHigh { got: 5, .. }));
+    let mut last = validated(free.clone());
+    let sender = free.request.from;
+    let last_nonce = AccountOverride { nonce: Some(u64::MAX), ..AccountOverride::default() };
+    last.blocks[0].overrides.state.insert(sender, last_nonce);
+    assert!(matches!(
+        run(&chain, &last),
+        Err(SimulationError::Transaction { error: TransactionError::NonceOverflow, .. })
+    ));
     let blocks = run(&chain, &validated(paid(None))).unwrap();
     let base_fee = blocks[0].block.header.base_fee_per_gas;
     assert_eq!(base_fee, crate::next_base_fee(&chain.rules, chain.genesis.header()));

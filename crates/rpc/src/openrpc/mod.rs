@@ -13,14 +13,30 @@ use std::sync::LazyLock;
 const OPENRPC: &str = "1.3.2";
 
 /// Parsed when the first caller asks: most nodes are never asked.
-static KNOWN: LazyLock<Result<Known, serde_json::Error>> =
-    LazyLock::new(|| serde_json::from_str(include_str!("methods.json")));
+static KNOWN: LazyLock<Result<Known, serde_json::Error>> = LazyLock::new(|| {
+    let Methods { methods } = serde_json::from_str(include_str!("methods.json"))?;
+    let schemas = serde_json::from_str(include_str!("schemas.json"))?;
+    Ok(Known { methods, components: Components { schemas } })
+});
 
 /// The methods of all namespaces, and the types that they name.
-#[derive(Deserialize)]
 struct Known {
     methods: Vec<Method>,
-    components: Value,
+    components: Components,
+}
+
+/// The methods' file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Methods {
+    methods: Vec<Method>,
+}
+
+/// What methods share.
+#[derive(Serialize)]
+struct Components {
+    /// Types by name, in JSON Schema.
+    schemas: Value,
 }
 
 /// A method, in the specification's words.
@@ -48,7 +64,7 @@ struct Document {
     openrpc: &'static str,
     info: Info,
     methods: Vec<Served>,
-    components: &'static Value,
+    components: &'static Components,
 }
 
 #[derive(Clone, Serialize)]
@@ -84,7 +100,7 @@ fn discover(namespaces: &Namespaces) -> Result<Document, MethodError> {
 
 /// The embedded data; that it is malformed would be our fault.
 fn known() -> Result<&'static Known, MethodError> {
-    KNOWN.as_ref().map_err(|error| MethodError::Internal(format!("methods.json: {error}")))
+    KNOWN.as_ref().map_err(|error| MethodError::Internal(format!("methods.json or schemas.json: {error}")))
 }
 
 #[cfg(test)]

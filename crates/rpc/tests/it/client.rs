@@ -1,5 +1,6 @@
 //! The smallest HTTP client: it can send what a proper one refuses to.
 
+use crate::schema::DOCUMENT;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -85,13 +86,17 @@ pub async fn post(address: SocketAddr, body: impl AsRef<[u8]>) -> Answer {
     request(address, "POST", &[("Content-Type", "application/json")], body.as_ref()).await
 }
 
-/// Calls a method: its result, or its error object.
+/// Calls a method: its result, which must be as the document describes it, or its error object.
 pub async fn call(address: SocketAddr, method: &str, params: Value) -> Result<Value, Value> {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let mut answer = post(address, body.to_string()).await.json();
     assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(1)));
     match answer.get("error") {
         Some(error) => Err(error.clone()),
-        None => Ok(answer["result"].take()),
+        None => {
+            let result = answer["result"].take();
+            DOCUMENT.check_answer(method, &result).unwrap_or_else(|why| panic!("{method}{why} in {result}"));
+            Ok(result)
+        }
     }
 }

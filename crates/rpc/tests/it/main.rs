@@ -26,6 +26,7 @@ mod pending;
 mod proofs;
 mod quantities;
 mod raw;
+mod schema;
 mod send_sync;
 mod simulate;
 mod state;

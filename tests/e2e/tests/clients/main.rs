@@ -10,7 +10,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// The scripts' accounts are one file's each (see `devnet.mjs`), so that files do not wait for each other.
-const DEVNET: [&str; 4] = ["--accounts", "20", "--block-time", "100ms"];
+const DEVNET: [&str; 4] = ["--accounts", "21", "--block-time", "100ms"];
 
 #[tokio::test]
 async fn clients_for_javascript_and_foundry_work_against_a_devnet() {
