@@ -1,12 +1,13 @@
-//! Abuse of one validator's JSON-RPC by many, in all ways at once: the chain goes on, and memory and descriptors come back.
+//! Abuse of one validator's JSON-RPC by many, in all ways at once: the chain goes on, its operator is answered, and memory and
+//! descriptors come back.
 
 use super::{BLOCKS_BEFORE, BLOCKS_UNDER_ABUSE, GROWTH_MAX, NODES, block_times, p99, resident};
-use heddle_e2e::{Network, eventually, turn};
+use heddle_e2e::{Network, eventually, path_text, turn};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpStream, UnixStream},
     task::JoinSet,
 };
 
@@ -44,6 +45,8 @@ const KINDS: [(Abuse, usize); 8] = [
 ];
 /// Descriptors that may come to be open for other reasons: tables of the database, peers.
 const DESCRIPTORS_SLACK: usize = 64;
+/// No operator waits that long, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two attempts of one abuser.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Initcode that jumps back to its beginning: JUMPDEST, PUSH0, JUMP.
@@ -99,6 +102,19 @@ async fn unread(mut stream: TcpStream, subscribe: &str) -> std::io::Result<()> {
     }
 }
 
+/// What an operator is answered over the Unix socket.
+async fn operators_answer(socket: &Path, method: &str, params: Value) -> Value {
+    let asking = async {
+        let mut stream = BufReader::new(UnixStream::connect(socket).await.unwrap());
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        stream.write_all(call.to_string().as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_line(&mut answer).await.unwrap();
+        serde_json::from_str(&answer).unwrap()
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{method} is not answered"))
+}
+
 fn descriptors(process: u32) -> usize {
     std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
 }
@@ -107,6 +123,9 @@ fn descriptors(process: u32) -> usize {
 async fn abuse_of_json_rpc_does_not_stop_the_chain() {
     let _turn = turn().await;
     let mut network = Network::create_with(NODES, &["--block-time", "200ms"]).await;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("heddle.ipc");
+    network.configure(0, |toml| drop(toml.insert("ipcpath".to_owned(), path_text(&socket).into())));
     network.start_all().await;
     network.wait_blocks(1, 10).await;
     let quiet = block_times(&network, 1, BLOCKS_BEFORE).await;
@@ -122,6 +141,15 @@ async fn abuse_of_json_rpc_does_not_stop_the_chain() {
     }
     let abused = block_times(&network, 1, BLOCKS_UNDER_ABUSE).await;
     let during = (resident(process), descriptors(process));
+    for (method, params) in [
+        ("admin_peers", json!([])),
+        ("eth_getBlockByNumber", json!(["0x1", true])),
+        ("eth_call", json!([{"data": "0x00"}, "latest"])),
+        ("eth_getLogs", json!([{}])),
+    ] {
+        let answer = operators_answer(&socket, method, params).await;
+        assert!(answer.get("result").is_some(), "{method}: {answer}");
+    }
     abusers.shutdown().await;
     let (quiet, abused) = (p99(&quiet), p99(&abused));
     println!("block time p99: quiet {quiet:?}, abused {abused:?}, ratio {:.2}", abused.div_duration_f64(quiet));
