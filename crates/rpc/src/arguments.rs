@@ -73,6 +73,11 @@ impl<'a> Arguments<'a> {
         serde_json::from_str(value.get()).map(Some).map_err(|error| invalid(error.to_string()))
     }
 
+    /// Whether no argument is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.as_slice().is_empty()
+    }
+
     fn place(&self) -> String {
         format!("{} ({})", self.position, self.names.get(self.position).unwrap_or(&"unnamed"))
     }

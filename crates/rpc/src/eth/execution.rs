@@ -9,7 +9,6 @@ use crate::registry::{Names, Registry};
 use alloy_primitives::{Bytes, U64};
 use heddle_chain::{CallOutcome, CallRequest, CallStatus, Overrides};
 use jsonrpsee::server::RegisterMethodError;
-use serde::de::IgnoredAny;
 
 /// What every question to the EVM takes.
 pub(super) const NAMES: Names = &["transaction", "block", "stateOverrides", "blockOverrides"];
@@ -40,8 +39,7 @@ impl Question {
 fn short_call(backend: &Backend, arguments: &mut Arguments<'_>) -> Option<Bytes> {
     let request = arguments.required().ok()?;
     let head = backend.named_head(arguments.optional().ok()?)?;
-    let overrides: [Option<IgnoredAny>; 2] = [arguments.optional().ok()?, arguments.optional().ok()?];
-    if overrides.iter().any(Option::is_some) {
+    if !arguments.is_empty() {
         return None;
     }
     let request = convert::call_request(request, backend.chain.genesis().chain_id()).ok()?;
