@@ -52,7 +52,7 @@ impl Chain {
     /// # Errors
     /// The database's.
     pub fn number_of(&self, hash: B256) -> Result<Option<u64>, ChainError> {
-        self.inner.blocks.number_of(hash)
+        Ok(self.inner.blocks.number_of(hash)?.filter(|number| self.is_reached(*number)))
     }
 
     /// A block by number, with its senders.
@@ -101,7 +101,13 @@ impl Chain {
     /// # Errors
     /// The database's.
     pub fn transaction(&self, hash: B256) -> Result<Option<TransactionLocation>, ChainError> {
-        self.inner.blocks.transaction(hash)
+        Ok(self.inner.blocks.transaction(hash)?.filter(|location| self.is_reached(location.number)))
+    }
+
+    /// Whether a block is the head or before it. Its rows are there a moment earlier: who found a transaction in them would
+    /// not find its logs, nor its effects on the state.
+    fn is_reached(&self, number: u64) -> bool {
+        number <= self.head().header.number
     }
 
     /// A block with all that a late node needs to commit it, and with its access list where that is kept and short

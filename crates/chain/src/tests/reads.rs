@@ -1,6 +1,6 @@
 //! Reading blocks, logs and old states; calls.
 
-use super::fixture::{HASHER, LIMITS, LOGGER, Node, REVERTER, SPEAKER, transaction, user};
+use super::fixture::{HASHER, LIMITS, LOGGER, Node, REVERTER, SPEAKER, certify, transaction, user};
 use crate::{
     CallError, CallRequest, CallStatus, ChainError, Fault, LogFilter, LogLimits, MinedReceipt, MinedTransaction,
     Overrides, TransactionLocation,
@@ -25,6 +25,22 @@ fn node_with_history() -> Node {
         ]);
     }
     node
+}
+
+#[test]
+fn what_a_block_has_is_found_once_it_is_the_head() {
+    let node = Node::start();
+    let sent = transaction(0, RECIPIENT, 1, []);
+    let (transaction, head) = (*sent.tx_hash(), node.head());
+    let certified = certify(node.build(vec![sent]), 0..3);
+    let execution = node.execute_certified(&head, &certified, None).unwrap().unwrap();
+    let (prepared, _) = node.prepare(&head, execution, Some(certified.certificate())).unwrap();
+    let found = || (node.transaction(transaction).unwrap(), node.number_of(certified.hash()).unwrap());
+    // Its rows come first.
+    node.write_batch(&*prepared.batch).unwrap();
+    assert_eq!(found(), (None, None));
+    node.write_prepared(prepared).unwrap();
+    assert_eq!(found(), (Some(TransactionLocation { number: 1, index: 0 }), Some(1)));
 }
 
 fn call(to: Address, data: impl Into<Bytes>) -> CallRequest {
