@@ -23,10 +23,8 @@ impl<'a> Entry<'a> {
             // An id that is none makes it a call that is none.
             return if has_id { Self::Invalid(Id::Null, ErrorCode::InvalidRequest) } else { Self::Notification };
         }
-        match serde_json::from_slice::<InvalidRequest<'_>>(json) {
-            Ok(InvalidRequest { id }) => Self::Invalid(id, ErrorCode::InvalidRequest),
-            Err(_) => Self::Invalid(Id::Null, ErrorCode::ParseError),
-        }
+        let id = serde_json::from_slice::<InvalidRequest<'_>>(json).map_or(Id::Null, |request| request.id);
+        Self::Invalid(id, ErrorCode::InvalidRequest)
     }
 
     /// What an answer to it names; `None` when it is not answered.
