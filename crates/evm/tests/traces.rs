@@ -110,7 +110,6 @@ fn every_tracer_traces_every_transaction() {
         json!({ "tracer": "4byteTracer" }),
         json!({ "tracer": "flatCallTracer" }),
         json!({ "tracer": "muxTracer", "tracerConfig": { "4byteTracer": null, "callTracer": {} } }),
-        json!({ "tracer": "erc7562Tracer" }),
         json!({ "tracer": "noopTracer" }),
         json!({ "tracer": "{ steps: 0, step: function() { this.steps++ }, fault: function() {}, result: function() { return this.steps } }" }),
     ] {
@@ -120,6 +119,17 @@ fn every_tracer_traces_every_transaction() {
     let parity = trace_parity(&block(&workload), 0..COUNT, &parts, BOUNDS).unwrap();
     assert!(parity.iter().all(|trace| !trace.trace.is_empty() && trace.state_diff.is_some()));
     trace_operations(&block(&workload), COUNT - 1, BOUNDS).unwrap();
+}
+
+#[test]
+fn what_a_tracer_keeps_for_one_transaction_is_not_counted_for_the_next() {
+    let workload = workload("nft-mint");
+    let options = options(json!({ "tracer": "erc7562Tracer" }));
+    let trace =
+        |count: usize, bytes: usize| trace_geth(&block(&workload), 0..count, &options, TraceBounds { bytes, ..BOUNDS });
+    let least = (10..).map(|bits| 1 << bits).find(|bytes| trace(1, *bytes).is_ok()).unwrap();
+    assert!(trace(1, least / 2).is_err());
+    assert_eq!(trace(4, 2 * least).unwrap().len(), 4);
 }
 
 #[test]

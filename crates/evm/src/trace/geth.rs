@@ -100,6 +100,9 @@ pub(crate) fn finish(
     options: &TraceOptions,
 ) -> Result<Box<RawValue>, TraceError> {
     let Traced { tracer, meter, result, state, block, logs_before, has_state_gas, .. } = traced;
+    if tracer.keeps_stack() {
+        meter.take_back();
+    }
     let max = meter.bytes_left();
     let has_parity_errors = options.tracing.tracer_config.0["convertParityErrors"] == true;
     let inspector = match tracer {

@@ -28,6 +28,8 @@ pub struct TraceBounds<'a> {
 pub(crate) struct Meter<'a> {
     bounds: TraceBounds<'a>,
     bytes: usize,
+    /// Before the transaction under way.
+    bytes_before: usize,
     ticks_left: u32,
     is_late: bool,
 }
@@ -37,12 +39,17 @@ const TICKS: u32 = 1_024;
 
 impl<'a> Meter<'a> {
     pub(crate) fn new(bounds: TraceBounds<'a>) -> Self {
-        Self { bounds, bytes: 0, ticks_left: TICKS, is_late: false }
+        Self { bounds, bytes: 0, bytes_before: 0, ticks_left: TICKS, is_late: false }
     }
 
     /// Counts bytes that the answer will have.
     pub(crate) fn grow(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    /// Takes back what the transaction under way has counted, which was its tracer's memory and is no part of the answer.
+    pub(crate) fn take_back(&mut self) {
+        self.bytes = self.bytes_before;
     }
 
     /// Bytes that the answer may still grow by.
@@ -124,6 +131,7 @@ impl<'a, T: Tracer> Metered<'a, T> {
     /// Goes on with the next transaction.
     pub(crate) fn restart(&mut self, tracer: T) {
         (self.tracer, self.size) = (tracer, 0);
+        self.meter.bytes_before = self.meter.bytes;
     }
 
     fn stop_when_over<C: ContextTr>(&mut self, interpreter: &mut Interpreter, context: &mut C) {
