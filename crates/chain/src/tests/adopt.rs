@@ -3,7 +3,6 @@
 use super::check::{in_memory, problems, rows};
 use super::fixture::{HASHER, LIMITS, LOGGER, user};
 use super::membership::{World, addCall, administered, genesis, key, removeCall};
-use crate::log_index::Indexer;
 use crate::{
     AdoptedBase, BackfillError, CallRequest, Chain, ChainConfig, ChainError, Fault, Head, LogFilter, LogLimits,
     Overrides,
@@ -143,7 +142,7 @@ fn logs_are_indexed_at_both_ends_while_the_past_comes_in() {
         let filter = LogFilter { from, to: HEAD, addresses: vec![LOGGER], ..LogFilter::default() };
         chain.logs(&filter, LogLimits::default()).unwrap()
     };
-    *joining.chain.inner.log_indexer.lock() = Indexer::with_bounds(3, 100);
+    joining.chain.inner.log_indexer.restart(3, 100);
     assert!(joining.chain.index_logs().unwrap(), "no block yet");
     import(&joining.chain, &world, 9..=HEAD);
     while !joining.chain.index_logs().unwrap() {}
@@ -155,7 +154,7 @@ fn logs_are_indexed_at_both_ends_while_the_past_comes_in() {
         joining.check();
         if number % 2 == 0 {
             joining.reopen();
-            *joining.chain.inner.log_indexer.lock() = Indexer::with_bounds(3, 100);
+            joining.chain.inner.log_indexer.restart(3, 100);
         }
     }
     let snapshot = joining.database.snapshot();

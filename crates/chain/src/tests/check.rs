@@ -2,7 +2,6 @@
 
 use super::fixture::{LOGGER, SPEAKER};
 use super::membership::{World, administered, genesis};
-use crate::log_index::Indexer;
 use crate::{Chain, ChainConfig};
 use alloy_primitives::{Address, B256, U256};
 use heddle_storage::{Batch, Database, DatabaseConfig, Table};
@@ -23,7 +22,7 @@ pub(super) fn rows(database: &Database) -> Rows {
 /// against another waits.
 fn populated() -> World {
     let world = World::start(administered(), EPOCH_LENGTH);
-    *world.chain.inner.log_indexer.lock() = Indexer::with_bounds(3, 100);
+    world.chain.inner.log_indexer.restart(3, 100);
     for n in 0..6u64 {
         let storing = U256::from(n + 1).to_be_bytes::<32>();
         world.extend(vec![
