@@ -23,6 +23,7 @@ async fn garbage_is_answered_and_the_server_goes_on() {
         (r#"{"jsonrpc":"2.0","method":"eth_chainId","id":1"#, -32700),
         (deep.as_str(), -32700),
         ("[1,2", -32700),
+        ("{}", -32600),
         (r#"{"id":1}"#, -32600),
         (r#"{"jsonrpc":"1.0","method":"eth_chainId","id":1}"#, -32600),
         (r#"{"jsonrpc":"2.0","method":7,"id":1}"#, -32600),

@@ -110,7 +110,7 @@ impl Traffic {
         let mut sent = 0;
         for number in 0..log_blocks {
             // An odd distance: of holders that have a block in a hundred, none would lose all.
-            let is_rare = number % (log_blocks / RARE_LOGS | 1) == 0;
+            let is_rare = number % ((log_blocks / RARE_LOGS) | 1) == 0;
             server.mine(self.next(&mut sent, 1, |number| self.announcement(number, is_rare))?)?;
             progress(number)?;
         }
