@@ -2,7 +2,7 @@
 // appendix D.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { AbiCoder, ContractFactory, decodeRlp, encodeRlp, keccak256, toBeArray, toBeHex, zeroPadValue } from "ethers";
+import { AbiCoder, ContractFactory, decodeRlp, encodeRlp, keccak256, toBeArray, toBeHex, toQuantity, zeroPadValue } from "ethers";
 import { account, compileToken, connect } from "./devnet.mjs";
 
 const supply = 1_000_000n;
@@ -84,7 +84,7 @@ test("every block proves the token's balances", async () => {
     );
     const balances = new Set();
     for (let number = deployed; number <= (await provider.getBlockNumber()); number++) {
-        const block = await provider.send("eth_getBlockByNumber", [toBeHex(number), false]);
+        const block = await provider.send("eth_getBlockByNumber", [toQuantity(number), false]);
         const id = { blockHash: block.hash, requireCanonical: true };
         const answer = await provider.send("eth_getProof", [await token.getAddress(), [...slots, "0x0"], id]);
         verify(answer, block.stateRoot);

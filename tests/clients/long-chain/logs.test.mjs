@@ -1,7 +1,7 @@
 // Logs of 10,100 blocks, every tenth of which has one: by ethers and by viem, in as few requests as the node allows.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { JsonRpcProvider, toBeHex } from "ethers";
+import { JsonRpcProvider, toQuantity } from "ethers";
 import { createPublicClient, http, pad, toHex } from "viem";
 import { url } from "../devnet.mjs";
 
@@ -48,7 +48,7 @@ test("a longer range is refused with one that works, by which a client comes to 
 
 /** The logs from a block on, as far as the node answers at once. */
 async function asMuchAsAllowed(from, to) {
-    const ask = (last) => provider.send("eth_getLogs", [{ address, fromBlock: toBeHex(from), toBlock: toBeHex(last) }]);
+    const ask = (last) => provider.send("eth_getLogs", [{ address, fromBlock: toQuantity(from), toBlock: toQuantity(last) }]);
     try {
         return { logs: await ask(to), next: to + 1 };
     } catch ({ error }) {
@@ -61,7 +61,7 @@ async function asMuchAsAllowed(from, to) {
 
 test("a range beyond the head is a mistake of the caller", async () => {
     await assert.rejects(
-        provider.send("eth_getLogs", [{ address, fromBlock: toBeHex(head), toBlock: toBeHex(head + 1) }]),
+        provider.send("eth_getLogs", [{ address, fromBlock: toQuantity(head), toBlock: toQuantity(head + 1) }]),
         ({ error }) => error.code === -32602 && /beyond current head/.test(error.message),
     );
 });
