@@ -34,9 +34,10 @@ use command::Output;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What one thread of the executor allocates another one frees: the system's allocator makes them wait for each other.
+/// What one thread of the executor allocates another one frees: the system's allocator makes them wait for each other. What
+/// a burst of work took, its background thread gives back to the system within seconds.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let program = command::program();

@@ -22,7 +22,7 @@ use std::thread::available_parallelism;
 
 /// The node's.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
