@@ -78,8 +78,8 @@ fn registered(directory: &Path, names: &mut BTreeSet<String>) {
         let text = std::fs::read_to_string(&entry).unwrap();
         let quoted = text.split('"').skip(1).step_by(2);
         let is_method = |name: &&str| {
-            let separator = if name.starts_with("rpc") { '.' } else { '_' };
-            let Some((namespace, rest)) = name.split_once(separator) else { return false };
+            let in_rpc = || Some(("rpc", name.strip_prefix("rpc.")?));
+            let Some((namespace, rest)) = name.split_once('_').or_else(in_rpc) else { return false };
             // What a subscription sends has a name as if it were a method.
             NAMESPACES.contains(&namespace)
                 && rest != "subscription"
