@@ -6,6 +6,7 @@ use heddle_evm::{CallError, ExecutionError, RuleError, SimulationError, TraceErr
 use heddle_primitives::CertificateError;
 use heddle_state::StateError;
 use heddle_storage::StorageError;
+use std::time::Duration;
 
 /// Who has to act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +178,16 @@ pub enum ChainError {
         /// The block at which the bound was passed.
         number: u64,
     },
+    /// A search that takes longer than one may: the caller's fault.
+    #[error("query takes longer than {} ms, {}", time_max.as_millis(), narrower(*from, *number))]
+    SlowLogs {
+        /// The bound.
+        time_max: Duration,
+        /// First block asked for.
+        from: u64,
+        /// The block that was not searched any more.
+        number: u64,
+    },
     /// A call or gas estimate that has no result; [`CallError`] says whether that is the caller's fault.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -320,6 +331,7 @@ impl ChainError {
             | Self::LogRange { .. }
             | Self::TooManyLogs { .. }
             | Self::TooManyLogBytes { .. }
+            | Self::SlowLogs { .. }
             | Self::ReadOnly
             | Self::Uncertified
             | Self::ForkMismatch { .. }

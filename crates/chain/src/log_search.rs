@@ -6,6 +6,7 @@ use crate::rlp_rows::{RawBody, RawReceipt, damaged, header_timestamp, raw_receip
 use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits};
 use alloy_primitives::{Log, keccak256};
 use heddle_storage::Table;
+use std::time::Instant;
 
 /// A log in its block.
 struct Found {
@@ -18,8 +19,9 @@ impl Chain {
     /// The logs that `filter` wants, in order. Blocks beyond the head hold none.
     ///
     /// # Errors
-    /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`] and [`ChainError::TooManyLogBytes`] when `limits` are
-    /// passed, [`ChainError::AbsentBlock`] for a range that begins before the oldest block, or the database's.
+    /// [`ChainError::LogRange`], [`ChainError::TooManyLogs`], [`ChainError::TooManyLogBytes`] and [`ChainError::SlowLogs`]
+    /// when `limits` are passed, [`ChainError::AbsentBlock`] for a range that begins before the oldest block, or the
+    /// database's.
     pub fn logs(&self, filter: &LogFilter, limits: LogLimits) -> Result<Vec<LogEntry>, ChainError> {
         let (from, to) = (filter.from, filter.to);
         if to.saturating_sub(from) >= limits.blocks_max {
@@ -27,18 +29,23 @@ impl Chain {
         }
         self.require_blocks(from, to)?;
         let to = to.min(self.head().header.number);
+        let started = Instant::now();
         let snapshot = self.inner.database.snapshot();
         let search = Search::new(&snapshot, &self.inner.log_indexer.above, filter);
         let (mut logs, mut bytes, mut next) = (Vec::new(), 0, from);
         while next <= to {
             let (numbers, searched) = search.candidates(next, to)?;
             for number in numbers {
+                limits.check_time(started, from, number)?;
                 let found = self.block_logs(number, filter)?;
                 bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
                 logs.extend(found);
                 limits.check(from, number, logs.len(), bytes)?;
             }
             next = searched.saturating_add(1);
+            if next <= to {
+                limits.check_time(started, from, next)?;
+            }
         }
         Ok(logs)
     }
@@ -99,6 +106,15 @@ impl LogLimits {
         }
         if bytes > bytes_max {
             return Err(ChainError::TooManyLogBytes { bytes_max, from, number });
+        }
+        Ok(())
+    }
+
+    /// Whether a search from block `from` on that began then may look at block `number`, too.
+    fn check_time(&self, started: Instant, from: u64, number: u64) -> Result<(), ChainError> {
+        let time_max = self.time_max;
+        if number > from && started.elapsed() >= time_max {
+            return Err(ChainError::SlowLogs { time_max, from, number });
         }
         Ok(())
     }

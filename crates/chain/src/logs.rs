@@ -1,7 +1,9 @@
 //! Finding logs: what to look for, and where it was found.
 
 use crate::CommittedBlock;
+use alloy_primitives::map::{AddressSet, B256Set};
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Log, keccak256};
+use std::time::Duration;
 
 /// Which logs are wanted, with the meaning of `eth_getLogs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,12 +24,7 @@ impl LogFilter {
         self.addresses.len() + self.topics.iter().map(Vec::len).sum::<usize>()
     }
 
-    /// Whether this log is wanted; its block is not looked at.
-    pub fn matches(&self, log: &Log) -> bool {
-        self.wants(&log.address, log.topics())
-    }
-
-    /// As [`Self::matches`], for a log of this contract with these topics.
+    /// Whether a log of this contract with these topics is wanted; its block is not looked at.
     pub(crate) fn wants(&self, address: &Address, topics: &[B256]) -> bool {
         (self.addresses.is_empty() || self.addresses.contains(address))
             && self.topics.len() <= topics.len()
@@ -38,7 +35,10 @@ impl LogFilter {
 /// A filter made ready for many blocks: what it looks for in blooms is hashed once, not once a block.
 #[derive(Clone, Debug)]
 pub struct LogMatcher {
-    filter: LogFilter,
+    /// As the filter's.
+    addresses: AddressSet,
+    /// As the filter's.
+    topics: Vec<B256Set>,
     /// Hashes of the addresses, then of the topics at each position; a block must hold one of each that is not empty.
     hashes: Vec<Vec<B256>>,
 }
@@ -49,6 +49,13 @@ impl LogMatcher {
         let contains = |hash: &B256| bloom.contains_input(BloomInput::Hash(*hash));
         self.hashes.iter().all(|any| any.is_empty() || any.iter().any(contains))
     }
+
+    /// As [`LogFilter::wants`], at once however much it looks for.
+    fn matches(&self, log: &Log) -> bool {
+        (self.addresses.is_empty() || self.addresses.contains(&log.address))
+            && self.topics.len() <= log.topics().len()
+            && self.topics.iter().zip(log.topics()).all(|(any, topic)| any.is_empty() || any.contains(topic))
+    }
 }
 
 impl From<LogFilter> for LogMatcher {
@@ -56,7 +63,8 @@ impl From<LogFilter> for LogMatcher {
         let addresses = filter.addresses.iter().map(keccak256).collect();
         let topics = filter.topics.iter().map(|any| any.iter().map(keccak256).collect());
         let hashes = std::iter::once(addresses).chain(topics).collect();
-        Self { filter, hashes }
+        let topics = filter.topics.into_iter().map(B256Set::from_iter).collect();
+        Self { addresses: AddressSet::from_iter(filter.addresses), topics, hashes }
     }
 }
 
@@ -69,11 +77,13 @@ pub struct LogLimits {
     pub logs_max: usize,
     /// Most bytes of data in the answer's logs; in JSON each takes two.
     pub bytes_max: usize,
+    /// Most time, however little is found; at least the first block is searched.
+    pub time_max: Duration,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { blocks_max: 10_000, logs_max: 20_000, bytes_max: 12_000_000 }
+        Self { blocks_max: 10_000, logs_max: 20_000, bytes_max: 12_000_000, time_max: Duration::from_secs(5) }
     }
 }
 
@@ -112,7 +122,7 @@ impl CommittedBlock {
         let logs = transactions.flat_map(|((transaction, receipt), index)| {
             receipt.logs().iter().map(move |log| (transaction, index, log))
         });
-        let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.filter.matches(log));
+        let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.matches(log));
         wanted
             .skip(skipped)
             .take(most)

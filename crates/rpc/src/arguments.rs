@@ -4,7 +4,10 @@ use crate::error::MethodError;
 use crate::quantities::{self, Argument};
 use alloy_primitives::B256;
 use jsonrpsee::types::Params;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 use std::time::SystemTime;
 
 /// The arguments of one call, as text until they are taken. A trailing `null` counts as absent.
@@ -20,15 +23,15 @@ impl<'a> Arguments<'a> {
     pub(crate) fn parse(params: &'a Params<'_>, names: &'static [&'static str]) -> Result<Self, MethodError> {
         let mut values = match params.as_str() {
             None | Some("null") => Vec::new(),
-            Some(text) => serde_json::from_str::<Vec<&RawValue>>(text)
-                .map_err(|_| MethodError::InvalidParams("non-array args".to_owned()))?,
+            Some(text) => AtMost(names.len())
+                .deserialize(&mut serde_json::Deserializer::from_str(text))
+                .map_err(|_| MethodError::InvalidParams("non-array args".to_owned()))?
+                .ok_or_else(|| {
+                    MethodError::InvalidParams(format!("too many arguments, want at most {}", names.len()))
+                })?,
         };
         while values.last().is_some_and(|value| is_null(value)) {
             values.pop();
-        }
-        if values.len() > names.len() {
-            let message = format!("too many arguments, want at most {}", names.len());
-            return Err(MethodError::InvalidParams(message));
         }
         Ok(Self { names, values: values.into_iter(), position: 0, received: SystemTime::now() })
     }
@@ -80,6 +83,38 @@ impl<'a> Arguments<'a> {
 
     fn place(&self) -> String {
         format!("{} ({})", self.position, self.names.get(self.position).unwrap_or(&"unnamed"))
+    }
+}
+
+/// The values of a list of so many at most, `null` at its end not counted; `None` of a longer one. What is too long is read and
+/// not kept: a list of a megabyte would otherwise take many.
+struct AtMost(usize);
+
+impl<'de> DeserializeSeed<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Option<Vec<&'de RawValue>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let (mut values, mut is_longer) = (Vec::new(), false);
+        while let Some(value) = items.next_element::<&RawValue>()? {
+            if values.len() < self.0 {
+                values.push(value);
+            } else {
+                is_longer |= !is_null(value);
+            }
+        }
+        Ok((!is_longer).then_some(values))
     }
 }
 

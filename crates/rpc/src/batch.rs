@@ -4,7 +4,7 @@ use crate::answer::{Answer, Refusal};
 use crate::budget::Reservation;
 use crate::dispatch::{Caller, Dispatcher};
 use jsonrpsee::server::MethodResponse;
-use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
+use jsonrpsee::types::error::{INVALID_REQUEST_CODE, OVERSIZED_RESPONSE_CODE};
 use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
 use tokio::time::Instant;
 
@@ -33,6 +33,11 @@ impl<'a> BatchAnswer<'a> {
         let room = (self.dispatcher.limits().response_bytes as usize).saturating_sub(self.text.len());
         if self.is_full || room == 0 {
             let error = ErrorObjectOwned::borrowed(TOO_LARGE_CODE, "response too large", None);
+            return MethodResponse::error(id, error);
+        }
+        if request.method == "eth_subscribe" {
+            // It is answered by itself, before its first notification.
+            let error = ErrorObjectOwned::borrowed(INVALID_REQUEST_CODE, "eth_subscribe is no part of a batch", None);
             return MethodResponse::error(id, error);
         }
         let late = ErrorObjectOwned::borrowed(TIMED_OUT_CODE, "request timed out", None);

@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Sealable, TxKind, U256};
 use alloy_rlp::Encodable;
 use alloy_rpc_types_eth as rpc;
 use alloy_serde::JsonStorageKey;
-use heddle_chain::{CallRequest, LogEntry, LogFilter, StoredBlock};
+use heddle_chain::{CallRequest, LogEntry, StoredBlock};
 use heddle_mempool::PoolTransaction;
 use heddle_primitives::{Header, Receipt, RecoveredTransaction, SealedHeader, Transaction};
 use serde::Serialize;
@@ -221,20 +221,6 @@ pub(crate) fn log(entry: LogEntry) -> rpc::Log {
         log_index: Some(entry.log_index),
         removed: false,
     }
-}
-
-/// What a filter looks for in the blocks `from..=to`.
-pub(crate) fn log_filter(filter: &rpc::Filter, from: u64, to: u64) -> Result<LogFilter, MethodError> {
-    /// go-ethereum's bound on alternatives at one position.
-    const ALTERNATIVES_MAX: usize = 1_000;
-    let topics_used = filter.topics.iter().rposition(|topic| !topic.is_empty()).map_or(0, |last| last + 1);
-    let topics = filter.topics.iter().take(topics_used).map(|topic| topic.iter().copied().collect::<Vec<_>>());
-    let wanted = LogFilter { from, to, addresses: filter.address.iter().copied().collect(), topics: topics.collect() };
-    if wanted.addresses.len() > ALTERNATIVES_MAX || wanted.topics.iter().any(|any| any.len() > ALTERNATIVES_MAX) {
-        let message = format!("exceed max addresses or topics per search position: {ALTERNATIVES_MAX}");
-        return Err(MethodError::InvalidParams(message));
-    }
-    Ok(wanted)
 }
 
 /// A slot as go-ethereum reads it: up to 32 bytes in hexadecimal, with or without `0x` and zeros in front.

@@ -4,6 +4,7 @@ use crate::answer::{Answer, Refusal};
 use crate::batch::BatchAnswer;
 use crate::budget::Budget;
 use crate::entry::Entry;
+use crate::eth::Turn;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;
 use crate::shared::Slot;
@@ -41,6 +42,7 @@ pub(crate) struct Subscriptions {
     pub(crate) connection: ConnectionId,
     pub(crate) sink: MethodSink,
     pub(crate) bound: BoundedSubscriptions,
+    pub(crate) turn: Turn,
 }
 
 /// All methods, with what bounds their use.
@@ -114,6 +116,8 @@ impl Dispatcher {
             return answers.refuse(ids, Refusal::too_many(wait));
         }
         for entry in &entries {
+            // Methods that are answered at once would otherwise keep a thread from all other connections.
+            tokio::task::yield_now().await;
             let response = match Entry::parse(entry.get().as_bytes()) {
                 Entry::Call(request) => answers.next(request, caller).await,
                 Entry::Notification => continue,
@@ -162,7 +166,9 @@ impl Dispatcher {
                 };
                 let state =
                     SubscriptionState { conn_id: connection, id_provider: &HexIds, subscription_permit: permit };
-                callback(id, params, session.sink.clone(), state, Extensions::new()).await
+                let mut extensions = Extensions::new();
+                extensions.insert(session.turn.clone());
+                callback(id, params, session.sink.clone(), state, extensions).await
             }
             MethodCallback::Unsubscription(callback) => callback(id, params, connection, room, Extensions::new()),
         }

@@ -1,7 +1,7 @@
 //! The filters that callers have made: by id, bounded, forgotten when nobody asks for them.
 
+use crate::log_query::LogQuery;
 use alloy_primitives::U128;
-use alloy_rpc_types_eth::Filter;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Blocks,
     /// Up to block `last`.
     Logs {
-        filter: Arc<Filter>,
+        query: Arc<LogQuery>,
         last: u64,
     },
     Pending {

@@ -18,6 +18,7 @@
 //!                              heddle-chain, heddle-mempool, ports::NodeStatus
 //! ```
 
+mod account_history;
 mod answer;
 mod arguments;
 mod backend;
@@ -37,6 +38,7 @@ mod filters;
 mod heddle;
 mod intake;
 mod lane;
+mod log_query;
 mod metrics;
 mod modules;
 mod net;

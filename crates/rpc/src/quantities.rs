@@ -1,12 +1,12 @@
-//! Which arguments and fields are quantities, and what go-ethereum refuses of them though the libraries' types take it:
-//! numbers that are no strings, strings without `0x` or with zeros in front.
+//! Which arguments and fields are quantities or bytes, and what go-ethereum refuses of them though the libraries' types take
+//! it: numbers that are no strings, strings without `0x` or with zeros in front, bytes as lists of numbers.
 
 use alloy_eips::eip1898::LenientBlockNumberOrTag;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U128, map::HashSet};
 use alloy_rpc_types_engine::PayloadAttributes;
 use alloy_rpc_types_eth::state::StateOverride;
-use alloy_rpc_types_eth::{BlockOverrides, Filter, Index, TransactionRequest};
+use alloy_rpc_types_eth::{BlockOverrides, Index, TransactionRequest};
 use alloy_rpc_types_trace::geth::{GethDebugTracingCallOptions, GethDebugTracingOptions};
 use alloy_rpc_types_trace::parity::TraceType;
 use serde::Deserializer;
@@ -26,6 +26,8 @@ pub(crate) trait Argument: DeserializeOwned {
 pub(crate) enum Shape {
     /// Nowhere.
     Opaque,
+    /// Nowhere: it is bytes.
+    Bytes,
     /// It is one.
     Quantity,
     /// It is a block's number, unless it is a tag, a hash or an object (EIP-1898).
@@ -43,14 +45,15 @@ macro_rules! arguments {
 }
 
 // An index is decimal or hexadecimal, and hexadecimal with zeros in front if it likes, as go-ethereum's counts of blocks.
-arguments!(Opaque: Address, B256, Bytes, bool, String, u64, usize, U128, Index, LenientBlockNumberOrTag, HashSet<TraceType>);
+arguments!(Opaque: bool, String, u64, usize, U128, Index, LenientBlockNumberOrTag, HashSet<TraceType>);
 arguments!(Opaque: Vec<String>, Vec<Bytes>, Vec<f64>, Vec<Index>, BTreeMap<Address, Vec<B256>>);
+arguments!(Bytes: Address, B256, Bytes);
 arguments!(Quantity: U64);
 arguments!(Block: BlockId, BlockNumberOrTag);
-arguments!(Object: TransactionRequest, StateOverride, BlockOverrides, Filter, PayloadAttributes);
+arguments!(Object: TransactionRequest, StateOverride, BlockOverrides, PayloadAttributes);
 arguments!(Object: GethDebugTracingOptions, GethDebugTracingCallOptions, Vec<(TransactionRequest, HashSet<TraceType>)>);
 
-/// Says what is wrong with a quantity in a JSON text. What is wrong with the text itself is not told here.
+/// Says what is wrong with quantities and bytes in a JSON text. What is wrong with the text itself is not told here.
 pub(crate) fn check(shape: Shape, json: &str) -> Result<(), String> {
     let mut wrong = None;
     if shape != Shape::Opaque {
@@ -71,7 +74,7 @@ struct Look<'w> {
 impl Look<'_> {
     fn judge<E: Error>(self, text: &str) -> Result<(), E> {
         let judged = match self.shape {
-            Shape::Opaque | Shape::Object => Ok(()),
+            Shape::Opaque | Shape::Bytes | Shape::Object => Ok(()),
             Shape::Quantity => quantity(text),
             Shape::Block => block(text),
         };
@@ -117,6 +120,7 @@ fn shape_of(name: &str) -> Shape {
         | "value"
         | "yParity" => Shape::Quantity,
         "blockNumber" | "fromBlock" | "toBlock" => Shape::Block,
+        "code" | "data" | "input" => Shape::Bytes,
         // Whose fields are the tracers'.
         "tracerConfig" => Shape::Opaque,
         _ => Shape::Object,
@@ -198,6 +202,9 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        if self.shape == Shape::Bytes {
+            return self.refuse(r#"not a string, expected for example "0x12ab""#);
+        }
         while items.next_element_seed(Look { shape: Shape::Object, name: "", wrong: &mut *self.wrong })?.is_some() {}
         Ok(())
     }
@@ -265,6 +272,7 @@ mod tests {
             (r#"{"gas":"0x01"}"#, "gas: hex number with leading zero digits"),
             (r#"{"gas":1}"#, r#"gas: not a string, expected for example "0x1""#),
             (r#"{"toBlock":"0x00"}"#, "toBlock: hex number with leading zero digits"),
+            (r#"{"data":[1]}"#, r#"data: not a string, expected for example "0x12ab""#),
             (r#"{"blockStateCalls":[{"calls":[{"\u0067as":"1"}]}]}"#, "gas: hex string without 0x prefix"),
         ] {
             assert_eq!(object(json), Err(reason.to_owned()), "{json}");

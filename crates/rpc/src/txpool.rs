@@ -19,7 +19,7 @@ const CONTENT_BYTES: usize = 900;
 const SUMMARY_BYTES: usize = 160;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
-    registry.memory("txpool_status", &[], status)?;
+    registry.read("txpool_status", &[], status)?;
     registry.scan("txpool_content", &[], content)?;
     registry.scan("txpool_contentFrom", &["address"], content_from)?;
     registry.scan("txpool_inspect", &[], inspect)

@@ -58,7 +58,7 @@ pub struct RpcLimitOptions {
     /// Most logs that one search finds [1 to 4294967295].
     #[arg(id = "rpc.max-logs-per-response", long = "rpc.max-logs-per-response", env = "HEDDLE_RPC_MAX_LOGS_PER_RESPONSE", value_name = "LOGS", default_value_t = RpcLimits::default().logs.logs_max as u32, value_parser = clap::value_parser!(u32).range(1..), help_heading = "JSON-RPC limits")]
     max_logs_per_response: u32,
-    /// Most time that one EVM call takes, in seconds [1 to 3600].
+    /// Most time that one EVM call or one search for logs takes, in seconds [1 to 3600].
     #[arg(id = "rpc.evmtimeout", long = "rpc.evmtimeout", env = "HEDDLE_RPC_EVMTIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = "JSON-RPC limits")]
     evm_timeout: u64,
     /// Most memory of one EVM call, in MiB [1 to 4096].
@@ -129,6 +129,7 @@ impl RpcLimitOptions {
             logs: LogLimits {
                 blocks_max: self.max_blocks_per_filter,
                 logs_max: self.max_logs_per_response as usize,
+                time_max: seconds(self.evm_timeout),
                 ..standard.logs
             },
             call_time: seconds(self.evm_timeout),

@@ -11,6 +11,9 @@ use parking_lot::RwLock;
 
 /// Most blocks whose blooms are looked at in one go.
 const BLOOMS_MAX: u64 = 1_024;
+/// Most rows of the index that are read for one stretch: the headers of a stretch of as many blocks are read as soon, and a
+/// shorter one is short because its blocks log so much that their blooms let everything be there.
+const ROWS_MAX: usize = BLOOMS_MAX as usize;
 
 /// A search under way.
 pub(crate) struct Search<'a> {
@@ -35,12 +38,12 @@ impl<'a> Search<'a> {
     /// were looked for in, at most `to`.
     pub(crate) fn candidates(&self, from: u64, to: u64) -> Result<(Vec<u64>, u64), ChainError> {
         let stretch = segment_at(self.snapshot, from)?;
-        if let Some(stretch) = stretch.filter(|stretch| stretch.first <= from && self.is_indexed(*stretch)) {
+        if let Some(stretch) = stretch.filter(|stretch| stretch.first <= from && self.is_indexed()) {
             return Ok(within(self.indexed(stretch)?, (from, to), stretch));
         }
         let gathered = self.newest.read();
         let newest = gathered.blocks().filter(|newest| stretch.is_none() && from <= newest.last);
-        if let Some(newest) = newest.filter(|newest| newest.first <= from && self.is_indexed(*newest)) {
+        if let Some(newest) = newest.filter(|newest| newest.first <= from && self.is_indexed()) {
             return Ok(within(self.gathered(&gathered), (from, to), newest));
         }
         drop(gathered);
@@ -53,11 +56,10 @@ impl<'a> Search<'a> {
         Ok((self.by_bloom(from, end)?, end))
     }
 
-    /// Whether the index says more, and sooner, than the blooms: not to whoever wants any log, or asks for more values than
-    /// there are blocks.
-    fn is_indexed(&self, stretch: Segment) -> bool {
+    /// Whether the index says more, and sooner, than the blooms: not to whoever wants any log, or asks for too many values.
+    fn is_indexed(&self) -> bool {
         let alternatives = self.wanted.iter().map(Vec::len).sum::<usize>();
-        alternatives > 0 && alternatives as u64 <= stretch.last - stretch.first + 1
+        (1..=ROWS_MAX).contains(&alternatives)
     }
 
     /// The blocks of a stretch that log a value of each kind that is wanted.

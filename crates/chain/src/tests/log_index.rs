@@ -63,7 +63,7 @@ fn scanned(chain: &Chain, filter: &LogFilter) -> Vec<(u64, B256, u64)> {
         let mut place = 0;
         for (transaction, receipt) in block.block.body.transactions.iter().zip(&receipts) {
             for log in receipt.logs() {
-                if filter.matches(log) {
+                if filter.wants(&log.address, log.topics()) {
                     found.push((number, *transaction.tx_hash(), place));
                 }
                 place += 1;

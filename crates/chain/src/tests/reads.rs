@@ -6,6 +6,7 @@ use crate::{
     Overrides, TransactionLocation,
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
+use std::time::Duration;
 
 const RECIPIENT: Address = Address::repeat_byte(0x99);
 
@@ -150,7 +151,7 @@ fn a_log_says_where_it_stands() {
 fn log_searches_are_bounded() {
     let node = node_with_history();
     let range = |from, to| LogFilter { from, to, ..Default::default() };
-    let limits = LogLimits { blocks_max: 3, logs_max: 4, bytes_max: 100 };
+    let limits = LogLimits { blocks_max: 3, logs_max: 4, bytes_max: 100, ..LogLimits::default() };
     assert_eq!(node.logs(&range(1, 2), limits).unwrap().len(), 4);
     let error = node.logs(&range(1, 3), limits).unwrap_err();
     assert!(matches!(error, ChainError::TooManyLogs { logs_max: 4, from: 1, number: 3 }), "{error}");
@@ -162,6 +163,17 @@ fn log_searches_are_bounded() {
         assert_eq!(error.to_string(), "query exceeds 3 blocks, try with this block range [0x0, 0x2]");
         assert_eq!(error.fault(), Fault::Caller);
     }
+}
+
+#[test]
+fn a_search_that_takes_too_long_says_how_far_it_came() {
+    let node = node_with_history();
+    let range = |from, to| LogFilter { from, to, ..Default::default() };
+    let limits = LogLimits { time_max: Duration::ZERO, ..LogLimits::default() };
+    assert_eq!(node.logs(&range(2, 2), limits).unwrap().len(), 2);
+    let error = node.logs(&range(1, 3), limits).unwrap_err();
+    assert_eq!(error.to_string(), "query takes longer than 0 ms, try with this block range [0x1, 0x1]");
+    assert_eq!(error.fault(), Fault::Caller);
 }
 
 #[test]

@@ -7,10 +7,11 @@ use crate::backend::Backend;
 use crate::convert::{self, FoundTransaction};
 use crate::error::MethodError;
 use crate::filters::{Kind, NotFound};
+use crate::log_query::LogQuery;
 use crate::registry::Registry;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, U128};
-use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use alloy_rpc_types_eth::{FilterBlockOption, Log};
 use heddle_chain::ChainError;
 use jsonrpsee::server::RegisterMethodError;
 use serde::Serialize;
@@ -45,10 +46,10 @@ enum Changes {
 }
 
 fn new_filter(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U128, MethodError> {
-    let filter: Filter = arguments.required()?;
-    let alternatives = convert::log_filter(&filter, 0, 0)?.alternatives();
+    let query: LogQuery = arguments.required()?;
+    let alternatives = query.within(0, 0)?.alternatives();
     let next = backend.head_number() + 1;
-    let (from, last) = match filter.block_option {
+    let (from, last) = match query.blocks()? {
         // The logs of one block are never news.
         FilterBlockOption::AtBlockHash(_) => (next, 0),
         FilterBlockOption::Range { from_block, to_block } => {
@@ -60,7 +61,7 @@ fn new_filter(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<U128, 
             (from.unwrap_or(0).max(next), last.unwrap_or(u64::MAX))
         }
     };
-    add(backend, Kind::Logs { filter: Arc::new(filter), last }, from, alternatives)
+    add(backend, Kind::Logs { query: Arc::new(query), last }, from, alternatives)
 }
 
 fn new_block_filter(backend: &Backend, _: &mut Arguments<'_>) -> Result<U128, MethodError> {
@@ -86,9 +87,17 @@ fn uninstall(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<bool, M
 fn changes(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Changes, MethodError> {
     let id: U128 = arguments.required()?;
     let (kind, next) = backend.filters.lock().poll(id, Instant::now())?;
+    // A chain that began with a state since the last call has not all blocks after it.
+    let next_block = next.max(backend.chain.blocks_from());
     let (changes, next) = match kind {
-        Kind::Blocks => new_blocks(backend, next)?,
-        Kind::Logs { filter, last } => new_logs(backend, &filter, last, next)?,
+        Kind::Blocks => new_blocks(backend, next_block)?,
+        Kind::Logs { query, last } => {
+            let (found, next) = new_logs(backend, &query, last, next_block)?;
+            if found.is_err() {
+                backend.filters.lock().advance(id, next);
+            }
+            (Changes::Logs(found?), next)
+        }
         Kind::Pending { full: false } => {
             let (hashes, next) = backend.mempool.pending_since(next);
             (Changes::Hashes(hashes), next)
@@ -107,18 +116,30 @@ fn new_blocks(backend: &Backend, next: u64) -> Result<(Changes, u64), MethodErro
     Ok((Changes::Hashes(hashes), after))
 }
 
-fn new_logs(backend: &Backend, filter: &Filter, last: u64, next: u64) -> Result<(Changes, u64), MethodError> {
-    let Some(mut last) = last_of(backend, next, last) else { return Ok((Changes::Logs(Vec::new()), next)) };
+/// What the next answer has, and the block that the one after it begins with. A block that is too much for any answer is
+/// told of once, and left behind.
+fn new_logs(
+    backend: &Backend,
+    query: &LogQuery,
+    last: u64,
+    next: u64,
+) -> Result<(Result<Vec<Log>, ChainError>, u64), MethodError> {
+    let Some(mut last) = last_of(backend, next, last) else { return Ok((Ok(Vec::new()), next)) };
     loop {
-        let wanted = convert::log_filter(filter, next, last)?;
-        match backend.chain.logs(&wanted, backend.limits.logs) {
-            // What does not fit into this answer is in the next one.
-            Err(ChainError::TooManyLogs { number, .. } | ChainError::TooManyLogBytes { number, .. })
-                if next < number =>
-            {
+        match backend.chain.logs(&query.within(next, last)?, backend.limits.logs) {
+            Ok(found) => return Ok((Ok(found.into_iter().map(convert::log).collect()), last + 1)),
+            Err(
+                error @ (ChainError::TooManyLogs { number, .. }
+                | ChainError::TooManyLogBytes { number, .. }
+                | ChainError::SlowLogs { number, .. }),
+            ) => {
+                if number <= next {
+                    return Ok((Err(error), next + 1));
+                }
+                // What does not fit into this answer is in the next one.
                 last = number - 1;
             }
-            found => return Ok((Changes::Logs(found?.into_iter().map(convert::log).collect()), last + 1)),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -143,7 +164,7 @@ fn new_transactions(backend: &Backend, next: u64) -> Result<(Changes, u64), Meth
 fn filter_logs(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Log>, MethodError> {
     let (kind, _) = backend.filters.lock().poll(arguments.required()?, Instant::now())?;
     match kind {
-        Kind::Logs { filter, .. } => logs::search(backend, &filter),
+        Kind::Logs { query, .. } => logs::search(backend, &query),
         Kind::Blocks | Kind::Pending { .. } => Err(NotFound.into()),
     }
 }

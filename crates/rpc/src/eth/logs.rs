@@ -4,9 +4,10 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
+use crate::log_query::LogQuery;
 use crate::registry::Registry;
 use alloy_eips::BlockNumberOrTag;
-use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
+use alloy_rpc_types_eth::{FilterBlockOption, Log};
 use jsonrpsee::server::RegisterMethodError;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
@@ -17,10 +18,10 @@ fn logs(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Log>, Me
     search(backend, &arguments.required()?)
 }
 
-/// The logs that a filter looks for.
-pub(super) fn search(backend: &Backend, filter: &Filter) -> Result<Vec<Log>, MethodError> {
-    let (from, to) = range(backend, filter.block_option)?;
-    let wanted = convert::log_filter(filter, from, to)?;
+/// The logs that a query is about.
+pub(super) fn search(backend: &Backend, query: &LogQuery) -> Result<Vec<Log>, MethodError> {
+    let (from, to) = range(backend, query.blocks()?)?;
+    let wanted = query.within(from, to)?;
     let entries = backend.chain.logs(&wanted, backend.limits.logs)?;
     Ok(entries.into_iter().map(convert::log).collect())
 }

@@ -23,6 +23,7 @@ mod transactions;
 mod uncles;
 
 pub(crate) use fees::TipSamples;
+pub(crate) use subscriptions::Turn;
 
 use crate::registry::Registry;
 use jsonrpsee::server::RegisterMethodError;

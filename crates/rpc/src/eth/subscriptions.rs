@@ -8,11 +8,11 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
+use crate::log_query::LogQuery;
 use crate::metrics::Limit;
 use crate::registry::{Registry, code};
 use crate::{RpcMetrics, SyncProgress};
 use alloy_primitives::U64;
-use alloy_rpc_types_eth::Filter;
 use heddle_chain::LogMatcher;
 use jsonrpsee::core::SubscriptionError;
 use jsonrpsee::server::{PendingSubscriptionSink, RegisterMethodError, SubscriptionSink};
@@ -21,9 +21,27 @@ use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.eth_subscription(serve)
+}
+
+/// The turn of a connection's subscriptions to make messages: of all that one client does not read, one has some in memory.
+#[derive(Clone)]
+pub(crate) struct Turn(Arc<Semaphore>);
+
+impl Turn {
+    async fn begin(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.acquire().await.ok()
+    }
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
 }
 
 /// Messages of one event that are made at a time.
@@ -72,8 +90,9 @@ fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
     match name.as_str() {
         "newHeads" => Ok(Kind::NewHeads),
         "logs" => {
-            let filter: Filter = arguments.optional()?.unwrap_or_default();
-            Ok(Kind::Logs(convert::log_filter(&filter, 0, u64::MAX)?.into()))
+            let query: LogQuery = arguments.optional()?.unwrap_or_default();
+            query.blocks()?;
+            Ok(Kind::Logs(query.within(0, u64::MAX)?.into()))
         }
         "newPendingTransactions" => {
             Ok(Kind::NewPendingTransactions { full: arguments.optional()?.unwrap_or_default() })
@@ -87,8 +106,11 @@ async fn serve(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
     backend: Arc<Backend>,
+    turn: Turn,
 ) -> Result<(), SubscriptionError> {
     let (started, kind) = (Instant::now(), parse(&params));
+    // Megabytes may stand in them, and the subscription lasts.
+    drop(params);
     backend.metrics.count("eth_subscribe", code(&kind), started);
     let _subscribed = kind.is_ok().then(|| backend.metrics.subscribed());
     let kind = match kind {
@@ -99,30 +121,30 @@ async fn serve(
         }
     };
     // Events are received from before the client learns that it is subscribed: it misses none after that.
-    let metrics = &backend.metrics;
+    let means = (&backend.metrics, turn);
     match kind {
         Kind::Syncing => watch_syncing(pending, &backend).await,
         Kind::NewHeads => {
             let events = backend.chain.subscribe();
-            forward(pending, metrics, events, |block, _| vec![convert::header(&block.header)]).await
+            forward(pending, means, events, |block, _| vec![convert::header(&block.header)]).await
         }
         Kind::Logs(matcher) => {
             let events = backend.chain.subscribe();
-            forward(pending, metrics, events, |block, sent| {
+            forward(pending, means, events, |block, sent| {
                 block.some_logs(&matcher, sent, MESSAGES_AT_A_TIME).into_iter().map(convert::log).collect()
             })
             .await
         }
         Kind::NewPendingTransactions { full: false } => {
             let events = backend.mempool.subscribe();
-            forward(pending, metrics, events, |batch, sent| {
+            forward(pending, means, events, |batch, sent| {
                 batch.iter().skip(sent).take(MESSAGES_AT_A_TIME).map(|tx| tx.hash()).collect()
             })
             .await
         }
         Kind::NewPendingTransactions { full: true } => {
             let events = backend.mempool.subscribe();
-            forward(pending, metrics, events, |batch, sent| {
+            forward(pending, means, events, |batch, sent| {
                 let some = batch.iter().skip(sent).take(MESSAGES_AT_A_TIME);
                 some.map(|tx| convert::pending_transaction(tx)).collect()
             })
@@ -135,7 +157,7 @@ async fn serve(
 /// as many as were sent: what waits longer waits as the event that all subscriptions share.
 async fn forward<E: Clone, M: Serialize>(
     pending: PendingSubscriptionSink,
-    metrics: &RpcMetrics,
+    (metrics, turn): (&RpcMetrics, Turn),
     mut events: Receiver<E>,
     messages: impl Fn(&E, usize) -> Vec<M>,
 ) -> Result<(), SubscriptionError> {
@@ -149,6 +171,7 @@ async fn forward<E: Clone, M: Serialize>(
             Ok(event) => {
                 let mut sent = 0;
                 loop {
+                    let _turn = turn.begin().await;
                     let some = messages(&event, sent);
                     let count = some.len();
                     if !send(&sink, some).await? {

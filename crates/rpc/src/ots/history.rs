@@ -1,5 +1,6 @@
-//! Where in the chain something happened to an account, found by halving its history.
+//! Who made an account's code, and which of its transactions has a nonce.
 
+use crate::account_history::first_block;
 use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::error::MethodError;
@@ -12,7 +13,6 @@ use alloy_rpc_types_trace::{
     otterscan::ContractCreator,
     parity::{Action, LocalizedTransactionTrace, TraceOutput},
 };
-use heddle_chain::ChainError;
 use heddle_primitives::Account;
 use jsonrpsee::server::RegisterMethodError;
 
@@ -45,29 +45,4 @@ fn creator(trace: &LocalizedTransactionTrace, created: Address) -> Option<Contra
         }
         _ => None,
     }
-}
-
-/// The first block after which `holds` is true of an account, for what stays true once it is; `None` when it never is.
-fn first_block(
-    backend: &Backend,
-    address: Address,
-    holds: impl Fn(&Account) -> bool,
-) -> Result<Option<u64>, MethodError> {
-    let holds_after = |number: u64| -> Result<bool, MethodError> {
-        let account = backend.chain.state_at(number)?.account(address).map_err(ChainError::from)?;
-        Ok(account.as_ref().is_some_and(&holds))
-    };
-    let (mut low, mut high) = (backend.chain.blocks_from(), backend.head_number());
-    if !holds_after(high)? {
-        return Ok(None);
-    }
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds_after(middle)? {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    Ok(Some(high))
 }

@@ -6,6 +6,7 @@ use crate::RpcMetrics;
 use crate::answer::Answer;
 use crate::dispatch::{Admission, Caller, Subscriptions};
 use crate::error::MethodError;
+use crate::eth::Turn;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;
 use hyper::StatusCode;
@@ -81,6 +82,7 @@ pub(crate) async fn serve(
         connection: shared.next_session(),
         sink: MethodSink::new_with_limit(notifications, limits.response_bytes),
         bound: BoundedSubscriptions::new(limits.subscriptions_per_connection),
+        turn: Turn::default(),
     };
     let caller = Arc::new(Caller { namespaces, admission, subscriptions: Some(subscriptions) });
     let writing = shared.tasks.spawn(write(

@@ -61,7 +61,10 @@ async fn logs_are_told_of_as_filtered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_into_one_answer_is_in_the_next() {
-    let limits = RpcLimits { logs: LogLimits { blocks_max: 10, logs_max: 2, bytes_max: 100 }, ..RpcLimits::default() };
+    let limits = RpcLimits {
+        logs: LogLimits { blocks_max: 10, logs_max: 2, bytes_max: 100, ..LogLimits::default() },
+        ..RpcLimits::default()
+    };
     let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
     let id = node.get("eth_newFilter", json!([{}])).await;
     for nonce in 0..3 {
@@ -69,6 +72,12 @@ async fn what_does_not_fit_into_one_answer_is_in_the_next() {
     }
     assert_eq!(places(&changes(&node, &id).await).len(), 2);
     assert_eq!(places(&changes(&node, &id).await), [(json!("0x3"), json!(ONE))]);
+    node.mine_all(&[&logging(0, 3, ONE), &logging(0, 4, ONE), &logging(0, 5, ONE)]).await;
+    node.mine_all(&[&logging(0, 6, ONE)]).await;
+    let (code, message) = node.error("eth_getFilterChanges", json!([id])).await;
+    let told = "query exceeds 2 logs, block 4 alone has more: ask for fewer addresses or topics";
+    assert_eq!((code, message.as_str()), (-32005, told));
+    assert_eq!(places(&changes(&node, &id).await), [(json!("0x5"), json!(ONE))], "a block too large for any answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

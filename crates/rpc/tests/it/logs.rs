@@ -30,6 +30,7 @@ async fn filters_choose_by_range_address_and_topic() {
         (json!({"fromBlock": "0x1", "topics": [[TWO, B256::ZERO]]}), vec![(1, TWO), (3, TWO)]),
         (json!({"fromBlock": "0x1", "topics": [null]}), vec![(1, ONE), (1, TWO), (3, ONE), (3, TWO)]),
         (json!({"fromBlock": "0x1", "topics": [null, ONE]}), vec![]),
+        (json!({"fromBlock": "0x1", "topics": [ONE, null]}), vec![]),
         (json!({"fromBlock": "0x3", "address": LOGGER}), vec![(3, ONE), (3, TWO)]),
         (json!({"fromBlock": "0x3", "address": [LOGGER, Address::ZERO], "topics": [ONE]}), vec![(3, ONE)]),
         (json!({"fromBlock": "0x1", "address": Address::ZERO}), vec![]),
@@ -47,7 +48,10 @@ async fn filters_choose_by_range_address_and_topic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn searches_are_bounded() {
-    let limits = RpcLimits { logs: LogLimits { blocks_max: 2, logs_max: 1, bytes_max: 100 }, ..RpcLimits::default() };
+    let limits = RpcLimits {
+        logs: LogLimits { blocks_max: 2, logs_max: 1, bytes_max: 100, ..LogLimits::default() },
+        ..RpcLimits::default()
+    };
     let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
     node.mine_all(&[&logging(0, 0, ONE), &logging(0, 1, TWO)]).await;
     node.mine();
@@ -65,6 +69,9 @@ async fn searches_are_bounded() {
     assert_eq!(error(backwards).await, (-32602, "invalid block range params".to_owned()));
     let beyond = json!({"fromBlock": "0x1", "toBlock": "0x3"});
     assert_eq!(error(beyond).await, (-32602, "block range extends beyond current head block".to_owned()));
+    for pending in [json!({"fromBlock": "pending"}), json!({"toBlock": "pending"})] {
+        assert_eq!(error(pending).await, (-32602, "pending logs are not supported".to_owned()));
+    }
     let future = json!({"fromBlock": "0x9", "toBlock": "latest"});
     assert_eq!(error(future).await, (-32602, "invalid block range params".to_owned()));
     let unknown = json!({"blockHash": B256::repeat_byte(9)});

@@ -119,6 +119,8 @@ async fn refusals_are_go_ethereums() {
         let (code, message) = node.error(method, json!([garbage])).await;
         assert_eq!(code, -32000, "{garbage}: {message}");
     }
-    assert_eq!(node.error(method, json!(["0xf"])).await.0, -32602);
+    for malformed in [json!(["0xf"]), json!([[]]), json!([[2, 192]])] {
+        assert_eq!(node.error(method, malformed.clone()).await.0, -32602, "{malformed}");
+    }
     assert_eq!(node.error(method, json!([])).await.0, -32602);
 }

@@ -241,3 +241,20 @@ async fn pages_of_others_open_no_websocket() {
     };
     assert_eq!(request(node.address(), "GET", &handshake("https://attacker.example"), b"").await.status, 403);
 }
+
+/// Its answer goes before its first notification, and so cannot stand among others'.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_is_no_part_of_a_batch() {
+    let node = start(RpcLimits::default()).await;
+    let mut stream = open(&node).await;
+    let [subscribe, other] = [call("eth_subscribe", json!(["newHeads"])), call("eth_chainId", json!([]))];
+    let batch = [b"[", &subscribe[..], b",", &other[..], b"]"].concat();
+    for message in [&batch, &other] {
+        stream.write_all(&frame(TEXT, true, message)).await.unwrap();
+    }
+    let [answers, alone] = [next(&mut stream).await.1, next(&mut stream).await.1]
+        .map(|text| serde_json::from_slice::<Value>(&text).unwrap());
+    assert_eq!(answers[0]["error"]["code"], -32600, "{answers}");
+    assert!(answers[1]["result"].is_string(), "{answers}");
+    assert!(alone["result"].is_string(), "nothing of the subscription comes between: {alone}");
+}

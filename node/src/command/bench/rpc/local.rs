@@ -109,7 +109,8 @@ impl<'a> Local<'a> {
 
     /// How many announcements to a recipient there are in all blocks.
     fn found(&self, (transfer, recipient): (B256, B256)) -> Result<usize, Box<dyn Error>> {
-        let limits = LogLimits { blocks_max: u64::MAX, logs_max: usize::MAX, bytes_max: usize::MAX };
+        let limits =
+            LogLimits { blocks_max: u64::MAX, logs_max: usize::MAX, bytes_max: usize::MAX, time_max: Duration::MAX };
         let topics = vec![vec![transfer], vec![], vec![recipient]];
         let filter = LogFilter { from: 0, to: self.log_blocks, addresses: vec![ANNOUNCER], topics };
         match self.chain.logs(&filter, limits)?.len() {
