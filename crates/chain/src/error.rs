@@ -318,6 +318,16 @@ fn narrower(from: u64, end: u64) -> String {
 }
 
 impl ChainError {
+    /// The block at which a search for logs passed one of its bounds.
+    pub fn logs_ended_at(&self) -> Option<u64> {
+        match self {
+            Self::TooManyLogs { number, .. } | Self::TooManyLogBytes { number, .. } | Self::SlowLogs { number, .. } => {
+                Some(*number)
+            }
+            _ => None,
+        }
+    }
+
     /// Who has to act.
     pub fn fault(&self) -> Fault {
         match self {

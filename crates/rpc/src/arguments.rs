@@ -4,8 +4,8 @@ use crate::error::MethodError;
 use crate::quantities::{self, Argument};
 use alloy_primitives::B256;
 use jsonrpsee::types::Params;
-use serde::Deserializer;
-use serde::de::{DeserializeSeed, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::time::SystemTime;
@@ -84,6 +84,19 @@ impl<'a> Arguments<'a> {
     fn place(&self) -> String {
         format!("{} ({})", self.position, self.names.get(self.position).unwrap_or(&"unnamed"))
     }
+}
+
+/// One value as two types: a library's, and one for what that leaves out.
+pub(crate) fn read_twice<'de, D, A, B>(deserializer: D) -> Result<(A, B), D::Error>
+where
+    D: Deserializer<'de>,
+    A: DeserializeOwned,
+    B: DeserializeOwned,
+{
+    let text = Box::<RawValue>::deserialize(deserializer)?;
+    let first = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+    let second = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+    Ok((first, second))
 }
 
 /// The values of a list of so many at most, `null` at its end not counted; `None` of a longer one. What is too long is read and

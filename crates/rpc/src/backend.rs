@@ -141,6 +141,11 @@ impl Backend {
         if let Some(pending) = self.pending_for(id)? {
             return Ok(Some(Arc::clone(&pending.block)));
         }
+        self.committed_block(id)
+    }
+
+    /// As [`Self::block`], where `pending` means the head.
+    pub(crate) fn committed_block(&self, id: BlockId) -> Result<Option<Arc<StoredBlock>>, MethodError> {
         match self.number_of(id)? {
             Some(number) => self.block_at(number),
             None => Ok(None),

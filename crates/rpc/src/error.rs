@@ -161,9 +161,7 @@ impl From<ChainError> for MethodError {
             ChainError::Trace(error) => error.into(),
             ChainError::Simulation(error) => error.into(),
             ChainError::LogRange { from, to, .. } if from <= to => Self::LimitExceeded(error.to_string()),
-            ChainError::TooManyLogs { .. } | ChainError::TooManyLogBytes { .. } | ChainError::SlowLogs { .. } => {
-                Self::LimitExceeded(error.to_string())
-            }
+            error if error.logs_ended_at().is_some() => Self::LimitExceeded(error.to_string()),
             error if error.fault() == Fault::Ours => Self::Internal(error.to_string()),
             error => Self::Rejected(error.to_string()),
         }

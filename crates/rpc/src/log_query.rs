@@ -1,12 +1,12 @@
 //! A filter of logs as a caller writes it.
 
+use crate::arguments::read_twice;
 use crate::error::MethodError;
 use crate::quantities::{Argument, Shape};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption};
 use heddle_chain::LogFilter;
-use serde::de::{Error, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 /// go-ethereum's bound on alternatives at one position.
 const ALTERNATIVES_MAX: usize = 1_000;
@@ -62,9 +62,7 @@ impl<'de> Deserialize<'de> for LogQuery {
         struct Topics {
             topics: Option<Vec<IgnoredAny>>,
         }
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        let filter = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        let Topics { topics } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let (filter, Topics { topics }) = read_twice(deserializer)?;
         Ok(Self { filter, topics: topics.map_or(0, |topics| topics.len()) })
     }
 }

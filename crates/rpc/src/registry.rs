@@ -322,8 +322,6 @@ async fn recall_or_run<R: Send + 'static>(
     backend: Arc<Backend>,
 ) -> Result<R, MethodError> {
     let started = Instant::now();
-    // A batch of such calls lets others have their turn now and then.
-    tokio::task::coop::consume_budget().await;
     let arguments = Some(&params).filter(|params| params.len_bytes() <= RECALLED_BYTES);
     let arguments = arguments.and_then(|params| Arguments::parse(params, names).ok());
     match arguments.and_then(|mut arguments| recent(&backend, &mut arguments)) {

@@ -12,7 +12,6 @@ use crate::registry::Registry;
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, U128};
 use alloy_rpc_types_eth::{FilterBlockOption, Log};
-use heddle_chain::ChainError;
 use jsonrpsee::server::RegisterMethodError;
 use serde::Serialize;
 use std::sync::Arc;
@@ -91,13 +90,7 @@ fn changes(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Changes, 
     let next_block = next.max(backend.chain.blocks_from());
     let (changes, next) = match kind {
         Kind::Blocks => new_blocks(backend, next_block)?,
-        Kind::Logs { query, last } => {
-            let (found, next) = new_logs(backend, &query, last, next_block)?;
-            if found.is_err() {
-                backend.filters.lock().advance(id, next);
-            }
-            (Changes::Logs(found?), next)
-        }
+        Kind::Logs { query, last } => new_logs(backend, id, (&query, last), next_block)?,
         Kind::Pending { full: false } => {
             let (hashes, next) = backend.mempool.pending_since(next);
             (Changes::Hashes(hashes), next)
@@ -116,30 +109,27 @@ fn new_blocks(backend: &Backend, next: u64) -> Result<(Changes, u64), MethodErro
     Ok((Changes::Hashes(hashes), after))
 }
 
-/// What the next answer has, and the block that the one after it begins with. A block that is too much for any answer is
-/// told of once, and left behind.
+/// As much as fits into one answer; the next poll has the rest. A block that is too much for any is told of once, and left
+/// behind.
 fn new_logs(
     backend: &Backend,
-    query: &LogQuery,
-    last: u64,
+    id: U128,
+    (query, last): (&LogQuery, u64),
     next: u64,
-) -> Result<(Result<Vec<Log>, ChainError>, u64), MethodError> {
-    let Some(mut last) = last_of(backend, next, last) else { return Ok((Ok(Vec::new()), next)) };
+) -> Result<(Changes, u64), MethodError> {
+    let Some(mut last) = last_of(backend, next, last) else { return Ok((Changes::Logs(Vec::new()), next)) };
     loop {
-        match backend.chain.logs(&query.within(next, last)?, backend.limits.logs) {
-            Ok(found) => return Ok((Ok(found.into_iter().map(convert::log).collect()), last + 1)),
-            Err(
-                error @ (ChainError::TooManyLogs { number, .. }
-                | ChainError::TooManyLogBytes { number, .. }
-                | ChainError::SlowLogs { number, .. }),
-            ) => {
-                if number <= next {
-                    return Ok((Err(error), next + 1));
-                }
-                // What does not fit into this answer is in the next one.
-                last = number - 1;
+        let error = match backend.chain.logs(&query.within(next, last)?, backend.limits.logs) {
+            Ok(found) => return Ok((Changes::Logs(found.into_iter().map(convert::log).collect()), last + 1)),
+            Err(error) => error,
+        };
+        match error.logs_ended_at() {
+            Some(number) if next < number => last = number - 1,
+            Some(_) => {
+                backend.filters.lock().advance(id, next + 1);
+                return Err(error.into());
             }
-            Err(error) => return Err(error.into()),
+            None => return Err(error.into()),
         }
     }
 }

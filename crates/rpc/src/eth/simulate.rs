@@ -1,6 +1,6 @@
 //! `eth_simulateV1`.
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, read_twice};
 use crate::backend::Backend;
 use crate::convert::{self, RpcBlock};
 use crate::error::{MethodError, revert_message};
@@ -18,9 +18,7 @@ use heddle_chain::{
     SimulationError, SimulationRequest, StoredBlock,
 };
 use jsonrpsee::server::RegisterMethodError;
-use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.execute("eth_simulateV1", &["simulation", "block"], simulate)
@@ -62,9 +60,7 @@ impl<'de> Deserialize<'de> for Asked {
         struct Overrides {
             withdrawals: Option<Vec<Withdrawal>>,
         }
-        let text = Box::<RawValue>::deserialize(deserializer)?;
-        let payload = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        let Blocks { block_state_calls } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let (payload, Blocks { block_state_calls }) = read_twice(deserializer)?;
         let withdrawals = |block: Block| block.block_overrides.and_then(|block| block.withdrawals).unwrap_or_default();
         Ok(Self { payload, withdrawals: block_state_calls.into_iter().map(withdrawals).collect() })
     }

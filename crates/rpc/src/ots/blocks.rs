@@ -1,4 +1,4 @@
-//! Blocks as Otterscan shows them.
+//! Blocks as Otterscan shows them: final ones.
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
@@ -15,7 +15,6 @@ use alloy_rpc_types_trace::{
 };
 use heddle_chain::{StoredBlock, block_rewards};
 use jsonrpsee::server::RegisterMethodError;
-use std::sync::Arc;
 
 pub(super) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.read("ots_getBlockDetails", &["block"], details_by_number)?;
@@ -38,18 +37,10 @@ fn details_by_hash(
 }
 
 fn details(backend: &Backend, id: BlockId) -> Result<Option<BlockDetails<Header>>, MethodError> {
-    let Some(stored) = committed(backend, id)? else { return Ok(None) };
+    let Some(stored) = backend.committed_block(id)? else { return Ok(None) };
     let fee = |receipt: &TransactionReceipt| U256::from(receipt.gas_used) * U256::from(receipt.effective_gas_price);
     let fees = receipts(backend, &stored)?.iter().map(fee).sum();
     Ok(Some(BlockDetails::new(convert::block(&stored, false), issuance(backend, &stored), fees)))
-}
-
-/// The block; Otterscan shows what is final, and takes `pending` for `latest`.
-fn committed(backend: &Backend, id: BlockId) -> Result<Option<Arc<StoredBlock>>, MethodError> {
-    match backend.number_of(id)? {
-        Some(number) => backend.block_at(number),
-        None => Ok(None),
-    }
 }
 
 fn issuance(backend: &Backend, stored: &StoredBlock) -> InternalIssuance {
@@ -66,7 +57,7 @@ fn transactions(
 ) -> Result<Option<OtsBlockTransactions<RpcTransaction, Header>>, MethodError> {
     let tag: LenientBlockNumberOrTag = arguments.required()?;
     let (page, page_size): (usize, usize) = (arguments.required()?, arguments.required()?);
-    let Some(stored) = committed(backend, tag.into())? else { return Ok(None) };
+    let Some(stored) = backend.committed_block(tag.into())? else { return Ok(None) };
     let count = stored.block.body.transactions.len();
     let end = count.saturating_sub(page.saturating_mul(page_size));
     let places = end.saturating_sub(page_size)..end;
