@@ -3,7 +3,7 @@
 use crate::block_store::missing;
 use crate::log_index::Search;
 use crate::rlp_rows::{RawBody, RawReceipt, damaged, header_timestamp, raw_receipts};
-use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits};
+use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher};
 use alloy_primitives::{Log, keccak256};
 use heddle_storage::Table;
 use std::time::Instant;
@@ -31,13 +31,14 @@ impl Chain {
         let to = to.min(self.head().header.number);
         let started = Instant::now();
         let snapshot = self.inner.database.snapshot();
-        let search = Search::new(&snapshot, &self.inner.log_indexer.above, filter);
+        let matcher = LogMatcher::from(filter.clone());
+        let search = Search::new(&snapshot, &self.inner.log_indexer.above, &matcher);
         let (mut logs, mut bytes, mut next) = (Vec::new(), 0, from);
         while next <= to {
             let (numbers, searched) = search.candidates(next, to)?;
             for number in numbers {
                 limits.check_time(started, from, number)?;
-                let found = self.block_logs(number, filter)?;
+                let found = self.block_logs(number, &matcher)?;
                 bytes += found.iter().map(|entry| entry.log.data.data.len()).sum::<usize>();
                 logs.extend(found);
                 limits.check(from, number, logs.len(), bytes)?;
@@ -50,10 +51,10 @@ impl Chain {
         Ok(logs)
     }
 
-    /// The logs of a block that `filter` wants.
-    fn block_logs(&self, number: u64, filter: &LogFilter) -> Result<Vec<LogEntry>, ChainError> {
+    /// The logs of a block that `matcher` wants.
+    fn block_logs(&self, number: u64, matcher: &LogMatcher) -> Result<Vec<LogEntry>, ChainError> {
         let (database, key) = (&self.inner.database, number.to_be_bytes());
-        let found = database.with_row(Table::Receipts, key, |row| find(row, filter))?;
+        let found = database.with_row(Table::Receipts, key, |row| find(row, matcher))?;
         let found = found.ok_or_else(|| missing("receipts", number))?.map_err(damaged("receipts", number))?;
         if found.is_empty() {
             return Ok(Vec::new());
@@ -82,13 +83,13 @@ impl Chain {
     }
 }
 
-/// The logs in a row of receipts that `filter` wants.
-fn find(row: &[u8], filter: &LogFilter) -> Result<Vec<Found>, alloy_rlp::Error> {
+/// The logs in a row of receipts that `matcher` wants.
+fn find(row: &[u8], matcher: &LogMatcher) -> Result<Vec<Found>, alloy_rlp::Error> {
     let (mut found, mut place) = (Vec::new(), 0);
     for (transaction, receipt) in raw_receipts(row)?.enumerate() {
         for log in RawReceipt::logs(&receipt?) {
             let log = log?;
-            if log.is_wanted(filter) {
+            if log.is_wanted(matcher) {
                 found.push(Found { log: log.to_log(), transaction, place });
             }
             place += 1;

@@ -23,22 +23,15 @@ impl LogFilter {
     pub fn alternatives(&self) -> usize {
         self.addresses.len() + self.topics.iter().map(Vec::len).sum::<usize>()
     }
-
-    /// Whether a log of this contract with these topics is wanted; its block is not looked at.
-    pub(crate) fn wants(&self, address: &Address, topics: &[B256]) -> bool {
-        (self.addresses.is_empty() || self.addresses.contains(address))
-            && self.topics.len() <= topics.len()
-            && self.topics.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
-    }
 }
 
 /// A filter made ready for many blocks: what it looks for in blooms is hashed once, not once a block.
 #[derive(Clone, Debug)]
 pub struct LogMatcher {
     /// As the filter's.
-    addresses: AddressSet,
+    pub(crate) addresses: AddressSet,
     /// As the filter's.
-    topics: Vec<B256Set>,
+    pub(crate) topics: Vec<B256Set>,
     /// Hashes of the addresses, then of the topics at each position; a block must hold one of each that is not empty.
     hashes: Vec<Vec<B256>>,
 }
@@ -50,11 +43,11 @@ impl LogMatcher {
         self.hashes.iter().all(|any| any.is_empty() || any.iter().any(contains))
     }
 
-    /// As [`LogFilter::wants`], at once however much it looks for.
-    fn matches(&self, log: &Log) -> bool {
-        (self.addresses.is_empty() || self.addresses.contains(&log.address))
-            && self.topics.len() <= log.topics().len()
-            && self.topics.iter().zip(log.topics()).all(|(any, topic)| any.is_empty() || any.contains(topic))
+    /// Whether a log of this contract with these topics is wanted; its block is not looked at.
+    pub(crate) fn wants(&self, address: &Address, topics: &[B256]) -> bool {
+        (self.addresses.is_empty() || self.addresses.contains(address))
+            && self.topics.len() <= topics.len()
+            && self.topics.iter().zip(topics).all(|(any, topic)| any.is_empty() || any.contains(topic))
     }
 }
 
@@ -122,7 +115,7 @@ impl CommittedBlock {
         let logs = transactions.flat_map(|((transaction, receipt), index)| {
             receipt.logs().iter().map(move |log| (transaction, index, log))
         });
-        let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.matches(log));
+        let wanted = logs.zip(0..).filter(|((_, _, log), _)| matcher.wants(&log.address, log.topics()));
         wanted
             .skip(skipped)
             .take(most)

@@ -1,7 +1,7 @@
 //! Parts of stored rows, found by walking over RLP headers: a row of ten thousand transactions or receipts is not decoded
 //! for one of them.
 
-use crate::{ChainError, LogFilter};
+use crate::{ChainError, LogMatcher};
 use alloy_primitives::{Address, B256, Bytes, Log, keccak256};
 use alloy_rlp::{Decodable, Error, Header};
 
@@ -138,9 +138,9 @@ impl<'a> RawLog<'a> {
         self.topics.get(..self.topic_count).unwrap_or_default()
     }
 
-    /// Whether a filter wants it; its block is not looked at.
-    pub(crate) fn is_wanted(&self, filter: &LogFilter) -> bool {
-        filter.wants(&self.address, self.topics())
+    /// Whether a search wants it; its block is not looked at.
+    pub(crate) fn is_wanted(&self, matcher: &LogMatcher) -> bool {
+        matcher.wants(&self.address, self.topics())
     }
 
     /// The same, of its own.

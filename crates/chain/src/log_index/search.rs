@@ -4,7 +4,7 @@ use super::gathering::Gathering;
 use super::rows::{Segment, address_key, decode_numbers, row_key, segment_at, topic_key};
 use crate::block_store::missing;
 use crate::rlp_rows::{damaged, header_bloom};
-use crate::{ChainError, LogFilter, LogMatcher};
+use crate::{ChainError, LogMatcher};
 use alloy_primitives::Bloom;
 use heddle_storage::{Snapshot, Table};
 use parking_lot::RwLock;
@@ -20,18 +20,18 @@ pub(crate) struct Search<'a> {
     snapshot: &'a Snapshot,
     /// What the newest blocks log.
     newest: &'a RwLock<Gathering>,
-    matcher: LogMatcher,
+    matcher: &'a LogMatcher,
     /// What stands in the index for the filter's addresses, and for its topics at each position, where it names any.
     wanted: Vec<Vec<u64>>,
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(snapshot: &'a Snapshot, newest: &'a RwLock<Gathering>, filter: &LogFilter) -> Self {
-        let addresses = filter.addresses.iter().map(address_key).collect();
-        let topics = filter.topics.iter().enumerate();
+    pub(crate) fn new(snapshot: &'a Snapshot, newest: &'a RwLock<Gathering>, matcher: &'a LogMatcher) -> Self {
+        let addresses = matcher.addresses.iter().map(address_key).collect();
+        let topics = matcher.topics.iter().enumerate();
         let topics = topics.map(|(position, any)| any.iter().map(|topic| topic_key(position, topic)).collect());
         let wanted = std::iter::once(addresses).chain(topics).filter(|any: &Vec<u64>| !any.is_empty()).collect();
-        Self { snapshot, newest, matcher: LogMatcher::from(filter.clone()), wanted }
+        Self { snapshot, newest, matcher, wanted }
     }
 
     /// The beginning of a search from block `from` on: the blocks that may hold logs, in order, and the last block that they
