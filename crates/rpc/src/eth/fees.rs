@@ -13,6 +13,7 @@ use heddle_primitives::{Header, Receipt};
 use jsonrpsee::server::RegisterMethodError;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Blocks that a suggestion looks back over.
 const SAMPLE_BLOCKS: u64 = 20;
@@ -121,8 +122,12 @@ fn fee_history(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<FeeHi
     let asked = (count as u64).saturating_sub(u64::from(tag.is_pending() && pending.is_none()));
     let count = asked.min(HISTORY_BLOCKS_MAX).min(known + 1);
     let mut history = FeeHistory { oldest_block: newest + 1 - count, ..FeeHistory::default() };
-    let mut last = None;
+    let (mut last, started, time) = (None, Instant::now(), backend.limits.call_time);
     for number in newest + 1 - count..newest + 1 - u64::from(pending.is_some()).min(count) {
+        if started.elapsed() >= time {
+            let message = format!("fee history takes longer than {} ms, ask for fewer blocks", time.as_millis());
+            return Err(MethodError::LimitExceeded(message));
+        }
         let Some(header) = backend.chain.header(number)? else { continue };
         append(backend, &mut history, &header);
         append_rewards(&mut history, &percentiles, || block_rewards(backend, number, &percentiles))?;

@@ -2,7 +2,9 @@
 
 use crate::node::{TestNode, keys, transaction};
 use alloy_primitives::{Address, U256};
+use heddle_rpc::{RpcConfig, RpcLimits};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn number(value: &Value) -> u128 {
     serde_json::from_value::<U256>(value.clone()).unwrap().to()
@@ -70,4 +72,12 @@ async fn history_up_to_the_pending_block_has_its_row() {
     let alone = node.get("eth_feeHistory", json!(["0x1", "pending"])).await;
     assert_eq!((&alone["oldestBlock"], &alone["baseFeePerGas"][1]), (&json!("0x2"), &history["baseFeePerGas"][2]));
     assert_eq!(node.get("eth_feeHistory", json!(["0x0", "pending"])).await["gasUsedRatio"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_takes_too_long_is_ended() {
+    let limits = RpcLimits { call_time: Duration::ZERO, ..RpcLimits::default() };
+    let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
+    let refused = node.error("eth_feeHistory", json!(["0x1", "latest", [50]])).await;
+    assert_eq!(refused, (-32005, "fee history takes longer than 0 ms, ask for fewer blocks".to_owned()));
 }
