@@ -15,6 +15,7 @@ const TOO_LARGE_CODE: i32 = -32003;
 /// Answers call by call. Once it is full, or took too long, the rest is told so without being carried out.
 pub(crate) struct BatchAnswer<'a> {
     dispatcher: &'a Dispatcher,
+    caller: &'a Caller,
     text: Vec<u8>,
     held: Reservation,
     deadline: Instant,
@@ -22,13 +23,13 @@ pub(crate) struct BatchAnswer<'a> {
 }
 
 impl<'a> BatchAnswer<'a> {
-    pub(crate) fn new(dispatcher: &'a Dispatcher) -> Self {
-        let (held, deadline) = (dispatcher.budget.reservation(), Instant::now() + dispatcher.limits().batch_time);
-        Self { dispatcher, text: Vec::new(), held, deadline, is_full: false }
+    pub(crate) fn new(dispatcher: &'a Dispatcher, caller: &'a Caller) -> Self {
+        let (held, deadline) = (caller.share.reservation(), Instant::now() + dispatcher.limits().batch_time);
+        Self { dispatcher, caller, text: Vec::new(), held, deadline, is_full: false }
     }
 
     /// Carries out the next call, unless the answer is full or late.
-    pub(crate) async fn next(&mut self, request: Request<'_>, caller: &Caller) -> MethodResponse {
+    pub(crate) async fn next(&mut self, request: Request<'_>) -> MethodResponse {
         let id = request.id.clone().into_owned();
         let room = (self.dispatcher.limits().response_bytes as usize).saturating_sub(self.text.len());
         if self.is_full || room == 0 {
@@ -44,7 +45,8 @@ impl<'a> BatchAnswer<'a> {
         if Instant::now() >= self.deadline {
             return MethodResponse::error(id, late);
         }
-        let response = tokio::time::timeout_at(self.deadline, self.dispatcher.call(request, caller, room, None)).await;
+        let response =
+            tokio::time::timeout_at(self.deadline, self.dispatcher.call(request, self.caller, room, None)).await;
         let Ok(response) = response else { return MethodResponse::error(id, late) };
         self.is_full = response.as_error_code() == Some(OVERSIZED_RESPONSE_CODE);
         response

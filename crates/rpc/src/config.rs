@@ -184,7 +184,8 @@ pub struct RpcLimits {
     pub idle_timeout: Duration,
     /// How long an answer may wait for a reader that takes less than 64 KiB a second of it.
     pub write_timeout: Duration,
-    /// Most bytes of requests and answers that are held at a time, for all callers; operators have a quarter as much beside.
+    /// Most bytes of requests and answers that are held at a time, for all callers: an address may hold as much as is left,
+    /// so alone a half. Operators have a quarter as much beside.
     pub buffered_bytes: usize,
     /// Calls a second that an address may make, and as many at once; `None`: any number.
     pub calls_per_second: Option<NonZeroU32>,
@@ -196,7 +197,8 @@ pub struct RpcLimits {
     pub call_gas: u64,
     /// Most bytes of EVM memory of one EVM call.
     pub call_memory: u64,
-    /// Most time that one EVM call runs, in all its attempts together; waiting for its turn does not count.
+    /// Most time that one EVM call runs, in all its attempts together, and one fee history; waiting for its turn does not
+    /// count.
     pub call_time: Duration,
     /// Most database reads running at a time, at least 1; more wait.
     pub reads: usize,

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Refusal};
 use crate::batch::BatchAnswer;
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::entry::Entry;
 use crate::eth::Turn;
 use crate::metrics::Limit;
@@ -30,6 +30,8 @@ pub(crate) struct Caller {
     pub(crate) namespaces: Namespaces,
     /// How many calls may come in a message, and when more of them.
     pub(crate) admission: Admission,
+    /// Where its messages and their answers are held.
+    pub(crate) share: Share,
     /// Where notifications go; `None` where nobody can be notified.
     pub(crate) subscriptions: Option<Subscriptions>,
 }
@@ -87,7 +89,7 @@ impl Dispatcher {
             return None;
         }
         let text = slot.fill(response);
-        let mut held = self.budget.reservation();
+        let mut held = caller.share.reservation();
         if !held.covers(text.len()) {
             self.metrics.count_refused(Limit::BufferedBytes);
             return Some(Refusal::busy().answer(id));
@@ -105,7 +107,7 @@ impl Dispatcher {
         }
         let most = self.limits.batch_calls as usize;
         let ids = entries.iter().take(most).filter_map(|entry| Entry::parse(entry.get().as_bytes()).into_id());
-        let mut answers = BatchAnswer::new(self);
+        let mut answers = BatchAnswer::new(self, caller);
         if entries.len() > most {
             self.metrics.count_refused(Limit::BatchCalls);
             // There is no end to them: as in go-ethereum, the first is told.
@@ -119,7 +121,7 @@ impl Dispatcher {
             // Methods that are answered at once would otherwise keep a thread from all other connections.
             tokio::task::yield_now().await;
             let response = match Entry::parse(entry.get().as_bytes()) {
-                Entry::Call(request) => answers.next(request, caller).await,
+                Entry::Call(request) => answers.next(request).await,
                 Entry::Notification => continue,
                 Entry::Invalid(id, _) => error_of(id, ErrorCode::InvalidRequest.into()),
             };

@@ -40,7 +40,7 @@ impl RateLimiter {
 }
 
 /// Who is behind an address: of IPv6 a subscriber has a whole /64.
-fn subject(address: IpAddr) -> IpAddr {
+pub(crate) fn subject(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> IPV6_PREFIX << IPV6_PREFIX).into(),
         address => address,

@@ -46,7 +46,7 @@ pub struct RpcLimitOptions {
     /// How long an answer may wait for a reader that takes less than 64 KiB a second of it, in seconds [1 to 3600].
     #[arg(id = "rpc.write-timeout", long = "rpc.write-timeout", env = "HEDDLE_RPC_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = "JSON-RPC limits")]
     write_timeout: u64,
-    /// Memory for requests and for answers that wait for their readers, in MiB, for all callers [1 to 1048576].
+    /// Memory for requests and for answers that wait for their readers, in MiB, for all callers; an address has at most half [1 to 1048576].
     #[arg(id = "rpc.max-buffered", long = "rpc.max-buffered", env = "HEDDLE_RPC_MAX_BUFFERED", value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_048_576), help_heading = "JSON-RPC limits")]
     max_buffered: u32,
     /// Most gas of one EVM call, whatever it asks for [1 to 18446744073709551615].
@@ -58,7 +58,7 @@ pub struct RpcLimitOptions {
     /// Most logs that one search finds [1 to 4294967295].
     #[arg(id = "rpc.max-logs-per-response", long = "rpc.max-logs-per-response", env = "HEDDLE_RPC_MAX_LOGS_PER_RESPONSE", value_name = "LOGS", default_value_t = RpcLimits::default().logs.logs_max as u32, value_parser = clap::value_parser!(u32).range(1..), help_heading = "JSON-RPC limits")]
     max_logs_per_response: u32,
-    /// Most time that one EVM call or one search for logs takes, in seconds [1 to 3600].
+    /// Most time that an EVM call, a search for logs or a fee history takes, in seconds [1 to 3600].
     #[arg(id = "rpc.evmtimeout", long = "rpc.evmtimeout", env = "HEDDLE_RPC_EVMTIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600), help_heading = "JSON-RPC limits")]
     evm_timeout: u64,
     /// Most memory of one EVM call, in MiB [1 to 4096].

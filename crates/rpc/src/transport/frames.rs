@@ -2,6 +2,7 @@
 
 use super::inbox::{Inbox, NotTaken};
 use super::session::{Incoming, MessageReader, MessageWriter, Received};
+use crate::budget::Share;
 use crate::dispatch::Dispatcher;
 use soketto::Parsing;
 use soketto::base::{Codec, Header, OpCode};
@@ -28,6 +29,7 @@ pub(crate) struct FrameReader<R> {
     codec: Codec,
     read: Vec<u8>,
     dispatcher: Arc<Dispatcher>,
+    share: Share,
     begun: Option<Begun>,
 }
 
@@ -38,10 +40,10 @@ struct Begun {
 }
 
 impl<R: AsyncRead + Unpin + Send> FrameReader<R> {
-    pub(crate) fn new(io: R, dispatcher: Arc<Dispatcher>) -> Self {
+    pub(crate) fn new(io: R, dispatcher: Arc<Dispatcher>, share: Share) -> Self {
         let mut codec = Codec::new();
         codec.set_max_data_size(dispatcher.limits().request_bytes as usize);
-        Self { io, codec, read: Vec::new(), dispatcher, begun: None }
+        Self { io, codec, read: Vec::new(), dispatcher, share, begun: None }
     }
 
     /// Reads more; an error when nothing comes in time.
@@ -93,7 +95,7 @@ impl<R: AsyncRead + Unpin + Send> FrameReader<R> {
     }
 
     async fn control(&mut self, header: &Header) -> Received {
-        let mut inbox = Inbox::new(&self.dispatcher.budget, CONTROL_BYTES);
+        let mut inbox = Inbox::new(&self.share, CONTROL_BYTES);
         if let Err(reason) = self.payload(header, &mut inbox).await? {
             return Ok(Incoming::Refused(reason));
         }
@@ -111,7 +113,7 @@ impl<R: AsyncRead + Unpin + Send> FrameReader<R> {
             Some(begun) if continues => begun,
             None if !continues => {
                 let limits = self.dispatcher.limits();
-                let inbox = Inbox::new(&self.dispatcher.budget, limits.request_bytes as usize);
+                let inbox = Inbox::new(&self.share, limits.request_bytes as usize);
                 Begun { inbox, deadline: Instant::now() + limits.body_timeout }
             }
             _ => return Err(io::ErrorKind::InvalidData.into()),

@@ -2,6 +2,7 @@
 
 use super::inbox::{Inbox, NotTaken};
 use super::session::{Incoming, MessageReader, MessageWriter, Received};
+use crate::budget::Share;
 use crate::dispatch::Dispatcher;
 use std::io;
 use std::sync::Arc;
@@ -42,15 +43,16 @@ impl Place {
 pub(crate) struct JsonReader<R> {
     io: R,
     dispatcher: Arc<Dispatcher>,
+    share: Share,
     place: Place,
     read: Vec<u8>,
     begun: Inbox,
 }
 
 impl<R> JsonReader<R> {
-    pub(crate) fn new(io: R, dispatcher: Arc<Dispatcher>) -> Self {
-        let begun = inbox(&dispatcher);
-        Self { io, dispatcher, place: Place::default(), read: Vec::new(), begun }
+    pub(crate) fn new(io: R, dispatcher: Arc<Dispatcher>, share: Share) -> Self {
+        let begun = inbox(&dispatcher, &share);
+        Self { io, dispatcher, share, place: Place::default(), read: Vec::new(), begun }
     }
 
     /// The next message in what was read, if it ends there.
@@ -62,7 +64,7 @@ impl<R> JsonReader<R> {
             if end.is_none() {
                 break;
             }
-            let message = std::mem::replace(&mut self.begun, inbox(&self.dispatcher));
+            let message = std::mem::replace(&mut self.begun, inbox(&self.dispatcher, &self.share));
             if !message.bytes().iter().all(u8::is_ascii_whitespace) {
                 return Ok(Some(message));
             }
@@ -71,8 +73,8 @@ impl<R> JsonReader<R> {
     }
 }
 
-fn inbox(dispatcher: &Dispatcher) -> Inbox {
-    Inbox::new(&dispatcher.budget, dispatcher.limits().request_bytes as usize)
+fn inbox(dispatcher: &Dispatcher, share: &Share) -> Inbox {
+    Inbox::new(share, dispatcher.limits().request_bytes as usize)
 }
 
 impl<R: AsyncRead + Unpin + Send> MessageReader for JsonReader<R> {
@@ -132,7 +134,8 @@ mod tests {
         }
         drop(client);
         let dispatcher = Dispatcher::new(Methods::new(), limits, RpcMetrics::default());
-        let mut reader = JsonReader::new(server, Arc::new(dispatcher));
+        let share = dispatcher.budget.share(None);
+        let mut reader = JsonReader::new(server, Arc::new(dispatcher), share);
         let mut found = Vec::new();
         loop {
             match reader.next().await.unwrap() {

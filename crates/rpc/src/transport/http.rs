@@ -5,7 +5,7 @@ use super::inbox::{Inbox, NotTaken};
 use super::stream::{Served, Serving};
 use super::{Shared, websocket};
 use crate::answer::Answer;
-use crate::dispatch::{Admission, Caller};
+use crate::dispatch::Caller;
 use crate::error::MethodError;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;
@@ -18,7 +18,6 @@ use jsonrpsee::types::error::{INVALID_REQUEST_CODE, reject_too_big_request};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A port's checks, and what it serves.
 pub(crate) struct Door {
@@ -37,23 +36,21 @@ pub(crate) async fn serve(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let served = serving.begin();
     let is_websocket = websocket::is_upgrade_request(&request);
-    let admission = admission(&shared, door.proxies.caller(peer, request.headers()));
+    let address = door.proxies.caller(peer, request.headers());
+    let caller = shared.caller(door.namespaces.clone(), Some(address));
     let taken = match door.access.check(request.headers(), is_websocket) {
         Err(refusal) => Err(refusal),
         Ok(()) if is_websocket => match websocket::handshake(&request) {
             Ok(response) => {
-                websocket::open(shared, request, (door.namespaces.clone(), admission), served);
+                websocket::open(shared, request, caller, served);
                 return Ok(response);
             }
             Err(error) => Err(refusal(StatusCode::BAD_REQUEST, &error.to_string())),
         },
-        Ok(()) => take(&shared, &mut request).await,
+        Ok(()) => take(&shared, &caller, &mut request).await,
     };
     Ok(match taken {
-        Ok(inbox) => {
-            let caller = Caller { namespaces: door.namespaces.clone(), admission, subscriptions: None };
-            respond(shared.dispatcher.answer(inbox.bytes(), &caller).await, served)
-        }
+        Ok(inbox) => respond(shared.dispatcher.answer(inbox.bytes(), &caller).await, served),
         Err(refusal) if request.body().is_end_stream() => respond(Some(refusal), served),
         Err(refusal) => {
             served.leave_unread();
@@ -64,16 +61,8 @@ pub(crate) async fn serve(
     })
 }
 
-/// How much this address may call.
-fn admission(shared: &Shared, address: IpAddr) -> Admission {
-    match shared.rate.clone() {
-        Some(rate) => Box::new(move |calls| rate.admit(address, calls, Instant::now())),
-        None => Box::new(|_| Ok(())),
-    }
-}
-
 /// Takes a call, or says why not.
-async fn take(shared: &Shared, request: &mut Request<Incoming>) -> Result<Inbox, Answer> {
+async fn take(shared: &Shared, caller: &Caller, request: &mut Request<Incoming>) -> Result<Inbox, Answer> {
     if request.method() != Method::POST {
         return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "JSON-RPC is asked with POST"));
     }
@@ -82,7 +71,7 @@ async fn take(shared: &Shared, request: &mut Request<Incoming>) -> Result<Inbox,
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
     }
     let limits = shared.dispatcher.limits();
-    let inbox = Inbox::new(&shared.dispatcher.budget, limits.request_bytes as usize);
+    let inbox = Inbox::new(&caller.share, limits.request_bytes as usize);
     match tokio::time::timeout(limits.body_timeout, read(request.body_mut(), inbox)).await {
         Ok(taken) => taken.map_err(|error| unread(shared, error)),
         Err(_) => {

@@ -1,6 +1,6 @@
 //! A message as it arrives: no longer than may be, and held against the memory for all.
 
-use crate::budget::{Budget, Reservation};
+use crate::budget::{Reservation, Share};
 
 /// Why a message is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Takes up to `most` bytes.
-    pub(crate) fn new(budget: &Budget, most: usize) -> Self {
-        Self { bytes: Vec::new(), most, held: budget.reservation() }
+    pub(crate) fn new(share: &Share, most: usize) -> Self {
+        Self { bytes: Vec::new(), most, held: share.reservation() }
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), NotTaken> {

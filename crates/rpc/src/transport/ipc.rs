@@ -60,9 +60,9 @@ fn connect(shared: &Shared, stream: UnixStream, place: OwnedSemaphorePermit) {
     let patience = Patience { idle: NEVER, head: NEVER, write: shared.dispatcher.limits().write_timeout };
     let stream = Stream::new(stream, patience, Serving::default(), shared.linger.clone(), (place, counted));
     let (read, write) = tokio::io::split(stream);
-    let reader = JsonReader::new(read, shared.dispatcher.clone());
-    let access = (Namespaces(Api::names().into()), Box::new(|_| Ok(())) as _);
-    shared.tasks.spawn(session::serve(shared.clone(), access, reader, LineWriter(write), NEVER));
+    let caller = shared.caller(Namespaces(Api::names().into()), None);
+    let reader = JsonReader::new(read, shared.dispatcher.clone(), caller.share.clone());
+    shared.tasks.spawn(session::serve(shared.clone(), caller, reader, LineWriter(write), NEVER));
 }
 
 /// Removes a socket that nobody listens on.

@@ -23,12 +23,15 @@ pub(crate) use access::{Access, Proxies};
 pub(crate) use ipc::IpcSocket;
 pub(crate) use tcp::TcpDoor;
 
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Admission, Caller, Dispatcher};
+use crate::modules::Namespaces;
 use crate::rate::RateLimiter;
 use jsonrpsee::server::ConnectionId;
 use linger::Linger;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +40,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Shared {
     pub(crate) dispatcher: Arc<Dispatcher>,
     rate: Option<Arc<RateLimiter>>,
+    /// Whether an address leaves memory to others.
+    is_shared: bool,
     linger: Linger,
     /// Tells all connections to end.
     pub(crate) stop: CancellationToken,
@@ -47,24 +52,35 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(dispatcher: Dispatcher) -> Self {
-        Self::until(CancellationToken::new(), TaskTracker::new(), dispatcher)
+        Self::until(CancellationToken::new(), TaskTracker::new(), dispatcher, true)
     }
 
-    /// For callers of another kind, who take nothing of these; the server stops for all.
+    /// For operators, who take nothing of these, and trust each other; the server stops for all.
     pub(crate) fn beside(&self, dispatcher: Dispatcher) -> Self {
-        Self::until(self.stop.clone(), self.tasks.clone(), dispatcher)
+        Self::until(self.stop.clone(), self.tasks.clone(), dispatcher, false)
     }
 
-    fn until(stop: CancellationToken, tasks: TaskTracker, dispatcher: Dispatcher) -> Self {
+    fn until(stop: CancellationToken, tasks: TaskTracker, dispatcher: Dispatcher, is_shared: bool) -> Self {
         let limits = dispatcher.limits();
         Self {
             rate: limits.calls_per_second.map(|most| Arc::new(RateLimiter::new(most))),
+            is_shared,
             linger: Linger::new(limits, stop.clone()),
             dispatcher: Arc::new(dispatcher),
             stop,
             tasks,
             sessions: Arc::default(),
         }
+    }
+
+    /// Someone at this address, or who has none.
+    fn caller(&self, namespaces: Namespaces, address: Option<IpAddr>) -> Caller {
+        let admission: Admission = match (self.rate.clone(), address) {
+            (Some(rate), Some(address)) => Box::new(move |calls| rate.admit(address, calls, Instant::now())),
+            _ => Box::new(|_| Ok(())),
+        };
+        let share = self.dispatcher.budget.share(address.filter(|_| self.is_shared));
+        Caller { namespaces, admission, share, subscriptions: None }
     }
 
     fn next_session(&self) -> ConnectionId {

@@ -4,11 +4,10 @@ use super::Shared;
 use super::inbox::{Inbox, NotTaken};
 use crate::RpcMetrics;
 use crate::answer::Answer;
-use crate::dispatch::{Admission, Caller, Subscriptions};
+use crate::dispatch::{Caller, Subscriptions};
 use crate::error::MethodError;
 use crate::eth::Turn;
 use crate::metrics::Limit;
-use crate::modules::Namespaces;
 use hyper::StatusCode;
 use jsonrpsee::server::{BoundedSubscriptions, MethodSink};
 use jsonrpsee::types::error::reject_too_big_request;
@@ -70,7 +69,7 @@ enum Outgoing {
 /// Serves a connection until either side ends it.
 pub(crate) async fn serve(
     shared: Shared,
-    (namespaces, admission): (Namespaces, Admission),
+    caller: Caller,
     mut reader: impl MessageReader,
     writer: impl MessageWriter,
     ping_interval: Duration,
@@ -84,7 +83,7 @@ pub(crate) async fn serve(
         bound: BoundedSubscriptions::new(limits.subscriptions_per_connection),
         turn: Turn::default(),
     };
-    let caller = Arc::new(Caller { namespaces, admission, subscriptions: Some(subscriptions) });
+    let caller = Arc::new(Caller { subscriptions: Some(subscriptions), ..caller });
     let writing = shared.tasks.spawn(write(
         shared.dispatcher.metrics.clone(),
         writer,

@@ -4,9 +4,8 @@ use super::Shared;
 use super::frames::{FrameReader, FrameWriter, PING_INTERVAL};
 use super::session;
 use super::stream::Served;
-use crate::dispatch::Admission;
+use crate::dispatch::Caller;
 use crate::metrics::Transport;
-use crate::modules::Namespaces;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
@@ -24,7 +23,7 @@ pub(crate) fn handshake(request: &Request<Incoming>) -> Result<Response<Full<Byt
 }
 
 /// Serves the WebSocket that was agreed to, once it is there.
-pub(crate) fn open(shared: Shared, request: Request<Incoming>, access: (Namespaces, Admission), served: Served) {
+pub(crate) fn open(shared: Shared, request: Request<Incoming>, caller: Caller, served: Served) {
     // What follows a message that is refused.
     served.leave_unread();
     shared.tasks.clone().spawn(async move {
@@ -34,8 +33,8 @@ pub(crate) fn open(shared: Shared, request: Request<Incoming>, access: (Namespac
         };
         let _counted = shared.dispatcher.metrics.connected(Transport::WebSocket);
         let (read, write) = tokio::io::split(TokioIo::new(upgraded));
-        let reader = FrameReader::new(read, shared.dispatcher.clone());
-        session::serve(shared, access, reader, FrameWriter::new(write), PING_INTERVAL).await;
+        let reader = FrameReader::new(read, shared.dispatcher.clone(), caller.share.clone());
+        session::serve(shared, caller, reader, FrameWriter::new(write), PING_INTERVAL).await;
         drop(served);
     });
 }

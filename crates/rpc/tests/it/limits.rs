@@ -163,24 +163,28 @@ async fn a_batch_has_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_for_requests_and_answers_is_bounded() {
     let limits = RpcLimits { buffered_bytes: 64 * 1024, body_timeout: DEADLINE, ..RpcLimits::default() };
-    let node = start(limits).await;
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let node = TestNode::start_with(RpcConfig { port: 0, limits, trusted_proxies, ..RpcConfig::default() }, None).await;
     let head =
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n";
-    let unfinished = [head.as_bytes(), &vec![b' '; 60 * 1024]].concat();
-    let large = || post(node.address(), vec![b' '; 32 * 1024]);
-    let (stream, answer) = loop {
-        // A request that does not come to its end holds what has come of it, unless a large one was before it in memory:
-        // then it is itself the one that is refused.
+    let unfinished = [head.as_bytes(), &vec![b' '; 28 * 1024]].concat();
+    let blank = async |caller: &str, kibibytes: usize| {
+        let headers = [("Content-Type", "application/json"), ("X-Forwarded-For", caller)];
+        request(node.address(), "POST", &headers, &vec![b' '; kibibytes * 1024]).await
+    };
+    let (one, other) = ("127.0.0.1", "1.1.1.1");
+    let mut streams = Vec::new();
+    // A request that does not come to its end holds what has come of it, unless another was before it in memory: then it is
+    // itself the one that is refused.
+    while blank(one, 32).await.status != 503 || blank(other, 20).await.status != 503 {
         let mut stream = connect(&node).await;
         stream.write_all(&unfinished).await.unwrap();
-        let answer = large().await;
-        if answer.status != 400 {
-            break (stream, answer);
-        }
-    };
-    assert_eq!((answer.status, &answer.json()["error"]["code"]), (503, &json!(-32005)));
-    drop(stream);
-    while large().await.status != 400 {}
+        streams.push(stream);
+    }
+    assert_eq!(blank(one, 32).await.json()["error"]["code"], -32005);
+    assert_eq!(blank(other, 16).await.status, 400, "an address leaves others as much as it holds");
+    drop(streams);
+    while blank(one, 32).await.status != 400 {}
 }
 
 /// The calls before are carried out; that there is no memory for the next answer is what all are told, as far as it goes.
