@@ -1,5 +1,5 @@
-//! Memory for requests that were read and answers that wait for their readers, shared by all callers of a kind: an address may
-//! hold as much as is left besides. One alone comes to a half and two to a third each, and there is always something left for
+//! Memory for requests that were read, answers that wait for their readers and what subscriptions look for, shared by all
+//! callers of a kind: an address may hold as much as is left besides. One alone comes to a half and two to a third each, and there is always something left for
 //! whoever comes next.
 
 use crate::rate::subject;
@@ -12,11 +12,11 @@ use std::sync::Arc;
 const UNIT: usize = 1024;
 
 /// A number of bytes that may be held at a time; clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Budget(Arc<Mutex<Held>>);
 
 /// In units.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Held {
     free: usize,
     by_address: HashMap<IpAddr, usize>,
@@ -59,8 +59,8 @@ impl Held {
     }
 }
 
-/// A part of a [`Budget`]; clones are the same one.
-#[derive(Clone, Debug)]
+/// A part of a [`Budget`]; clones are the same one. The default is one of nothing.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Share {
     budget: Budget,
     address: Option<IpAddr>,

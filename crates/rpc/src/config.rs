@@ -184,8 +184,8 @@ pub struct RpcLimits {
     pub idle_timeout: Duration,
     /// How long an answer may wait for a reader that takes less than 64 KiB a second of it.
     pub write_timeout: Duration,
-    /// Most bytes of requests and answers that are held at a time, for all callers: an address may hold as much as is left,
-    /// so alone a half. Operators have a quarter as much beside.
+    /// Most bytes of requests, answers and what subscriptions look for that are held at a time, for all callers: an address may
+    /// hold as much as is left, so alone a half. Operators have a quarter as much beside.
     pub buffered_bytes: usize,
     /// Calls a second that an address may make, and as many at once; `None`: any number.
     pub calls_per_second: Option<NonZeroU32>,

@@ -4,7 +4,7 @@ use crate::answer::{Answer, Refusal};
 use crate::batch::BatchAnswer;
 use crate::budget::{Budget, Share};
 use crate::entry::Entry;
-use crate::eth::Turn;
+use crate::eth::Listener;
 use crate::metrics::Limit;
 use crate::modules::Namespaces;
 use crate::shared::Slot;
@@ -44,7 +44,7 @@ pub(crate) struct Subscriptions {
     pub(crate) connection: ConnectionId,
     pub(crate) sink: MethodSink,
     pub(crate) bound: BoundedSubscriptions,
-    pub(crate) turn: Turn,
+    pub(crate) listener: Listener,
 }
 
 /// All methods, with what bounds their use.
@@ -169,7 +169,7 @@ impl Dispatcher {
                 let state =
                     SubscriptionState { conn_id: connection, id_provider: &HexIds, subscription_permit: permit };
                 let mut extensions = Extensions::new();
-                extensions.insert(session.turn.clone());
+                extensions.insert(session.listener.clone());
                 callback(id, params, session.sink.clone(), state, extensions).await
             }
             MethodCallback::Unsubscription(callback) => callback(id, params, connection, room, Extensions::new()),

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::config::TRACES;
 use crate::error::MethodError;
-use crate::eth::Turn;
+use crate::eth::Listener;
 use crate::lane::Lane;
 use crate::modules::Namespaces;
 use crate::shared::Slot;
@@ -250,7 +250,7 @@ impl Registry {
     /// Adds a subscription with go-ethereum's three method names of `eth`.
     pub(crate) fn eth_subscription<F, Fut, R>(&mut self, serve: F) -> Result<(), RegisterMethodError>
     where
-        F: Fn(Params<'static>, PendingSubscriptionSink, Arc<Backend>, Turn) -> Fut + Clone + Send + Sync + 'static,
+        F: Fn(Params<'static>, PendingSubscriptionSink, Arc<Backend>, Listener) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = R> + Send + 'static,
         R: IntoSubscriptionCloseResponse + Send,
     {
@@ -260,7 +260,7 @@ impl Registry {
             "eth_subscription",
             "eth_unsubscribe",
             move |params, pending, backend, extensions| {
-                serve(params, pending, backend, extensions.get::<Turn>().cloned().unwrap_or_default())
+                serve(params, pending, backend, extensions.get::<Listener>().cloned().unwrap_or_default())
             },
         )?;
         Ok(())

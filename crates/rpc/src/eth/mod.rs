@@ -23,7 +23,7 @@ mod transactions;
 mod uncles;
 
 pub(crate) use fees::TipSamples;
-pub(crate) use subscriptions::Turn;
+pub(crate) use subscriptions::Listener;
 
 use crate::registry::Registry;
 use jsonrpsee::server::RegisterMethodError;

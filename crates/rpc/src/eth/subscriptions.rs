@@ -6,6 +6,7 @@
 
 use crate::arguments::Arguments;
 use crate::backend::Backend;
+use crate::budget::{Reservation, Share};
 use crate::convert;
 use crate::error::MethodError;
 use crate::log_query::LogQuery;
@@ -27,9 +28,23 @@ pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
     registry.eth_subscription(serve)
 }
 
+/// Who subscribes: one connection.
+#[derive(Clone, Default)]
+pub(crate) struct Listener {
+    /// Where what its subscriptions look for is held.
+    share: Share,
+    turn: Turn,
+}
+
+impl Listener {
+    pub(crate) fn new(share: Share) -> Self {
+        Self { share, turn: Turn::default() }
+    }
+}
+
 /// The turn of a connection's subscriptions to make messages: of all that one client does not read, one has some in memory.
 #[derive(Clone)]
-pub(crate) struct Turn(Arc<Semaphore>);
+struct Turn(Arc<Semaphore>);
 
 impl Turn {
     async fn begin(&self) -> Option<SemaphorePermit<'_>> {
@@ -44,13 +59,15 @@ impl Default for Turn {
     }
 }
 
+/// Bytes of memory of an address or a topic that is looked for, and of its hash, in tables that are half empty.
+const ALTERNATIVE_BYTES: usize = 128;
 /// Messages of one event that are made at a time.
 const MESSAGES_AT_A_TIME: usize = 64;
 
 /// What is subscribed to.
 enum Kind {
     NewHeads,
-    Logs(LogMatcher),
+    Logs(LogMatcher, Reservation),
     NewPendingTransactions { full: bool },
     Syncing,
 }
@@ -84,7 +101,7 @@ impl From<Option<SyncProgress>> for SyncingNews {
     }
 }
 
-fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
+fn parse(params: &Params<'_>, share: &Share, metrics: &RpcMetrics) -> Result<Kind, MethodError> {
     let mut arguments = Arguments::parse(params, &["subscription", "options"])?;
     let name: String = arguments.required()?;
     match name.as_str() {
@@ -92,7 +109,12 @@ fn parse(params: &Params<'_>) -> Result<Kind, MethodError> {
         "logs" => {
             let query: LogQuery = arguments.optional()?.unwrap_or_default();
             query.blocks()?;
-            Ok(Kind::Logs(query.within(0, u64::MAX)?.into()))
+            let (wanted, mut held) = (query.within(0, u64::MAX)?, share.reservation());
+            if !held.covers(wanted.alternatives() * ALTERNATIVE_BYTES) {
+                metrics.count_refused(Limit::BufferedBytes);
+                return Err(MethodError::Busy);
+            }
+            Ok(Kind::Logs(wanted.into(), held))
         }
         "newPendingTransactions" => {
             Ok(Kind::NewPendingTransactions { full: arguments.optional()?.unwrap_or_default() })
@@ -106,9 +128,9 @@ async fn serve(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
     backend: Arc<Backend>,
-    turn: Turn,
+    Listener { share, turn }: Listener,
 ) -> Result<(), SubscriptionError> {
-    let (started, kind) = (Instant::now(), parse(&params));
+    let (started, kind) = (Instant::now(), parse(&params, &share, &backend.metrics));
     // Megabytes may stand in them, and the subscription lasts.
     drop(params);
     backend.metrics.count("eth_subscribe", code(&kind), started);
@@ -128,7 +150,7 @@ async fn serve(
             let events = backend.chain.subscribe();
             forward(pending, means, events, |block, _| vec![convert::header(&block.header)]).await
         }
-        Kind::Logs(matcher) => {
+        Kind::Logs(matcher, _held) => {
             let events = backend.chain.subscribe();
             forward(pending, means, events, |block, sent| {
                 block.some_logs(&matcher, sent, MESSAGES_AT_A_TIME).into_iter().map(convert::log).collect()

@@ -6,7 +6,7 @@ use crate::RpcMetrics;
 use crate::answer::Answer;
 use crate::dispatch::{Caller, Subscriptions};
 use crate::error::MethodError;
-use crate::eth::Turn;
+use crate::eth::Listener;
 use crate::metrics::Limit;
 use hyper::StatusCode;
 use jsonrpsee::server::{BoundedSubscriptions, MethodSink};
@@ -81,7 +81,7 @@ pub(crate) async fn serve(
         connection: shared.next_session(),
         sink: MethodSink::new_with_limit(notifications, limits.response_bytes),
         bound: BoundedSubscriptions::new(limits.subscriptions_per_connection),
-        turn: Turn::default(),
+        listener: Listener::new(caller.share.clone()),
     };
     let caller = Arc::new(Caller { subscriptions: Some(subscriptions), ..caller });
     let writing = shared.tasks.spawn(write(

@@ -3,7 +3,7 @@
 use crate::client::post;
 use crate::node::{LOGGER, TestNode, keys, logging, transaction, user};
 use alloy_primitives::{Address, B256};
-use heddle_rpc::SyncProgress;
+use heddle_rpc::{RpcConfig, RpcLimits, SyncProgress};
 use jsonrpsee::client_transport::ws::{Url, WsTransportClientBuilder};
 use jsonrpsee::core::client::{Client, ClientT, Error, Subscription, SubscriptionClientT};
 use jsonrpsee::core::params::ArrayParams;
@@ -118,4 +118,30 @@ async fn subscriptions_of_a_connection_are_bounded() {
     assert!(matches!(subscribe(&client, json!(["newHeads"])).await, Err(Error::Call(_))));
     let other = connect(&node).await;
     subscribe(&other, json!(["newHeads"])).await.unwrap();
+}
+
+/// What they look for stays in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_subscriptions_look_for_is_bounded() {
+    let limits = RpcLimits { buffered_bytes: 64 * 1024, ..RpcLimits::default() };
+    let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
+    let addresses = Vec::from_iter((0..100).map(Address::with_last_byte));
+    // Each on a connection of its own: a message for which there is no memory ends the one it came over.
+    let subscription = async || {
+        let client = connect(&node).await;
+        let subscribed = subscribe(&client, json!(["logs", {"address": &addresses}])).await;
+        subscribed.map(|subscription| (client, subscription))
+    };
+    let mut kept = vec![subscription().await.unwrap()];
+    let error = loop {
+        match subscription().await {
+            Ok(another) => kept.push(another),
+            Err(Error::Call(error)) => break error,
+            Err(_) => {}
+        }
+        assert!(kept.len() < 10, "nobody stops it");
+    };
+    assert_eq!((error.code(), error.message()), (-32005, "server is busy, try again"));
+    drop(kept);
+    while subscription().await.is_err() {}
 }
