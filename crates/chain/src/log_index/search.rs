@@ -68,13 +68,13 @@ impl<'a> Search<'a> {
         let mut rows = self.snapshot.multi_get(Table::LogIndex, keys)?.into_iter();
         Ok(in_all(self.wanted.iter().map(|any| {
             let rows = rows.by_ref().take(any.len()).flatten();
-            in_any(rows.flat_map(|row| decode_numbers(stretch, &row)))
+            in_any(rows.map(|row| decode_numbers(stretch, &row)))
         })))
     }
 
     /// The same of the newest blocks.
     fn gathered(&self, gathered: &Gathering) -> Vec<u64> {
-        in_all(self.wanted.iter().map(|any| in_any(any.iter().flat_map(|value| gathered.logging(*value)).copied())))
+        in_all(self.wanted.iter().map(|any| in_any(any.iter().map(|value| gathered.logging(*value).to_vec()))))
     }
 
     /// The blocks whose blooms let a wanted log be there.
@@ -104,20 +104,23 @@ fn within(mut numbers: Vec<u64>, (from, to): (u64, u64), stretch: Segment) -> (V
     (numbers, stretch.last.min(to))
 }
 
-/// The blocks of all these lists, in order.
-fn in_all(mut lists: impl Iterator<Item = Vec<u64>>) -> Vec<u64> {
-    let mut found = lists.next().unwrap_or_default();
-    while !found.is_empty()
-        && let Some(list) = lists.next()
-    {
-        found.retain(|number| list.binary_search(number).is_ok());
-    }
+/// The blocks of all these lists, in order: those of the shortest are looked up in the others.
+fn in_all(lists: impl Iterator<Item = Vec<u64>>) -> Vec<u64> {
+    let mut lists: Vec<_> = lists.collect();
+    lists.sort_unstable_by_key(Vec::len);
+    let mut lists = lists.into_iter();
+    let (mut found, others) = (lists.next().unwrap_or_default(), lists.as_slice());
+    found.retain(|number| others.iter().all(|list| list.binary_search(number).is_ok()));
     found
 }
 
 /// Blocks of any list, in order, each once.
-fn in_any(numbers: impl Iterator<Item = u64>) -> Vec<u64> {
-    let mut numbers: Vec<_> = numbers.collect();
+fn in_any(lists: impl Iterator<Item = Vec<u64>>) -> Vec<u64> {
+    let joined = lists.reduce(|mut numbers, list| {
+        numbers.extend(list);
+        numbers
+    });
+    let mut numbers = joined.unwrap_or_default();
     numbers.sort_unstable();
     numbers.dedup();
     numbers
