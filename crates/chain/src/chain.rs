@@ -6,6 +6,7 @@ use crate::block_store::{BlockRows, BlockStore};
 use crate::evidence::{PendingEvidence, load_pending};
 use crate::execution::ExecutionCache;
 use crate::log_index::Indexer;
+use crate::log_search::Seal;
 use crate::schedule::{keep_genesis, require_same_past, stored_genesis};
 use crate::snapshots::Snapshots;
 use crate::state_reader::ChainStateReader;
@@ -26,6 +27,9 @@ use tokio::sync::broadcast;
 
 /// Blocks of which [`Chain::timings`] knows: about a hundred kilobytes.
 const TIMINGS_KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// Blocks whose [`Seal`] is kept: less than a megabyte.
+const SEALS_KEPT: NonZeroUsize = NonZeroUsize::new(8_192).unwrap();
 
 /// One chain in one database. Clones share it.
 #[derive(Clone)]
@@ -51,6 +55,8 @@ pub(crate) struct Inner {
     pub(crate) pending_evidence: Mutex<PendingEvidence>,
     /// What the last blocks cost, by number.
     pub(crate) timings: Mutex<LruCache<u64, Timings>>,
+    /// Of the blocks in which logs were found last, by number.
+    pub(crate) seals: Mutex<LruCache<u64, Seal>>,
     /// Held by the one commit at a time.
     pub(crate) commit_door: Mutex<()>,
     /// Held by the one pruning at a time, which the commit does not wait for.
@@ -118,6 +124,7 @@ impl Chain {
             codes: CodeCache::new(config.code_cache_bytes),
             executions: ExecutionCache::new(config.executions_cached),
             timings: Mutex::new(LruCache::new(TIMINGS_KEPT)),
+            seals: Mutex::new(LruCache::new(SEALS_KEPT)),
             events: broadcast::Sender::new(config.events_buffered.max(1)),
             head: ArcSwap::from_pointee(head),
             commit_door: Mutex::new(()),

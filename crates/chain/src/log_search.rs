@@ -1,12 +1,21 @@
 //! Searching the logs of committed blocks.
 
 use crate::block_store::missing;
+use crate::chain::Inner;
 use crate::log_index::Search;
 use crate::rlp_rows::{RawBody, RawReceipt, damaged, header_timestamp, raw_receipts};
 use crate::{Chain, ChainError, LogEntry, LogFilter, LogLimits, LogMatcher};
-use alloy_primitives::{Log, keccak256};
+use alloy_primitives::{B256, Log, keccak256};
 use heddle_storage::Table;
 use std::time::Instant;
+
+/// What a log says of its block besides the number.
+#[derive(Clone, Copy)]
+pub(crate) struct Seal {
+    hash: B256,
+    /// In seconds.
+    timestamp: u64,
+}
 
 /// A log in its block.
 struct Found {
@@ -64,9 +73,7 @@ impl Chain {
         let hashes =
             database.with_row(Table::Bodies, key, |row| RawBody::read(row)?.hashes(transactions.iter().copied()))?;
         let hashes = hashes.ok_or_else(|| missing("body", number))?.map_err(damaged("body", number))?;
-        let header = database.with_row(Table::Headers, key, |row| Ok((keccak256(row), header_timestamp(row)?)))?;
-        let (block_hash, block_timestamp) =
-            header.ok_or_else(|| missing("header", number))?.map_err(damaged("header", number))?;
+        let Seal { hash: block_hash, timestamp: block_timestamp } = self.seal(number)?;
         let entry = |Found { log, transaction, place }| {
             let hash = transactions.binary_search(&transaction).ok().and_then(|index| hashes.get(index));
             LogEntry {
@@ -80,6 +87,19 @@ impl Chain {
             }
         };
         Ok(found.into_iter().map(entry).collect())
+    }
+
+    /// Of a committed block, which stays as it is.
+    fn seal(&self, number: u64) -> Result<Seal, ChainError> {
+        let Inner { database, seals, .. } = &*self.inner;
+        if let Some(seal) = seals.lock().get(&number) {
+            return Ok(*seal);
+        }
+        let read = |row: &[u8]| Ok(Seal { hash: keccak256(row), timestamp: header_timestamp(row)? });
+        let seal = database.with_row(Table::Headers, number.to_be_bytes(), read)?;
+        let seal = seal.ok_or_else(|| missing("header", number))?.map_err(damaged("header", number))?;
+        seals.lock().put(number, seal);
+        Ok(seal)
     }
 }
 

@@ -52,6 +52,10 @@ fn random_filter(rng: &mut StdRng) -> LogFilter {
 /// Block, transaction and place of what a search finds.
 fn found(chain: &Chain, filter: &LogFilter) -> Vec<(u64, B256, u64)> {
     let logs = chain.logs(filter, LogLimits::default()).unwrap();
+    for entry in &logs {
+        let header = chain.header(entry.block_number).unwrap().unwrap();
+        assert_eq!((entry.block_hash, entry.block_timestamp), (header.seal(), header.timestamp));
+    }
     logs.iter().map(|entry| (entry.block_number, entry.transaction_hash, entry.log_index)).collect()
 }
 
