@@ -1,6 +1,6 @@
 //! Memory for requests that were read, answers that wait for their readers and what subscriptions look for, shared by all
-//! callers of a kind: an address may hold as much as is left besides. One alone comes to a half and two to a third each, and there is always something left for
-//! whoever comes next.
+//! callers of a kind: an address may hold as much as is left besides. One alone comes to a half and two to a third each, and
+//! there is always something left for whoever comes next.
 
 use crate::rate::subject;
 use parking_lot::Mutex;
