@@ -88,9 +88,12 @@ impl World {
                     assembly.handle(input, self.now)
                 }
                 _ => {
-                    assert!(due > self.now || self.outcome.requests == 0, "time goes on");
                     self.now = self.now.max(due);
-                    assembly.handle(Input::Tick(ids.clone()), self.now)
+                    let outputs = assembly.handle(Input::Tick(ids.clone()), self.now);
+                    // An answer may come in the very instant of a tick, but no two ticks do, unless the first was the last.
+                    let is_over = matches!(outputs[..], [Output::Failed]);
+                    assert!(is_over || assembly.next_due() > self.now, "time goes on");
+                    outputs
                 }
             };
         }
@@ -350,4 +353,11 @@ fn wrong_pieces_are_their_senders_fault() {
         World::new(&LARGE, &[Peer::Wrong, Peer::Honest(10), Peer::Honest(10)]).run(compact(&LARGE), Vec::new());
     assert_eq!(outcome.blamed.len(), 1);
     assert_eq!(outcome.assembled.unwrap().1, Source::Pieces);
+}
+
+#[test]
+fn what_arrives_as_its_time_runs_out_is_no_hurry() {
+    let peers = [Peer::Denies, Peer::Denies, Peer::Honest(410)];
+    let outcome = World::new(&LARGE, &peers).run(compact(&LARGE), Vec::new());
+    assert_eq!(outcome.assembled.unwrap().1, Source::Whole);
 }
