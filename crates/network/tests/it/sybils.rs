@@ -4,12 +4,19 @@ use crate::support::{Node, Plan, tcp, within};
 use futures::StreamExt;
 use heddle_network::{Multiaddr, PeerState};
 use libp2p::{
-    Swarm, SwarmBuilder, noise, ping,
+    Swarm, SwarmBuilder,
+    multiaddr::Protocol,
+    noise, ping,
     swarm::{SwarmEvent, dial_opts::DialOpts},
     tcp, yamux,
 };
 use std::time::Duration;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+    time::sleep,
+};
 
 /// Identities, and the addresses that they share.
 const IDENTITIES: usize = 200;
@@ -21,26 +28,39 @@ const INBOUND_MAX: usize = 24;
 /// How long an identity that was turned away rests.
 const REST: Duration = Duration::from_secs(2);
 
+/// Where to dial to reach the victim, which listens at `port`, from the address of this index and not from the one
+/// where the honest peers are: libp2p leaves to the system what it dials from.
+async fn way_from(index: usize, port: u16) -> Multiaddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let way = format!("/ip4/127.0.0.1/tcp/{}", listener.local_addr().unwrap().port()).parse().unwrap();
+    let (from, victim) = ([127, 0, 0, 2 + index as u8], ([127, 0, 0, 1], port));
+    tokio::spawn(async move {
+        while let Ok((mut sybil, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((from, 0).into())?;
+                copy_bidirectional(&mut sybil, &mut socket.connect(victim.into()).await?).await
+            });
+        }
+    });
+    way
+}
+
 /// Does nothing but hold connections.
-async fn sybil(index: usize) -> Swarm<ping::Behaviour> {
-    let mut swarm = SwarmBuilder::with_new_identity()
+fn sybil() -> Swarm<ping::Behaviour> {
+    SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .unwrap()
         .with_behaviour(|_| ping::Behaviour::default())
         .unwrap()
-        .build();
-    // What it dials comes from where it listens.
-    let own = format!("/ip4/127.0.0.{}/tcp/0", 2 + index % ADDRESSES).parse().unwrap();
-    swarm.listen_on(own).unwrap();
-    while !matches!(swarm.select_next_some().await, SwarmEvent::NewListenAddr { .. }) {}
-    swarm
+        .build()
 }
 
-/// Dials `victim` again and again.
-async fn besiege(mut swarm: Swarm<ping::Behaviour>, victim: Multiaddr) {
+/// Dials the victim again and again.
+async fn besiege(mut swarm: Swarm<ping::Behaviour>, way: Multiaddr) {
     loop {
-        swarm.dial(DialOpts::unknown_peer_id().address(victim.clone()).build()).unwrap();
+        swarm.dial(DialOpts::unknown_peer_id().address(way.clone()).build()).unwrap();
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => break,
@@ -67,10 +87,17 @@ async fn until_surrounded(victim: &Node, places: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_sybils_do_not_keep_honest_peers_out() {
     let victim = Plan::new().listen(tcp()).with(|config| config.peers_max = PEERS_MAX).start().await;
-    let address = victim.handle.listen_addresses().remove(0);
+    let port_in = |address: &Multiaddr| {
+        address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None })
+    };
+    let port = victim.handle.listen_addresses().first().and_then(port_in).unwrap();
     let mut siege = JoinSet::new();
-    for index in 0..IDENTITIES {
-        siege.spawn(besiege(sybil(index).await, address.clone()));
+    let mut ways = Vec::new();
+    for index in 0..ADDRESSES {
+        ways.push(way_from(index, port).await);
+    }
+    for way in ways.iter().cycle().take(IDENTITIES) {
+        siege.spawn(besiege(sybil(), way.clone()));
     }
     until_surrounded(&victim, INBOUND_MAX).await;
     let honest = || Plan::new().hidden().bootnodes(&[&victim]).start();
