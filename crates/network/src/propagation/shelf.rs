@@ -13,7 +13,10 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 /// Blocks kept: whoever has the right to propose small ones does not push a block out that others still ask for.
 const BLOCKS_MAX: usize = 16;
@@ -101,22 +104,23 @@ impl BlockShelf {
         self.find(hash).map(|shelved| shelved.block.clone())
     }
 
-    /// Answers a request for transactions or pieces; others are refused. Waits a moment for what is on its way here.
+    /// Answers a request for transactions or pieces; others are refused. Waits a moment for what is on its way here; what is
+    /// here is sent however long it takes to prepare.
     pub async fn serve(&self, request: &Request) -> Response {
         let mut changes = self.changes.subscribe();
-        let answer = async {
-            loop {
-                if let Some(response) = self.answer(request).await {
-                    return response;
-                }
-                // Its sender lives as long as this shelf.
-                let _ = changes.changed().await;
+        let patience = Instant::now() + WAIT;
+        loop {
+            if let Some(response) = self.answer(request).await {
+                return response;
             }
-        };
-        match tokio::time::timeout(WAIT, answer).await {
-            Ok(response) => response,
-            Err(_) if matches!(request, Request::BlockPieces(_)) => Response::BlockPieces(Vec::new()),
-            Err(_) => Response::Refused(Refusal::Busy),
+            // Its sender lives as long as this shelf.
+            if timeout_at(patience, changes.changed()).await.is_err() {
+                break;
+            }
+        }
+        match request {
+            Request::BlockPieces(_) => Response::BlockPieces(Vec::new()),
+            _ => Response::Refused(Refusal::Busy),
         }
     }
 
