@@ -45,6 +45,7 @@ mod net;
 mod obstacle;
 mod openrpc;
 mod ots;
+mod overrides;
 mod pending;
 mod ports;
 mod quantities;

@@ -6,8 +6,8 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, U128, map::HashSet};
 use alloy_rpc_types_engine::PayloadAttributes;
 use alloy_rpc_types_eth::state::StateOverride;
-use alloy_rpc_types_eth::{BlockOverrides, Index, TransactionRequest};
-use alloy_rpc_types_trace::geth::{GethDebugTracingCallOptions, GethDebugTracingOptions};
+use alloy_rpc_types_eth::{Index, TransactionRequest};
+use alloy_rpc_types_trace::geth::GethDebugTracingOptions;
 use alloy_rpc_types_trace::parity::TraceType;
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -50,8 +50,8 @@ arguments!(Opaque: Vec<String>, Vec<Bytes>, Vec<f64>, Vec<Index>, BTreeMap<Addre
 arguments!(Bytes: Address, B256, Bytes);
 arguments!(Quantity: U64);
 arguments!(Block: BlockId, BlockNumberOrTag);
-arguments!(Object: TransactionRequest, StateOverride, BlockOverrides, PayloadAttributes);
-arguments!(Object: GethDebugTracingOptions, GethDebugTracingCallOptions, Vec<(TransactionRequest, HashSet<TraceType>)>);
+arguments!(Object: TransactionRequest, StateOverride, PayloadAttributes);
+arguments!(Object: GethDebugTracingOptions, Vec<(TransactionRequest, HashSet<TraceType>)>);
 
 /// Says what is wrong with quantities and bytes in a JSON text. What is wrong with the text itself is not told here.
 pub(crate) fn check(shape: Shape, json: &str) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use crate::node::{LOGGER, REVERTER, TestNode, user};
 use alloy_primitives::{Address, B256};
-use heddle_rpc::{RpcConfig, RpcLimits};
+use heddle_rpc::{Api, RpcConfig, RpcLimits};
 use serde_json::json;
 use std::time::Duration;
 
@@ -34,6 +34,25 @@ async fn accounts_and_block_are_as_pretended() {
     let unknown = json!({LOGGER.to_string(): {"colour": "red"}});
     assert_eq!(node.error("eth_call", json!([{"to": LOGGER}, "latest", unknown])).await.0, -32602);
     assert_eq!(node.error("eth_call", json!([{"to": REVERTER}, "latest", {}])).await.0, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_made_blocks_have_is_refused_by_name() {
+    let config = RpcConfig { port: 0, apis: vec![Api::Eth, Api::Debug, Api::Trace], ..RpcConfig::default() };
+    let node = TestNode::start_with(config, None).await;
+    for (name, value) in [("withdrawals", json!([])), ("beaconRoot", json!(B256::ZERO))] {
+        let block = json!({ name: value });
+        let expected = (-32000, format!("block override \"{name}\" is not supported for this RPC method"));
+        for method in ["eth_call", "eth_estimateGas", "eth_createAccessList"] {
+            assert_eq!(node.error(method, json!([{"to": LOGGER}, "latest", null, block])).await, expected, "{method}");
+        }
+        let options = json!({"blockOverrides": block});
+        assert_eq!(node.error("debug_traceCall", json!([{"to": LOGGER}, "latest", options])).await, expected);
+        let traced = node.error("trace_call", json!([{"to": LOGGER}, ["trace"], "latest", null, block])).await;
+        assert_eq!(traced, expected);
+    }
+    let nothing = json!({"withdrawals": null, "number": "0x1"});
+    node.get("eth_call", json!([{"to": LOGGER}, "latest", null, nothing])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
