@@ -1,7 +1,7 @@
 //! Positional arguments of a call, taken in order and named in errors.
 
 use crate::error::MethodError;
-use crate::quantities::{self, Argument};
+use crate::quantities::{self, Argument, Shape};
 use alloy_primitives::B256;
 use jsonrpsee::types::Params;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, SeqAccess, Visitor};
@@ -87,16 +87,20 @@ impl<'a> Arguments<'a> {
 }
 
 /// One value as two types: a library's, and one for what that leaves out.
-pub(crate) fn read_twice<'de, D, A, B>(deserializer: D) -> Result<(A, B), D::Error>
-where
-    D: Deserializer<'de>,
-    A: DeserializeOwned,
-    B: DeserializeOwned,
-{
-    let text = Box::<RawValue>::deserialize(deserializer)?;
-    let first = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-    let second = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-    Ok((first, second))
+#[derive(Default)]
+pub(crate) struct Twice<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A: DeserializeOwned, B: DeserializeOwned> Argument for Twice<A, B> {
+    const SHAPE: Shape = Shape::Object;
+}
+
+impl<'de, A: DeserializeOwned, B: DeserializeOwned> Deserialize<'de> for Twice<A, B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let first = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let second = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        Ok(Self(first, second))
+    }
 }
 
 /// The values of a list of so many at most, `null` at its end not counted; `None` of a longer one. What is too long is read and

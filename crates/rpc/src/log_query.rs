@@ -1,6 +1,6 @@
 //! A filter of logs as a caller writes it.
 
-use crate::arguments::read_twice;
+use crate::arguments::Twice;
 use crate::error::MethodError;
 use crate::quantities::{Argument, Shape};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption};
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for LogQuery {
         struct Topics {
             topics: Option<Vec<IgnoredAny>>,
         }
-        let (filter, Topics { topics }) = read_twice(deserializer)?;
+        let Twice(filter, Topics { topics }) = Twice::deserialize(deserializer)?;
         Ok(Self { filter, topics: topics.map_or(0, |topics| topics.len()) })
     }
 }

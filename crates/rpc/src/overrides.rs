@@ -1,79 +1,41 @@
 //! What a single call pretends about its block.
 
-use crate::arguments::read_twice;
+use crate::arguments::{Arguments, Twice};
 use crate::error::MethodError;
-use crate::quantities::{Argument, Shape};
 use alloy_rpc_types_eth::BlockOverrides;
 use alloy_rpc_types_trace::geth::GethDebugTracingCallOptions;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
 
-/// A block's overrides, with what the library's type of them leaves out.
-#[derive(Default)]
-pub(crate) struct CallBlock {
-    overrides: BlockOverrides,
-    beside: Beside,
-}
-
-/// Only blocks that are made credit withdrawals: those of `eth_simulateV1`.
+/// What the library's type of a block's overrides leaves out.
 #[derive(Default, Deserialize)]
 struct Beside {
     withdrawals: Option<IgnoredAny>,
 }
 
 impl Beside {
-    fn refused(&self) -> Result<(), MethodError> {
+    /// # Errors
+    /// In go-ethereum's words: only the blocks that `eth_simulateV1` makes credit withdrawals. What else a call cannot have,
+    /// the executor refuses.
+    fn refused(self) -> Result<(), MethodError> {
         let reason = r#"block override "withdrawals" is not supported for this RPC method"#;
         self.withdrawals.map_or(Ok(()), |_| Err(MethodError::Rejected(reason.to_owned())))
     }
 }
 
-impl CallBlock {
-    /// What a call can pretend.
-    ///
-    /// # Errors
-    /// [`MethodError::Rejected`] for withdrawals, in go-ethereum's words. What else a call cannot have, the executor refuses.
-    pub(crate) fn supported(self) -> Result<BlockOverrides, MethodError> {
-        self.beside.refused().map(|()| self.overrides)
+/// The next argument, the overrides of a call's block.
+pub(crate) fn call_block(arguments: &mut Arguments<'_>) -> Result<BlockOverrides, MethodError> {
+    let Twice(overrides, beside): Twice<_, Beside> = arguments.optional()?.unwrap_or_default();
+    beside.refused().map(|()| overrides)
+}
+
+/// The next argument, the options of a traced call, which hold the overrides of its block.
+pub(crate) fn traced_call(arguments: &mut Arguments<'_>) -> Result<GethDebugTracingCallOptions, MethodError> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Blocks {
+        block_overrides: Option<Beside>,
     }
-}
-
-impl Argument for CallBlock {
-    const SHAPE: Shape = Shape::Object;
-}
-
-impl<'de> Deserialize<'de> for CallBlock {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_twice(deserializer).map(|(overrides, beside)| Self { overrides, beside })
-    }
-}
-
-/// The options of `debug_traceCall`, which hold a block's overrides.
-#[derive(Default)]
-pub(crate) struct TracedCallOptions {
-    options: GethDebugTracingCallOptions,
-    beside: Beside,
-}
-
-impl TracedCallOptions {
-    /// As [`CallBlock::supported`].
-    pub(crate) fn supported(self) -> Result<GethDebugTracingCallOptions, MethodError> {
-        self.beside.refused().map(|()| self.options)
-    }
-}
-
-impl Argument for TracedCallOptions {
-    const SHAPE: Shape = Shape::Object;
-}
-
-impl<'de> Deserialize<'de> for TracedCallOptions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Blocks {
-            block_overrides: Option<Beside>,
-        }
-        let (options, Blocks { block_overrides }) = read_twice(deserializer)?;
-        Ok(Self { options, beside: block_overrides.unwrap_or_default() })
-    }
+    let Twice(options, Blocks { block_overrides }) = arguments.optional()?.unwrap_or_default();
+    block_overrides.unwrap_or_default().refused().map(|()| options)
 }

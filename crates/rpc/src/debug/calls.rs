@@ -5,7 +5,7 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
-use crate::overrides::TracedCallOptions;
+use crate::overrides;
 use crate::registry::Registry;
 use alloy_eips::BlockId;
 use alloy_rpc_types_trace::geth::GethDebugTracingCallOptions;
@@ -20,7 +20,7 @@ pub(super) fn register(registry: &mut Registry) -> Result<(), RegisterMethodErro
 fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Box<RawValue>, MethodError> {
     let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
     let number = traced_number(backend, arguments.optional::<BlockId>()?.unwrap_or_default())?;
-    let options = arguments.optional::<TracedCallOptions>()?.unwrap_or_default().supported()?;
+    let options = overrides::traced_call(arguments)?;
     let GethDebugTracingCallOptions { tracing_options, state_overrides, block_overrides, tx_index } = options;
     if tx_index.is_some() {
         return Err(MethodError::InvalidParams("txIndex is not supported".to_owned()));

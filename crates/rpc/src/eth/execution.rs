@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
-use crate::overrides::CallBlock;
+use crate::overrides;
 use crate::pending::Spot;
 use crate::registry::{Names, Registry};
 use alloy_primitives::{Bytes, U64};
@@ -31,7 +31,7 @@ impl Question {
         let request = convert::call_request(arguments.required()?, backend.chain.genesis().chain_id())?;
         let spot = backend.spot(arguments.optional()?)?;
         let state = arguments.optional()?.unwrap_or_default();
-        let block = arguments.optional::<CallBlock>()?.unwrap_or_default().supported()?;
+        let block = overrides::call_block(arguments)?;
         Ok(Self { request, spot, overrides: Overrides { state, block } })
     }
 }

@@ -1,10 +1,9 @@
 //! `eth_simulateV1`.
 
-use crate::arguments::{Arguments, read_twice};
+use crate::arguments::{Arguments, Twice};
 use crate::backend::Backend;
 use crate::convert::{self, RpcBlock};
 use crate::error::{MethodError, revert_message};
-use crate::quantities::{Argument, Shape};
 use crate::registry::Registry;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Bytes, Sealable};
@@ -18,66 +17,53 @@ use heddle_chain::{
     SimulationError, SimulationRequest, StoredBlock,
 };
 use jsonrpsee::server::RegisterMethodError;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 pub(crate) fn register(registry: &mut Registry) -> Result<(), RegisterMethodError> {
     registry.execute("eth_simulateV1", &["simulation", "block"], simulate)
 }
 
 fn simulate(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<Vec<Answer<RpcBlock>>, MethodError> {
-    let Asked { payload, withdrawals } = arguments.required()?;
+    let Twice(payload, beside): Twice<SimulatePayload, Beside> = arguments.required()?;
     let number = backend.state_number(arguments.optional()?)?;
     let is_full = payload.return_full_transactions;
-    let request = request(payload, withdrawals, backend.chain.genesis().chain_id())?;
+    let request = request(payload, beside, backend.chain.genesis().chain_id())?;
     let blocks = backend.limited(|limits| backend.chain.simulate(number, &request, limits))?;
     Ok(blocks.into_iter().map(|block| answer(block, is_full)).collect())
 }
 
-/// A simulation, with what the library's type of it leaves out.
-struct Asked {
-    payload: SimulatePayload,
-    /// Of each block.
-    withdrawals: Vec<Vec<Withdrawal>>,
+/// What the library's type of a simulation leaves out.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Beside {
+    block_state_calls: Vec<BlockBeside>,
 }
 
-impl Argument for Asked {
-    const SHAPE: Shape = Shape::Object;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BlockBeside {
+    block_overrides: Option<OverridesBeside>,
 }
 
-impl<'de> Deserialize<'de> for Asked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Blocks {
-            block_state_calls: Vec<Block>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Block {
-            block_overrides: Option<Overrides>,
-        }
-        #[derive(Deserialize)]
-        struct Overrides {
-            withdrawals: Option<Vec<Withdrawal>>,
-        }
-        let (payload, Blocks { block_state_calls }) = read_twice(deserializer)?;
-        let withdrawals = |block: Block| block.block_overrides.and_then(|block| block.withdrawals).unwrap_or_default();
-        Ok(Self { payload, withdrawals: block_state_calls.into_iter().map(withdrawals).collect() })
+#[derive(Deserialize)]
+struct OverridesBeside {
+    withdrawals: Option<Vec<Withdrawal>>,
+}
+
+impl BlockBeside {
+    fn withdrawals(self) -> Vec<Withdrawal> {
+        self.block_overrides.and_then(|overrides| overrides.withdrawals).unwrap_or_default()
     }
 }
 
-fn request(
-    payload: SimulatePayload,
-    withdrawals: Vec<Vec<Withdrawal>>,
-    chain_id: u64,
-) -> Result<SimulationRequest, MethodError> {
+fn request(payload: SimulatePayload, beside: Beside, chain_id: u64) -> Result<SimulationRequest, MethodError> {
     if payload.block_state_calls.is_empty() {
         return Err(MethodError::InvalidParams("empty input".to_owned()));
     }
     if payload.block_state_calls.len() as u64 > SIMULATED_BLOCKS_MAX {
         return Err(SimulationError::TooManyBlocks.into());
     }
-    let block = |(block, withdrawals): (SimBlock, Vec<Withdrawal>)| {
+    let block = |(block, beside): (SimBlock, BlockBeside)| {
         let overrides = Overrides {
             state: block.state_overrides.unwrap_or_default(),
             block: block.block_overrides.unwrap_or_default(),
@@ -86,9 +72,13 @@ fn request(
             let nonce = call.nonce;
             Ok(NumberedCall { request: convert::call_request(call, chain_id)?, nonce })
         });
-        Ok(BlockRequest { overrides, calls: calls.collect::<Result<_, MethodError>>()?, withdrawals })
+        Ok(BlockRequest {
+            overrides,
+            calls: calls.collect::<Result<_, MethodError>>()?,
+            withdrawals: beside.withdrawals(),
+        })
     };
-    let blocks = payload.block_state_calls.into_iter().zip(withdrawals);
+    let blocks = payload.block_state_calls.into_iter().zip(beside.block_state_calls);
     Ok(SimulationRequest {
         blocks: blocks.map(block).collect::<Result<_, MethodError>>()?,
         is_validated: payload.validation,

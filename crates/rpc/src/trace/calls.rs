@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::backend::Backend;
 use crate::convert;
 use crate::error::MethodError;
-use crate::overrides::CallBlock;
+use crate::overrides;
 use crate::registry::Registry;
 use crate::trace_budget::TraceBudget;
 use alloy_consensus::transaction::SignerRecoverable;
@@ -27,7 +27,7 @@ fn call(backend: &Backend, arguments: &mut Arguments<'_>) -> Result<TraceResults
     let request: TransactionRequest = arguments.required()?;
     let (parts, block) = (arguments.required()?, arguments.optional()?);
     let state = arguments.optional()?.unwrap_or_default();
-    let block_overrides = arguments.optional::<CallBlock>()?.unwrap_or_default().supported()?;
+    let block_overrides = overrides::call_block(arguments)?;
     trace(backend, request, &parts, block, &Overrides { state, block: block_overrides })
 }
 
