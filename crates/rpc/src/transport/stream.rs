@@ -243,8 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.draining.is_none() {
+            // Its place is taken before the other side learns of the end, who may then count on it.
+            let draining = if this.serving.is_left_unread() { this.linger.begin() } else { None };
             ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            this.draining = if this.serving.is_left_unread() { this.linger.begin() } else { None };
+            this.draining = draining;
         }
         if let Some(draining) = &mut this.draining {
             ready!(draining.poll(cx, &mut this.inner));
