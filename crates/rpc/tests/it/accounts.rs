@@ -35,7 +35,7 @@ async fn what_a_request_leaves_open_is_filled_in() {
     ] {
         hashes.push(node.get("eth_sendTransaction", json!([request])).await);
     }
-    node.mine();
+    node.mine().await;
     for (index, (hash, kind)) in hashes.iter().zip(["0x2", "0x0", "0x2"]).enumerate() {
         let receipt = node.get("eth_getTransactionReceipt", json!([hash])).await;
         assert_eq!((&receipt["status"], &receipt["type"]), (&json!("0x1"), &json!(kind)), "{receipt}");

@@ -35,7 +35,7 @@ async fn slots_are_listed_as_they_were_before_a_transaction() {
     assert_eq!(node.error("debug_storageRangeAt", json!(["latest", 0, LOGGER, long, 1])).await.0, -32602);
     let genesis = node.error("debug_storageRangeAt", json!(["0x0", 0, LOGGER, "0x", 1])).await;
     assert_eq!(genesis, (-32000, "genesis is not traceable".to_owned()));
-    node.mine();
+    node.mine().await;
     assert_eq!(range(0, "0x", 10).await, json!({"storage": {}, "nextKey": null}), "the last one set it to zero");
 }
 
@@ -44,7 +44,7 @@ async fn every_transaction_leaves_a_root() {
     let node = node().await;
     let calls = [logging(0, 0, B256::with_last_byte(1)), transaction(1, 0, Address::repeat_byte(1), 5, [])];
     let block = node.mine_all(&[&calls[0], &calls[1]]).await;
-    node.mine();
+    node.mine().await;
     let roots = node.get("debug_intermediateRoots", json!([block.header.seal()])).await;
     // Nothing comes after the last transaction.
     assert_eq!(roots[1], json!(block.header.state_root));
@@ -59,7 +59,7 @@ async fn a_block_need_not_be_committed_to_be_traced() {
     let node = node().await;
     let call = logging(0, 0, B256::with_last_byte(1));
     node.mine_all(&[&call]).await;
-    node.mine();
+    node.mine().await;
     let committed = node.chain.block(1).unwrap().unwrap().block;
     let trace = async |block: &Block| {
         let rlp = Bytes::from(alloy_rlp::encode(block));

@@ -70,8 +70,8 @@ async fn every_tag_of_the_head_names_the_last_committed_block() {
     let genesis = node.get("eth_getBlockByNumber", json!(["earliest", false])).await;
     assert_eq!(genesis["hash"], json!(node.chain.genesis().hash()));
     assert_eq!(keys(&genesis), block_keys());
-    node.mine();
-    let head = node.mine().header.seal();
+    node.mine().await;
+    let head = node.mine().await.header.seal();
     for tag in ["latest", "safe", "finalized", "0x2"] {
         let block = node.get("eth_getBlockByNumber", json!([tag, true])).await;
         assert_eq!(block["hash"], json!(head), "{tag}");
@@ -210,7 +210,7 @@ async fn a_kept_text_is_the_same_answer_by_every_way() {
 async fn a_text_that_is_longer_than_an_answer_may_be_is_refused() {
     let limits = RpcLimits { response_bytes: 1_000, ..RpcLimits::default() };
     let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
-    node.mine();
+    node.mine().await;
     for _ in 0..2 {
         let (code, message) = node.error("eth_getBlockByNumber", json!(["0x1", true])).await;
         assert_eq!((code, &*message), (-32008, "Response is too big"));

@@ -26,7 +26,7 @@ async fn suggestions_follow_recent_blocks() {
 async fn history_has_one_more_base_fee_than_blocks() {
     let node = TestNode::start().await;
     node.mine_all(&[&transaction(0, 0, Address::repeat_byte(1), 1, [])]).await;
-    node.mine();
+    node.mine().await;
     let history = node.get("eth_feeHistory", json!(["0x2", "latest", [0, 50, 100]])).await;
     assert_eq!(
         keys(&history),

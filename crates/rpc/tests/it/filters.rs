@@ -21,10 +21,10 @@ fn places(logs: &Value) -> Vec<(Value, Value)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_are_told_of_once() {
     let node = TestNode::start().await;
-    node.mine();
+    node.mine().await;
     let id = node.get("eth_newBlockFilter", json!([])).await;
     assert_eq!(changes(&node, &id).await, json!([]));
-    let hashes = [node.mine(), node.mine()].map(|block| json!(block.header.seal()));
+    let hashes = [node.mine().await, node.mine().await].map(|block| json!(block.header.seal()));
     assert_eq!(changes(&node, &id).await, json!(hashes));
     assert_eq!(changes(&node, &id).await, json!([]));
     assert_eq!(node.get("eth_uninstallFilter", json!([id])).await, true);
@@ -89,7 +89,7 @@ async fn pending_transactions_are_told_of_by_hash_or_whole() {
     let whole = node.get("eth_newPendingTransactionFilter", json!([true])).await;
     let (queued, next) = (node.send(&sent(2)).await, node.send(&sent(1)).await);
     assert_eq!(changes(&node, &hashes).await, json!([next, queued]), "what waits is told when it can go");
-    node.mine();
+    node.mine().await;
     let found = changes(&node, &whole).await;
     assert_eq!((&found[0]["hash"], &found[1]["hash"]), (&json!(next), &json!(queued)));
     assert_eq!((&found[0]["from"], &found[0]["blockNumber"]), (&json!(user(0).address()), &json!("0x1")));

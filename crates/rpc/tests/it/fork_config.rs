@@ -22,7 +22,7 @@ async fn the_present_fork_is_described() {
 #[tokio::test(flavor = "multi_thread")]
 async fn capabilities_say_how_far_back_answers_reach() {
     let node = TestNode::start().await;
-    let hash = node.mine().header.seal();
+    let hash = node.mine().await.header.seal();
     let said = node.get("eth_capabilities", json!([])).await;
     assert_eq!(said["head"], json!({"number": "0x1", "hash": hash}));
     for resource in ["state", "tx", "logs", "receipts", "blocks", "stateproofs"] {
@@ -52,7 +52,7 @@ async fn slots_of_many_accounts_are_read_at_once() {
 async fn the_base_fee_is_the_next_blocks() {
     let node = TestNode::start().await;
     let said = node.get("eth_baseFee", json!([])).await;
-    let block = node.mine();
+    let block = node.mine().await;
     assert_eq!(said, format!("{:#x}", block.header.base_fee_per_gas.unwrap()));
 }
 
@@ -62,9 +62,9 @@ async fn transactions_are_found_by_sender_and_nonce() {
     let (first, second, third) =
         (transaction(0, 0, LOGGER, 0, []), transaction(0, 1, LOGGER, 0, []), transaction(0, 2, LOGGER, 0, []));
     node.mine_all(&[&first]).await;
-    node.mine();
+    node.mine().await;
     node.mine_all(&[&second, &transaction(1, 0, LOGGER, 0, [])]).await;
-    node.mine();
+    node.mine().await;
     node.send(&third).await;
     let find = async |nonce: u64| {
         let params = json!([user(0).address(), format!("{nonce:#x}")]);

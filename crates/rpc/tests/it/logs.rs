@@ -54,7 +54,7 @@ async fn searches_are_bounded() {
     };
     let node = TestNode::start_with(RpcConfig { port: 0, limits, ..RpcConfig::default() }, None).await;
     node.mine_all(&[&logging(0, 0, ONE), &logging(0, 1, TWO)]).await;
-    node.mine();
+    node.mine().await;
     let error = async |filter: Value| node.error("eth_getLogs", json!([filter])).await;
     let (code, message) = error(json!({"fromBlock": "0x0"})).await;
     assert_eq!((code, &*message), (-32005, "query exceeds 2 blocks, try with this block range [0x0, 0x1]"));

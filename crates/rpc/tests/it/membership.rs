@@ -14,7 +14,7 @@ fn validator() -> ValidatorAddress {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_validators_of_a_height() {
     let node = TestNode::start().await;
-    node.mine();
+    node.mine().await;
     let expected = |number: u64| {
         json!({
             "number": format!("{number:#x}"),
@@ -48,7 +48,7 @@ async fn the_validators_of_a_height() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_the_certificate_of_its_block() {
     let node = TestNode::start().await;
-    let block = node.mine();
+    let block = node.mine().await;
     let commit = node.get("heddle_getCommit", json!(["0x1"])).await;
     let certificate = node.chain.certificate(1).unwrap().unwrap();
     let signature = Bytes::from(certificate.signatures[0].signature.as_bytes().to_vec());
@@ -65,7 +65,7 @@ async fn a_commit_is_the_certificate_of_its_block() {
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_waits_and_is_then_in_a_block() {
     let node = TestNode::start().await;
-    node.mine();
+    node.mine().await;
     let context = node.chain.signing_context();
     let vote = |block_hash| {
         let (height, kind) = (Height::new(1), VoteKind::Prevote);
@@ -86,7 +86,7 @@ async fn evidence_waits_and_is_then_in_a_block() {
     let raw = hex::decode(waiting["raw"].as_str().unwrap()).unwrap();
     assert_eq!(decode_exact::<Evidence>(&raw, 1_024), Ok(evidence));
 
-    node.mine();
+    node.mine().await;
     let all = node.get("heddle_getEvidence", json!(["0x0", "latest"])).await;
     assert_eq!((&all["pending"], &all["included"][0]["blockNumber"]), (&json!([]), &json!("0x2")));
     let none = node.get("heddle_getEvidence", json!(["0x0", "0x1"])).await;

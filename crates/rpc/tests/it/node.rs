@@ -1,6 +1,7 @@
 //! A node of one validator whose blocks are made by hand.
 
 use crate::client;
+use crate::limits::until;
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::Encodable2718;
 use alloy_genesis::GenesisAccount;
@@ -213,8 +214,15 @@ impl TestNode {
         *transaction.tx_hash()
     }
 
-    /// Makes a block of what the mempool holds, one second after the head, and commits it.
-    pub fn mine(&self) -> Arc<CommittedBlock> {
+    /// Makes a block of what the mempool holds, one second after the head, and commits it; returns when the mempool knows.
+    pub async fn mine(&self) -> Arc<CommittedBlock> {
+        let block = self.commit_next();
+        let mined = || block.block.body.transactions.iter().map(|transaction| transaction.tx_hash());
+        until("the mempool after the block", || mined().all(|hash| self.mempool.get(hash).is_none())).await;
+        block
+    }
+
+    fn commit_next(&self) -> Arc<CommittedBlock> {
         let mut events = self.chain.subscribe();
         let head = self.chain.head();
         let request = BuildRequest {
@@ -242,7 +250,7 @@ impl TestNode {
         for transaction in transactions {
             self.send(transaction).await;
         }
-        let block = self.mine();
+        let block = self.mine().await;
         assert_eq!(block.block.body.transactions.len(), transactions.len());
         block
     }

@@ -96,7 +96,7 @@ async fn the_socket_serves_everything() {
     assert_eq!(answer("garbage\n").await["error"]["code"], -32700);
     let id =
         answer(r#"{"jsonrpc":"2.0","id":3,"method":"eth_subscribe","params":["newHeads"]}"#).await["result"].clone();
-    node.mine();
+    node.mine().await;
     let news = answer("\n").await;
     assert_eq!((&news["params"]["subscription"], &news["params"]["result"]["number"]), (&id, &json!("0x1")));
 }

@@ -44,6 +44,6 @@ async fn a_new_head_has_a_new_pending_block() {
     let node = TestNode::start().await;
     let number = async |tag: &str| node.get("eth_getBlockByNumber", json!([tag, false])).await["number"].clone();
     assert_eq!(number("pending").await, "0x1");
-    node.mine();
+    node.mine().await;
     assert_eq!((number("latest").await, number("pending").await), (json!("0x1"), json!("0x2")));
 }

@@ -64,7 +64,7 @@ async fn raw_transactions_are_what_was_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_are_blocks_without_bodies() {
     let node = serving_all().await;
-    let hash = node.mine().header.seal();
+    let hash = node.mine().await.header.seal();
     let mut block = node.get("eth_getBlockByNumber", json!(["0x1", false])).await;
     for key in ["size", "transactions", "uncles", "withdrawals"] {
         block.as_object_mut().unwrap().remove(key);
@@ -81,7 +81,7 @@ async fn headers_are_blocks_without_bodies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_of_validators_have_no_uncles() {
     let node = serving_all().await;
-    let hash = node.mine().header.seal();
+    let hash = node.mine().await.header.seal();
     for (count, uncle, id) in [
         ("eth_getUncleCountByBlockHash", "eth_getUncleByBlockHashAndIndex", json!(hash)),
         ("eth_getUncleCountByBlockNumber", "eth_getUncleByBlockNumberAndIndex", json!("latest")),

@@ -17,7 +17,7 @@ async fn the_answer_is_the_receipt() {
     let (of_call, params) = (Arc::clone(&node), json!([raw(&sent)]));
     let call = tokio::spawn(async move { of_call.get(METHOD, params).await });
     arrivals.recv().await.unwrap();
-    node.mine();
+    node.mine().await;
     let receipt = call.await.unwrap();
     assert_eq!(receipt["transactionHash"], json!(sent.tx_hash()));
     assert_eq!(receipt, node.get("eth_getTransactionReceipt", json!([sent.tx_hash()])).await);

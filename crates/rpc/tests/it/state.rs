@@ -67,7 +67,7 @@ async fn the_pending_nonce_counts_what_waits() {
         node.send(&transaction(0, number, Address::repeat_byte(1), 5, [])).await;
     }
     assert_eq!((nonce("latest").await, nonce("pending").await), (json!("0x0"), json!("0x3")));
-    node.mine();
+    node.mine().await;
     assert_eq!((nonce("latest").await, nonce("pending").await), (json!("0x3"), json!("0x3")));
     assert_eq!(nonce("0x0").await, "0x0");
 }
@@ -114,7 +114,7 @@ async fn balances_add_up_to_the_wei() {
         .map(|(tx, id)| json!({"jsonrpc": "2.0", "id": id, "method": "eth_sendRawTransaction", "params": [raw(&tx)]}));
     let answer = crate::client::post(node.address(), Value::from_iter(batch).to_string()).await.json();
     assert!(answer.as_array().unwrap().iter().all(|entry| entry.get("error").is_none()), "{answer}");
-    let block = node.mine();
+    let block = node.mine().await;
     assert_eq!(block.block.body.transactions.len(), 50);
     let mut total = U256::ZERO;
     for address in [user(0).address(), user(1).address(), user(2).address(), FEE_RECIPIENT] {

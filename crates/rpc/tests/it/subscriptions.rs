@@ -37,7 +37,7 @@ async fn new_heads_arrive_in_order() {
     let client = connect(&node).await;
     let mut heads = subscribe(&client, json!(["newHeads"])).await.unwrap();
     for number in 1..=3 {
-        let block = node.mine();
+        let block = node.mine().await;
         let head = next(&mut heads).await;
         assert_eq!(head["number"], format!("{number:#x}"));
         assert_eq!(head["hash"], json!(block.header.seal()));

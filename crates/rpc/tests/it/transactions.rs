@@ -74,7 +74,7 @@ async fn a_waiting_transaction_is_found_and_then_mined() {
     }
     assert_eq!(node.get("eth_getTransactionReceipt", json!([sent.tx_hash()])).await, Value::Null);
 
-    let block = node.mine();
+    let block = node.mine().await;
     let mined = node.get("eth_getTransactionByHash", json!([sent.tx_hash()])).await;
     assert_eq!((&mined["blockNumber"], &mined["transactionIndex"]), (&json!("0x1"), &json!("0x0")));
     for (method, block) in [
@@ -108,7 +108,7 @@ async fn refusals_are_go_ethereums() {
     assert_eq!(node.error(method, send(first.clone())).await, (-32000, "already known".to_owned()));
     let dearer = transaction(0, 0, Address::repeat_byte(1), 6, []);
     assert_eq!(node.error(method, send(dearer)).await, (-32000, "replacement transaction underpriced".to_owned()));
-    node.mine();
+    node.mine().await;
     let stale = transaction(0, 0, Address::repeat_byte(1), 7, []);
     let (code, message) = node.error(method, send(stale)).await;
     assert_eq!((code, message.as_str()), (-32000, "nonce too low: next nonce 1, tx nonce 0"));

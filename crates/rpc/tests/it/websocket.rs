@@ -213,7 +213,7 @@ async fn a_slow_reader_is_dropped_with_a_notice() {
     }
     // Some 20 MB of heads: more than sockets hold, and more blocks than are kept for the slow.
     for _ in 0..250 {
-        node.mine();
+        node.mine().await;
     }
     loop {
         let (_, text) = next(&mut stream).await;

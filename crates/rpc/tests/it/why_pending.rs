@@ -19,7 +19,7 @@ async fn a_transaction_that_nothing_keeps_is_mined() {
     let node = TestNode::start().await;
     let sent = node.send(&transaction(0, 0, LOGGER, 0, [])).await;
     assert_eq!(why(&node, sent).await["reason"], "next-block");
-    node.mine();
+    node.mine().await;
     let answer = why(&node, sent).await;
     assert_eq!((&answer["reason"], &answer["blockNumber"]), (&json!("mined"), &json!("0x1")));
     let answer = why(&node, B256::ZERO).await;

@@ -49,7 +49,7 @@ async fn it_proves_all_that_the_block_reads() {
     assert_eq!(witness["headers"].as_array().unwrap().last(), Some(&parent));
 
     // Also when the state is no longer the last but one.
-    node.mine();
+    node.mine().await;
     let again = node.get("debug_executionWitnessByBlockHash", json!([block.header.seal()])).await;
     assert_eq!(again, witness);
 }
